@@ -1,0 +1,147 @@
+"""Model bundles: a folder with `network.onnx` and its card `bundle.json`.
+
+A bundle is named `name@version` when it is packaged in `models/weights/<name>/<version>/`, or by any path or fsspec URI
+(`s3://bucket/models/deskew`) otherwise. Loading checks the card's schema and the network's sha256.
+"""
+
+import hashlib
+import json
+import re
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+WEIGHTS = Path(__file__).parent / "weights"
+NETWORK_FILE = "network.onnx"
+CARD_FILE = "bundle.json"
+_PACKAGED_NAME = re.compile(r"^[a-z0-9_.-]+@[a-z0-9_.-]+$")
+
+
+class BundleError(Exception):
+    """A bundle that cannot be used; the message names it, says why, and what to do."""
+
+
+class Measurement(BaseModel):
+    """One measured figure of a bundle."""
+
+    model_config = ConfigDict(extra="forbid")
+    metric: str
+    value: float
+    data: str = Field(description="the data it was measured on; never data the network was trained on")
+    command: str = Field(description="the command that measured it")
+
+
+class Training(BaseModel):
+    """Where the weights come from."""
+
+    model_config = ConfigDict(extra="forbid")
+    data: str
+    command: str
+    steps: int = Field(ge=0)
+    note: str = ""
+
+
+class Card(BaseModel):
+    """`bundle.json`. `input` and `decoding` hold what the task's predictor needs; it validates them itself."""
+
+    model_config = ConfigDict(extra="forbid")
+    schema_version: int = 1
+    name: str
+    version: str
+    task: str
+    architecture: str
+    input: dict[str, Any] = Field(description="size, colour and normalisation of the network's input")
+    decoding: dict[str, Any] = Field(default_factory=dict, description="how outputs become results")
+    labels: list[str] = Field(default_factory=list, description="class names or charset, in output order")
+    metrics: list[Measurement] = Field(default_factory=list)
+    training: Training
+    licence: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description=f"of {NETWORK_FILE}")
+
+
+class Bundle:
+    """A checked bundle on the local disk."""
+
+    def __init__(self, folder: Path, card: Card):
+        self.folder = folder
+        self.card = card
+
+    @property
+    def name(self) -> str:
+        """`name@version`, as results report it."""
+        return f"{self.card.name}@{self.card.version}"
+
+    @cached_property
+    def network(self) -> bytes:
+        """The ONNX file's bytes, checked against the card's sha256."""
+        path = self.folder / NETWORK_FILE
+        if not path.is_file():
+            raise BundleError(f"bundle {self.folder}: {NETWORK_FILE} is missing; export the model again")
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.card.sha256:
+            raise BundleError(
+                f"bundle {self.folder}: sha256 of {NETWORK_FILE} is {digest[:12]}…, its card says "
+                f"{self.card.sha256[:12]}…; the file is damaged or the card belongs to other weights"
+            )
+        return content
+
+    def require_task(self, task: str) -> "Bundle":
+        """Return self, or raise BundleError when the bundle does another task."""
+        if self.card.task != task:
+            raise BundleError(f"bundle {self.name} does {self.card.task!r}, but {task!r} is needed")
+        return self
+
+
+def packaged_bundles() -> list[str]:
+    """Names (`name@version`) of the bundles that come with ocray."""
+    return sorted(f"{card.parent.parent.name}@{card.parent.name}" for card in WEIGHTS.glob(f"*/*/{CARD_FILE}"))
+
+
+def load_bundle(reference: str | Path, task: str | None = None) -> Bundle:
+    """Open a bundle by packaged name, local folder or fsspec URI, and check its card.
+
+    Raises:
+        BundleError: unknown name, missing file, invalid card, or another task than `task`.
+    """
+    folder = _local_folder(str(reference))
+    card_path = folder / CARD_FILE
+    if not card_path.is_file():
+        raise BundleError(f"no model bundle at {reference}: {CARD_FILE} not found; packaged: {packaged_bundles()}")
+    try:
+        card = Card.model_validate_json(card_path.read_text("utf-8"))
+    except ValidationError as error:
+        raise BundleError(f"bundle {reference}: {CARD_FILE} is not valid: {error}") from error
+    bundle = Bundle(folder, card)
+    return bundle if task is None else bundle.require_task(task)
+
+
+def save_bundle(folder: Path, network: bytes, card: Card) -> Bundle:
+    """Write a bundle; the card's sha256 is set from `network`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    card = card.model_copy(update={"sha256": hashlib.sha256(network).hexdigest()})
+    (folder / NETWORK_FILE).write_bytes(network)
+    (folder / CARD_FILE).write_text(json.dumps(card.model_dump(), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    return Bundle(folder, card)
+
+
+def _local_folder(reference: str) -> Path:
+    if _PACKAGED_NAME.match(reference):
+        name, version = reference.split("@")
+        folder = WEIGHTS / name / version
+        if not folder.is_dir():
+            raise BundleError(f"no packaged bundle {reference}; there are: {', '.join(packaged_bundles()) or 'none'}")
+        return folder
+    if "://" not in reference:
+        return Path(reference)
+    import fsspec  # only remote bundles need it
+
+    target = Path(tempfile.mkdtemp(prefix="ocray-bundle-"))
+    filesystem, path = fsspec.core.url_to_fs(reference)
+    for name in (CARD_FILE, NETWORK_FILE):
+        if filesystem.exists(f"{path}/{name}"):
+            filesystem.get_file(f"{path}/{name}", str(target / name))
+    return target

@@ -1,0 +1,78 @@
+"""Angles, page rotation and quadrilateral crops: the one place where their conventions are written down.
+
+Degrees are counter-clockwise positive as a person sees the page. Images are (H, W) or (H, W, C) uint8 arrays, RGB when
+they have colour. Matrices are 2 x 3 float64 affine maps from source pixels to target pixels, as OpenCV takes them.
+"""
+
+import cv2
+import numpy as np
+
+
+def wrap_degrees(angle: float, period: float = 360.0) -> float:
+    """Return `angle` modulo `period` in the half-open range (-period/2, period/2]."""
+    wrapped = angle % period
+    return wrapped - period if wrapped > period / 2 else wrapped
+
+
+def turn_matrix(width: int, height: int, degrees: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """Matrix that turns a width x height page counter-clockwise by `degrees` about its centre, and the (width, height)
+    of the smallest canvas that keeps the whole page.
+
+    Quarter turns are exact: no pixel is interpolated or lost.
+    """
+    angle = wrap_degrees(degrees)
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    if angle % 90 == 0:
+        cos, sin = round(cos), round(sin)
+    new_width = int(round(abs(width * cos) + abs(height * sin)))
+    new_height = int(round(abs(width * sin) + abs(height * cos)))
+    # Image y points down, so a counter-clockwise turn (as seen) maps (x, y) -> (x cos + y sin, -x sin + y cos).
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    new_centre = np.array([(new_width - 1) / 2, (new_height - 1) / 2])
+    linear = np.array([[cos, sin], [-sin, cos]], dtype=np.float64)
+    return np.column_stack([linear, new_centre - linear @ centre]), (new_width, new_height)
+
+
+def median_colour(image: np.ndarray) -> tuple[int, ...]:
+    """Median of each channel over a sparse grid of pixels, the fill that least disturbs a page's background."""
+    step = max(1, int(max(image.shape[:2]) / 256))
+    sparse = image[::step, ::step].reshape(-1, 1 if image.ndim == 2 else image.shape[2])
+    return tuple(int(v) for v in np.median(sparse, axis=0))
+
+
+def turn(image: np.ndarray, degrees: float, fill: tuple[int, ...] | None = None) -> np.ndarray:
+    """Turn `image` counter-clockwise by `degrees`, the whole page kept, corners filled with `fill` (default: the page's
+    median colour)."""
+    quarter = wrap_degrees(degrees) / 90
+    if quarter == int(quarter):
+        return np.ascontiguousarray(np.rot90(image, int(quarter) % 4))
+    matrix, size = turn_matrix(image.shape[1], image.shape[0], degrees)
+    return cv2.warpAffine(
+        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+        borderValue=median_colour(image) if fill is None else fill,
+    )
+
+
+def invert_affine(matrix: np.ndarray) -> np.ndarray:
+    """The affine map that undoes `matrix` (2 x 3)."""
+    return cv2.invertAffineTransform(matrix)
+
+
+def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Apply a 2 x 3 affine map to points of shape (..., 2); float32 out, the same shape."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def quad_size(quad: np.ndarray) -> tuple[float, float]:
+    """(width, height) in px of a (4, 2) quadrilateral given TL, TR, BR, BL: the longer of each pair of opposite sides."""
+    top, right, bottom, left = (np.linalg.norm(quad[(i + 1) % 4] - quad[i]) for i in range(4))
+    return float(max(top, bottom)), float(max(left, right))
+
+
+def fit_within(image: np.ndarray, long_side: int) -> np.ndarray:
+    """Scale down (never up) so that the longer side is at most `long_side` px, by area averaging."""
+    scale = long_side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

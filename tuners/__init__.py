@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps over any trainer, on Ray Tune."""
