@@ -2,6 +2,9 @@
 
 A bundle is named `name@version` when it is packaged in `models/weights/<name>/<version>/`, or by any path or fsspec URI
 (`s3://bucket/models/deskew`) otherwise. Loading checks the card's schema and the network's sha256.
+
+A packaged card may instead point at the ONNX file that an installed Python package carries (PP-OCRv6 in `rapidocr`):
+its weights need no second copy, and the card's sha256 still says exactly which ones are meant.
 """
 
 import hashlib
@@ -9,6 +12,7 @@ import json
 import re
 import tempfile
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +63,12 @@ class Card(BaseModel):
     metrics: list[Measurement] = Field(default_factory=list)
     training: Training
     licence: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description=f"of {NETWORK_FILE}")
+    network: str = Field(
+        default=NETWORK_FILE,
+        pattern=r"^(network\.onnx|package:[A-Za-z0-9_.-]+/[^\\]+)$",
+        description="the ONNX file: in the bundle's folder, or `package:<distribution>/<path>` in an installed package",
+    )
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the ONNX file")
 
 
 class Bundle:
@@ -77,15 +86,18 @@ class Bundle:
     @cached_property
     def network(self) -> bytes:
         """The ONNX file's bytes, checked against the card's sha256."""
-        path = self.folder / NETWORK_FILE
+        if self.card.network == NETWORK_FILE:
+            path, remedy = self.folder / NETWORK_FILE, "export the model again"
+        else:
+            path, remedy = _package_file(self.card.network, self.name)
         if not path.is_file():
-            raise BundleError(f"bundle {self.folder}: {NETWORK_FILE} is missing; export the model again")
+            raise BundleError(f"bundle {self.folder}: {path} is missing; {remedy}")
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         if digest != self.card.sha256:
             raise BundleError(
-                f"bundle {self.folder}: sha256 of {NETWORK_FILE} is {digest[:12]}…, its card says "
-                f"{self.card.sha256[:12]}…; the file is damaged or the card belongs to other weights"
+                f"bundle {self.folder}: sha256 of {path} is {digest[:12]}…, its card says {self.card.sha256[:12]}…; "
+                f"the file is damaged or the card belongs to other weights; {remedy}"
             )
         return content
 
@@ -126,6 +138,16 @@ def save_bundle(folder: Path, network: bytes, card: Card) -> Bundle:
     (folder / NETWORK_FILE).write_bytes(network)
     (folder / CARD_FILE).write_text(json.dumps(card.model_dump(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Bundle(folder, card)
+
+
+def _package_file(location: str, bundle: str) -> tuple[Path, str]:
+    """Path of `package:<distribution>/<path>`, and what to do when it is not the file that the card means."""
+    package, _, path = location.removeprefix("package:").partition("/")
+    remedy = f"install the version of {package} that ocray pins: pip install --force-reinstall ocray"
+    try:
+        return Path(str(distribution(package).locate_file(path))), remedy
+    except PackageNotFoundError as error:
+        raise BundleError(f"bundle {bundle} needs {path} from the package {package}; {remedy}") from error
 
 
 def _local_folder(reference: str) -> Path:

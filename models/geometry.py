@@ -24,8 +24,8 @@ def turn_matrix(width: int, height: int, degrees: float) -> tuple[np.ndarray, tu
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     if angle % 90 == 0:
         cos, sin = round(cos), round(sin)
-    new_width = int(round(abs(width * cos) + abs(height * sin)))
-    new_height = int(round(abs(width * sin) + abs(height * cos)))
+    new_width = round(abs(width * cos) + abs(height * sin))
+    new_height = round(abs(width * sin) + abs(height * cos))
     # Image y points down, so a counter-clockwise turn (as seen) maps (x, y) -> (x cos + y sin, -x sin + y cos).
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     new_centre = np.array([(new_width - 1) / 2, (new_height - 1) / 2])
@@ -48,7 +48,11 @@ def turn(image: np.ndarray, degrees: float, fill: tuple[int, ...] | None = None)
         return np.ascontiguousarray(np.rot90(image, int(quarter) % 4))
     matrix, size = turn_matrix(image.shape[1], image.shape[0], degrees)
     return cv2.warpAffine(
-        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+        image,
+        matrix,
+        size,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
         borderValue=median_colour(image) if fill is None else fill,
     )
 
@@ -64,7 +68,7 @@ def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def quad_size(quad: np.ndarray) -> tuple[float, float]:
-    """(width, height) in px of a (4, 2) quadrilateral given TL, TR, BR, BL: the longer of each pair of opposite sides."""
+    """(width, height) in px of a (4, 2) quadrilateral TL, TR, BR, BL: the longer of each pair of opposite sides."""
     top, right, bottom, left = (np.linalg.norm(quad[(i + 1) % 4] - quad[i]) for i in range(4))
     return float(max(top, bottom)), float(max(left, right))
 

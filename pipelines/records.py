@@ -1,8 +1,8 @@
 """The one definition of what is read: a record a page. Parquet schema and API models come from the same classes.
 
-Polygons are four (x, y) corners in pixels of the ORIGINAL page as decoded (EXIF rotation applied, nothing else), clockwise from
-the text's own top-left corner. `orientation_degrees + skew_degrees` is how far the page stands turned counter-clockwise;
-turning it clockwise by the sum makes it upright.
+Polygons are four (x, y) corners in pixels of the ORIGINAL page as decoded (EXIF rotation applied, nothing else),
+clockwise from the text's own top-left corner. `orientation_degrees + skew_degrees` is how far the page stands turned
+counter-clockwise; turning it clockwise by the sum makes it upright.
 """
 
 import hashlib
@@ -63,42 +63,51 @@ def page_id(document_uri: str, version: str, page_number: int) -> str:
     return hashlib.sha256(f"{document_uri}\n{version}\n{page_number}".encode()).hexdigest()[:16]
 
 
-_LINE = pa.struct([
-    ("text", pa.string()), ("confidence", pa.float32()), ("polygon", pa.list_(pa.list_(pa.float32()))), ("language", pa.string()),
-])
+_LINE = pa.struct(
+    [
+        ("text", pa.string()),
+        ("confidence", pa.float32()),
+        ("polygon", pa.list_(pa.list_(pa.float32()))),
+        ("language", pa.string()),
+    ]
+)
 
-PAGE_SCHEMA = pa.schema([
-    ("page_id", pa.string()),
-    ("document_uri", pa.string()),
-    ("page_number", pa.int32()),
-    ("page_count", pa.int32()),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("status", pa.string()),
-    ("error", pa.struct([("stage", pa.string()), ("type", pa.string()), ("message", pa.string())])),
-    ("skew_degrees", pa.float32()),
-    ("skew_confidence", pa.float32()),
-    ("orientation_degrees", pa.int16()),
-    ("orientation_confidence", pa.float32()),
-    ("text", pa.string()),
-    ("lines", pa.list_(_LINE)),
-    ("timings_ms", pa.map_(pa.string(), pa.float32())),
-    ("models", pa.map_(pa.string(), pa.string())),
-    ("device", pa.string()),
-])
+PAGE_SCHEMA = pa.schema(
+    [
+        ("page_id", pa.string()),
+        ("document_uri", pa.string()),
+        ("page_number", pa.int32()),
+        ("page_count", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("status", pa.string()),
+        ("error", pa.struct([("stage", pa.string()), ("type", pa.string()), ("message", pa.string())])),
+        ("skew_degrees", pa.float32()),
+        ("skew_confidence", pa.float32()),
+        ("orientation_degrees", pa.int16()),
+        ("orientation_confidence", pa.float32()),
+        ("text", pa.string()),
+        ("lines", pa.list_(_LINE)),
+        ("timings_ms", pa.map_(pa.string(), pa.float32())),
+        ("models", pa.map_(pa.string(), pa.string())),
+        ("device", pa.string()),
+    ]
+)
 
-# One row a page that is to be read. `version` is the document's ETag or "size-mtime"; `row` points into a Parquet file whose
-# rows hold encoded images (-1: the URI itself is the document); `image_column` names that column.
-MANIFEST_SCHEMA = pa.schema([
-    ("page_id", pa.string()),
-    ("document_uri", pa.string()),
-    ("version", pa.string()),
-    ("page_number", pa.int32()),
-    ("page_count", pa.int32()),
-    ("row", pa.int64()),
-    ("image_column", pa.string()),
-    ("error", PAGE_SCHEMA.field("error").type),
-])
+# One row a page that is to be read. `version` is the document's ETag or "size-mtime"; `row` points into a Parquet file
+# whose rows hold encoded images (-1: the URI itself is the document); `image_column` names that column.
+MANIFEST_SCHEMA = pa.schema(
+    [
+        ("page_id", pa.string()),
+        ("document_uri", pa.string()),
+        ("version", pa.string()),
+        ("page_number", pa.int32()),
+        ("page_count", pa.int32()),
+        ("row", pa.int64()),
+        ("image_column", pa.string()),
+        ("error", PAGE_SCHEMA.field("error").type),
+    ]
+)
 
 
 def records_to_table(records: list[PageRecord]) -> pa.Table:

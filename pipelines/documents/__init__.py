@@ -1,0 +1,42 @@
+"""Opening a document and decoding one of its pages: PNG, JPEG, WebP, BMP, multi-page TIFF, PDF, rows of Parquet files.
+
+Local paths and any fsspec URI. What cannot be read raises a `DocumentError`, one class a cause, whose message names the
+document and the remedy. Nothing here lists inputs (see `pipelines.sources`) or knows Ray.
+"""
+
+from pipelines.documents.access import open_filesystem, read_bytes
+from pipelines.documents.cache import DocumentCache, load_page
+from pipelines.documents.decode import count_pages, decode_page
+from pipelines.documents.errors import (
+    DocumentError,
+    EmptyDocument,
+    EncryptedDocument,
+    InaccessibleDocument,
+    PageNotFound,
+    PageTooLarge,
+    UnknownFormat,
+    UnreadableDocument,
+)
+from pipelines.documents.formats import SUFFIXES
+from pipelines.documents.images import encode_jpeg
+from pipelines.documents.limits import Limits
+
+__all__ = [
+    "SUFFIXES",
+    "DocumentCache",
+    "DocumentError",
+    "EmptyDocument",
+    "EncryptedDocument",
+    "InaccessibleDocument",
+    "Limits",
+    "PageNotFound",
+    "PageTooLarge",
+    "UnknownFormat",
+    "UnreadableDocument",
+    "count_pages",
+    "decode_page",
+    "encode_jpeg",
+    "load_page",
+    "open_filesystem",
+    "read_bytes",
+]

@@ -1,0 +1,94 @@
+"""Documents kept in memory while their pages are read, one cache a process."""
+
+from collections import OrderedDict
+from io import BytesIO
+
+import numpy as np
+
+from pipelines.documents.access import read_bytes
+from pipelines.documents.decode import count_pages, decode_page
+from pipelines.documents.errors import UnreadableDocument
+from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
+from pipelines.documents.limits import Limits
+from pipelines.documents.parquet import ParquetImages, base_uri
+
+
+class DocumentCache:
+    """The bytes of the TIFF and PDF documents read last, so that page 2 does not fetch the document again.
+
+    Holds at most `max_bytes`, or one document when that is larger. Also keeps the Parquet file open that was read last.
+    Formats of one page are not kept. A document that changes while it is held is not noticed. Not for several threads.
+    """
+
+    def __init__(self, max_bytes: int = 256 * 2**20):
+        self.max_bytes = max_bytes
+        self.bytes_held = 0
+        self._documents: OrderedDict[str, bytes] = OrderedDict()
+        self._parquet: ParquetImages | None = None
+
+    def read(self, document_uri: str, row: int = -1, image_column: str = "") -> bytes:
+        """Bytes of a document, not empty; the arguments are columns of a manifest row.
+
+        Raises:
+            InaccessibleDocument, EmptyDocument, UnknownFormat.
+        """
+        content = self._documents.get(document_uri)
+        if content is not None:
+            self._documents.move_to_end(document_uri)
+            return content
+        if row >= 0:
+            content = self._images(base_uri(document_uri, row), image_column).read(row)
+        else:
+            content = read_bytes(document_uri)
+        if sniff(content[:HEAD_BYTES], document_uri) in MULTI_PAGE:
+            self._keep(document_uri, content)
+        return content
+
+    def _keep(self, document_uri: str, content: bytes) -> None:
+        self._documents[document_uri] = content
+        self.bytes_held += len(content)
+        while self.bytes_held > self.max_bytes and len(self._documents) > 1:
+            self.bytes_held -= len(self._documents.popitem(last=False)[1])
+
+    def _images(self, uri: str, column: str) -> ParquetImages:
+        if self._parquet is not None and (self._parquet.uri, self._parquet.column) == (uri, column):
+            return self._parquet
+        if self._parquet is not None:
+            self._parquet.close()
+            self._parquet = None
+        self._parquet = ParquetImages(uri, column)
+        return self._parquet
+
+
+def load_page(
+    cache: DocumentCache,
+    document_uri: str,
+    page_number: int,
+    page_count: int,
+    *,
+    row: int = -1,
+    image_column: str = "",
+    limits: Limits | None = None,
+) -> np.ndarray:
+    """Fetch and decode one page; the arguments are columns of a manifest row (`pipelines.records.MANIFEST_SCHEMA`).
+
+    Returns:
+        (H, W, 3) uint8 RGB, read-only (see `decode_page`).
+
+    Raises:
+        DocumentError: of any kind; UnreadableDocument also when the plan, which trusts image suffixes, missed pages.
+    """
+    content = cache.read(document_uri, row, image_column)
+    if page_count == 1:
+        _check_single_page(content, document_uri)
+    return decode_page(content, document_uri, page_number, limits)
+
+
+def _check_single_page(content: bytes, uri: str) -> None:
+    image_format = sniff(content[:HEAD_BYTES], uri)
+    pages = count_pages(BytesIO(content), uri) if image_format in MULTI_PAGE else 1
+    if pages > 1:
+        raise UnreadableDocument(
+            f"{uri}: a {image_format} of {pages} pages under another suffix was planned as one page; "
+            f"rename it to .{image_format.lower()}"
+        )

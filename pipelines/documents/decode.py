@@ -1,0 +1,77 @@
+"""One page of a document to an RGB array; how many pages a document has."""
+
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+
+from pipelines.documents.errors import PageNotFound, UnreadableDocument
+from pipelines.documents.formats import HEAD_BYTES, sniff
+from pipelines.documents.images import decode_raster
+from pipelines.documents.limits import Limits
+from pipelines.documents.pdf import count_pdf_pages, render_pdf_page
+from pipelines.documents.tiff import read_frames
+
+
+def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits | None = None) -> np.ndarray:
+    """Decode one page. The content decides the format, not the suffix.
+
+    Args:
+        content: the document's bytes (PNG, JPEG, WebP, BMP, TIFF, PDF).
+        uri: for messages.
+        page_number: 1-based; PNG, JPEG, WebP (its first frame) and BMP have one page.
+        limits: page size and PDF resolution; the defaults of `Limits` when None.
+
+    Returns:
+        (H, W, 3) uint8 RGB, C-contiguous, read-only: as a viewer shows it (EXIF orientation applied, transparent parts
+        white, 1-bit and grey expanded, more than 8 bits scaled, CMYK converted).
+
+    Raises:
+        DocumentError: EmptyDocument, UnknownFormat, UnreadableDocument, EncryptedDocument, PageTooLarge, PageNotFound;
+            nothing else comes out whatever the bytes are, save MemoryError.
+    """
+    limits = limits or Limits()
+    image_format = sniff(content[:HEAD_BYTES], uri)
+    if image_format == "PDF":
+        pixels = render_pdf_page(content, uri, page_number, limits)
+    else:
+        name, frame = uri, page_number - 1
+        if image_format == "TIFF":
+            pages = read_frames(BytesIO(content)).pages
+            if 1 <= page_number <= len(pages):
+                name, frame = f"{uri} page {page_number}", pages[frame]
+            else:
+                _raise_missing_page(uri, page_number, len(pages))
+        elif page_number != 1:
+            _raise_missing_page(uri, page_number, 1)
+        pixels = decode_raster(content, name, image_format, frame, limits)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def count_pages(file: BinaryIO, uri: str) -> int:
+    """Pages of an open, seekable document; reads no more of it than its format needs.
+
+    Raises:
+        DocumentError: it cannot be opened; `UnreadableDocument` also for a TIFF without any page.
+    """
+    file.seek(0)
+    image_format = sniff(file.read(HEAD_BYTES), uri)
+    if image_format == "PDF":
+        file.seek(0)
+        return count_pdf_pages(file, uri)
+    if image_format != "TIFF":
+        return 1
+    frames = read_frames(file)
+    if not frames.pages:
+        raise UnreadableDocument(f"{uri}: damaged TIFF, {frames.problem}; scan or copy it again")
+    # A chain that breaks counts the page that cannot be reached: it fails when it is read, and the good ones are kept.
+    return len(frames.pages) + bool(frames.problem)
+
+
+def _raise_missing_page(uri: str, page_number: int, pages: int) -> None:
+    if pages:
+        raise PageNotFound(
+            f"{uri}: page {page_number} is asked for, but {pages} can be reached; the file is cut off or was changed"
+        )
+    raise UnreadableDocument(f"{uri}: damaged TIFF without a page; scan or copy it again")

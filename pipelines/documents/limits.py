@@ -1,0 +1,45 @@
+"""How large a page may be, and how finely a PDF page is rendered."""
+
+from dataclasses import dataclass
+
+from pipelines.documents.errors import PageTooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one job, the same for planning and decoding.
+
+    Attributes:
+        max_megapixels: largest page, in millions of pixels; checked in the header before anything is decoded. A page of
+            300 megapixels takes 0.9 GB as RGB. A PDF page above it is rendered at a lower resolution instead.
+        pdf_dpi: resolution PDF pages are rendered at, in dots per inch (a PDF unit is 1/72 inch).
+        max_document_mib: largest document, in MiB; a document is held in memory while its pages are read.
+    """
+
+    max_megapixels: float = 300.0
+    pdf_dpi: int = 200
+    max_document_mib: int = 2048
+
+    def __post_init__(self) -> None:
+        for name in ("max_megapixels", "pdf_dpi", "max_document_mib"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)
+
+    def check_page(self, width: int, height: int, name: str) -> None:
+        """Raise PageTooLarge when a page of width × height px is over the limit. `name` says which page."""
+        if width * height > self.max_pixels:
+            raise PageTooLarge(
+                f"{name}: {width:,} × {height:,} px are {width * height / 1e6:,.1f} megapixels, over the limit of "
+                f"{self.max_megapixels:g}; scale the page down or raise --max-megapixels"
+            )
+
+    def check_document(self, size: int, uri: str) -> None:
+        """Raise PageTooLarge when a document of `size` bytes is over the limit."""
+        if size > self.max_document_mib * 2**20:
+            raise PageTooLarge(
+                f"{uri}: {size / 2**20:,.0f} MiB, over the limit of {self.max_document_mib} MiB a document; split it"
+            )

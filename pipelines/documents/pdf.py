@@ -1,0 +1,89 @@
+"""PDF pages to RGB arrays with pypdfium2. PDFium is not thread-safe: use it from one thread a process."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+import pypdfium2 as pdfium
+from pypdfium2 import raw
+
+from pipelines.documents.errors import DocumentError, EncryptedDocument, PageNotFound, UnreadableDocument
+from pipelines.documents.limits import Limits
+
+_POINTS_PER_INCH = 72.0
+
+
+def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
+    """Pages of a PDF.
+
+    Raises:
+        EncryptedDocument: a password is needed. UnreadableDocument: broken, or without a page.
+    """
+    with _opened(source, uri) as document:
+        return len(document)
+
+
+def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> np.ndarray:
+    """Render one page, annotations and filled form fields included, over white.
+
+    The resolution is `limits.pdf_dpi`, lowered where the page would exceed `limits.max_megapixels`.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        EncryptedDocument, UnreadableDocument, PageNotFound.
+    """
+    with _opened(content, uri) as document:
+        if not 1 <= page_number <= len(document):
+            raise PageNotFound(f"{uri}: page {page_number} is asked for, the PDF has {len(document)}; plan it again")
+        if document.get_formtype() != raw.FORMTYPE_NONE:
+            document.init_forms()  # without it what people typed into the fields is not drawn
+        page = document[page_number - 1]
+        try:
+            width, height = page.get_size()
+            bitmap = page.render(scale=_scale(width, height, limits), rev_byteorder=True)
+            try:
+                return bitmap.to_numpy()[:, :, :3].copy()
+            finally:
+                bitmap.close()
+        finally:
+            page.close()
+
+
+def _scale(width: float, height: float, limits: Limits) -> float:
+    """Pixels a point; `width` and `height` in points. PDFium rounds both sides up, hence the pixel to spare."""
+    wanted = limits.pdf_dpi / _POINTS_PER_INCH
+    if (math.ceil(width * wanted)) * (math.ceil(height * wanted)) <= limits.max_pixels:
+        return wanted
+    lowered = math.sqrt(limits.max_pixels / (width * height))
+    sides = [max(2.0, side * lowered) for side in (width, height)]
+    return lowered * min((side - 1) / side for side in sides)
+
+
+@contextmanager
+def _opened(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocument]:
+    try:
+        document = pdfium.PdfDocument(source)
+    except Exception as error:
+        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
+            raise EncryptedDocument(
+                f"{uri}: the PDF is encrypted and needs a password; save a copy without one (qpdf --decrypt)"
+            ) from error
+        raise _unreadable(uri, error) from error
+    try:
+        if not len(document):
+            raise UnreadableDocument(f"{uri}: the PDF has no page that can be found; repair it (qpdf, mutool clean)")
+        yield document
+    except DocumentError:
+        raise
+    except Exception as error:  # PdfiumError for a broken page, anything from the form environment
+        raise _unreadable(uri, error) from error
+    finally:
+        document.close()
+
+
+def _unreadable(uri: str, error: Exception) -> UnreadableDocument:
+    return UnreadableDocument(f"{uri}: broken PDF ({error}); repair it (qpdf, mutool clean) or export it again")

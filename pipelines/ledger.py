@@ -1,0 +1,104 @@
+"""The committed output: Parquet parts under `pages/`, and what they say about which pages are done.
+
+There is no second source of truth. A part appears whole or not at all, its name is derived from the pages in it (a
+repeated write replaces it), and a page is done when a part holds its row.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.records import PageRecord, records_to_table
+from pipelines.storage import Storage
+
+PARTS = "pages"
+
+
+class Ledger:
+    """Reads and writes the parts of one output."""
+
+    def __init__(self, output: Storage):
+        self.output = output
+
+    def part_name(self, page_ids: Sequence[str]) -> str:
+        """The name of the part that holds exactly these pages."""
+        return f"part-{hashlib.sha256(''.join(page_ids).encode()).hexdigest()[:20]}.parquet"
+
+    def commit(self, name: str, records: Sequence[PageRecord]) -> None:
+        """Write a part atomically."""
+        self._write(name, records_to_table(list(records)))
+
+    def parts(self) -> list[str]:
+        """Names of all committed parts."""
+        return self.output.list(PARTS, ".parquet")
+
+    def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """One part's rows."""
+        return pq.read_table(io.BytesIO(self.output.read(f"{PARTS}/{name}")), columns=columns)
+
+    def has_part(self, name: str) -> bool:
+        return self.output.exists(f"{PARTS}/{name}")
+
+    def states(self) -> pa.Table:
+        """Columns page_id, status and part of every committed row."""
+        tables = [
+            table.append_column("part", pa.array([name] * len(table), pa.string()))
+            for name, table in self._scan(["page_id", "status"])
+        ]
+        empty = pa.schema([("page_id", pa.string()), ("status", pa.string()), ("part", pa.string())]).empty_table()
+        return pa.concat_tables([empty, *tables])
+
+    def drop_errors(self) -> int:
+        """Take all error rows out, so that their pages count as not done; returns how many there were."""
+        dropped = 0
+        for name, table in self._scan(["status"]):
+            if "error" in table["status"].to_pylist():
+                rows = self.read_part(name)
+                good = rows.filter(pc.equal(rows["status"], "ok"))
+                dropped += len(rows) - len(good)
+                self._replace(name, good)
+        return dropped
+
+    def settle(self) -> int:
+        """Leave exactly one row a page (a good one when there is one); returns how many rows were taken out.
+
+        A page is there twice only when a worker of a killed run, on another machine, committed after the next run had
+        read the ledger.
+        """
+        states = self.states().to_pylist()
+        keep: dict[str, tuple[str, str]] = {}
+        extra: dict[str, set[str]] = {}
+        for row in states:
+            earlier = keep.get(row["page_id"])
+            if earlier is None:
+                keep[row["page_id"]] = (row["status"], row["part"])
+                continue
+            loser = row["part"]
+            if earlier[0] == "error" and row["status"] == "ok":
+                loser, keep[row["page_id"]] = earlier[1], (row["status"], row["part"])
+            extra.setdefault(loser, set()).add(row["page_id"])
+        for name, page_ids in extra.items():
+            rows = self.read_part(name)
+            self._replace(name, rows.filter(pc.invert(pc.is_in(rows["page_id"], pa.array(sorted(page_ids))))))
+        return sum(len(page_ids) for page_ids in extra.values())
+
+    def _replace(self, name: str, rows: pa.Table) -> None:
+        if len(rows):
+            self._write(name, rows)
+        else:
+            self.output.delete(f"{PARTS}/{name}")
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.output.write(f"{PARTS}/{name}", buffer.getvalue())
+
+    def _scan(self, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+        names = self.parts()
+        with ThreadPoolExecutor(8) as pool:  # reading many small objects is waiting, not work
+            yield from zip(names, pool.map(lambda name: self.read_part(name, columns), names), strict=True)

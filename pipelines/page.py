@@ -1,0 +1,92 @@
+"""A page on its way through the stages: its record so far, and the pixels that later stages still need."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipelines.records import PageError, PageRecord
+
+
+@dataclass(slots=True)
+class Page:
+    """One page in flight.
+
+    `image` is the decoded page (H, W, 3) uint8 RGB; `view` a copy reduced for the angle networks; `crops` the text line
+    strips, one for each of `polygons` (4, 2) float32 in pixels of `image`, in reading order; `blocks` are the text
+    blocks, each a list of rows of indices into `polygons`. A stage drops what no later stage needs: pixels are most of
+    the memory. `row` and `image_column` say where in a Parquet file the page is (see MANIFEST_SCHEMA).
+    """
+
+    record: PageRecord
+    row: int = -1
+    image_column: str = ""
+    image: np.ndarray | None = None
+    view: np.ndarray | None = None
+    polygons: list[np.ndarray] = field(default_factory=list)
+    blocks: list[list[list[int]]] = field(default_factory=list)
+    crops: list[np.ndarray] = field(default_factory=list)
+
+    @classmethod
+    def from_manifest(cls, row: dict[str, Any]) -> "Page":
+        """A page to be read, from a row of MANIFEST_SCHEMA; a document that could not be opened stays an error."""
+        record = PageRecord(
+            page_id=row["page_id"],
+            document_uri=row["document_uri"],
+            page_number=row["page_number"],
+            page_count=row["page_count"],
+        )
+        if row["error"] is not None:
+            record.status, record.error = "error", PageError.model_validate(row["error"])
+        return cls(record, row=row["row"], image_column=row["image_column"])
+
+    def fail(self, stage: str, error: BaseException) -> None:
+        """Turn the page into an error row; what earlier stages found stays in it."""
+        message = str(error).strip() or "no message"
+        self.record.status = "error"
+        self.record.error = PageError(stage=stage, type=type(error).__name__, message=message[:2000])
+        self.release()
+
+    def release(self) -> None:
+        """Forget all pixels."""
+        self.image = self.view = None
+        self.crops = []
+
+    def to_row(self) -> dict[str, Any]:
+        """The page as plain values for the way between two actor pools; pixels as PNG (lossless, fastest level)."""
+        return {
+            "record": self.record.model_dump_json(),
+            "row": self.row,
+            "image_column": self.image_column,
+            "image": _encode(self.image),
+            "view": _encode(self.view),
+            "polygons": np.asarray(self.polygons, np.float32).tobytes(),
+            "blocks": json.dumps(self.blocks),
+            "crops": [_encode(crop) for crop in self.crops],
+        }
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "Page":
+        """The reverse of `to_row`."""
+        return cls(
+            PageRecord.model_validate_json(row["record"]),
+            row=row["row"],
+            image_column=row["image_column"],
+            image=_decode(row["image"]),
+            view=_decode(row["view"]),
+            polygons=list(np.frombuffer(row["polygons"], np.float32).reshape(-1, 4, 2)),
+            blocks=json.loads(row["blocks"]),
+            crops=[_decode(crop) for crop in row["crops"]],
+        )
+
+
+def _encode(image: np.ndarray | None) -> bytes | None:
+    if image is None:
+        return None
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _decode(content: bytes | None) -> np.ndarray | None:
+    return None if content is None else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -1,0 +1,83 @@
+"""Which stages share an actor, how many actors there are, and whether the cluster can hold them at all.
+
+Neighbouring stages that need the same resources are fused into one actor: on a CPU machine the whole reader is one
+actor a core and no pixel passes through the object store. Stages on a GPU form a pool of their own behind a CPU pool
+that decodes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import ray
+
+from pipelines.stages.base import StageSpec
+
+
+class PlacementError(Exception):
+    """The pipeline cannot be scheduled on this cluster; the message says what lacks."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Stages fused into one actor, and how many such actors there are at most."""
+
+    specs: tuple[StageSpec, ...]
+    num_cpus: float
+    num_gpus: float
+    max_size: int
+
+
+def plan_pools(
+    specs: Sequence[StageSpec], resources: dict[str, float], parts: int, workers: int | None, gpu_fraction: float
+) -> list[Pool]:
+    """Group neighbouring stages by need and size each group's pool.
+
+    Args:
+        specs: the reader's stages in order.
+        resources: `CPU` and `GPU` of the cluster.
+        parts: batches of pages to read; more actors than that would idle.
+        workers: upper bound for the size of each pool; None takes what the cluster has.
+        gpu_fraction: share of a GPU each GPU actor takes.
+    """
+    groups = [(gpu, tuple(group)) for gpu, group in groupby(specs, key=lambda spec: spec.gpu)]
+    cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
+    pools = []
+    gpu_pool_size = max(1, int(gpus / gpu_fraction))
+    for gpu, group in groups:
+        # A CPU pool next to GPU actors leaves each of those one core for pre- and postprocessing.
+        spare = cpus - gpu_pool_size if len(groups) > 1 else cpus
+        size = gpu_pool_size if gpu else max(1, int(spare))
+        size = max(1, min(size, parts, workers or size))
+        pools.append(Pool(group, num_cpus=1, num_gpus=gpu_fraction if gpu else 0, max_size=size))
+    return pools
+
+
+def preflight(pools: Sequence[Pool], resources: dict[str, float]) -> None:
+    """Refuse a pipeline that could never start: each pool needs at least one actor at the same time, and Ray Data would
+    wait for it for ever without a word.
+
+    Raises:
+        PlacementError: names the resource, the demand and what the cluster has.
+    """
+    for resource, demand in (
+        ("CPU", sum(pool.num_cpus for pool in pools)),
+        ("GPU", sum(pool.num_gpus for pool in pools)),
+    ):
+        has = resources.get(resource, 0)
+        if demand > has:
+            names = " + ".join("/".join(spec.stage.name for spec in pool.specs) for pool in pools)
+            remedy = "use --device cpu or a cluster with GPUs" if resource == "GPU" else "use a cluster with more cores"
+            raise PlacementError(
+                f"cannot be scheduled: {len(pools)} actor pool(s) ({names}) need at least {demand:g} {resource} "
+                f"at once, the cluster has {has:g}; {remedy}"
+            )
+
+
+def cluster_resources() -> dict[str, float]:
+    """Resources of the connected cluster; where an autoscaler may add nodes, what it may grow to."""
+    resources = dict(ray.cluster_resources())
+    # Ray Data and Ray Train ask the same way; there is no public call for the autoscaler's limits.
+    for resource, amount in (ray._private.state.state.get_max_resources_from_cluster_config() or {}).items():
+        resources[resource] = max(resources.get(resource, 0), amount)
+    return resources

@@ -1,0 +1,94 @@
+"""Progress of a run: one line in the terminal, and the same figures in `job.json` for `ocray status`."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+def duration(seconds: float) -> str:
+    """Human form of a time span: 42 s, 3 min 20 s, 5 h 12 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+class Progress:
+    """Counts pages and tells, from a thread of its own, every `period` seconds.
+
+    Args:
+        total: pages of the whole output; `ok` and `error` of them were there before this run.
+        in_flight: asks for (done, failed) pages that are read but not yet committed, and for the Unix time at which
+            reading began (None: not yet). Rates count from there: actors take seconds to start.
+        publish: receives the figures as a dict (for job.json).
+        stream: where the line goes; rewritten in place on a terminal, one line at a time elsewhere.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        ok: int,
+        error: int,
+        *,
+        in_flight: Callable[[], tuple[int, int, float | None]],
+        publish: Callable[[dict[str, Any]], None],
+        stream: TextIO = sys.stderr,
+        period: float | None = None,
+    ):
+        self.total, self.ok, self.error = total, ok, error
+        self._before = ok + error
+        self._in_flight, self._publish, self._stream = in_flight, publish, stream
+        self._terminal = stream.isatty()
+        self._period = period or (1.0 if self._terminal else 5.0)
+        self.latest: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+        self._tell(0, 0, self._in_flight()[2])
+        if self._terminal:
+            self._stream.write("\n")
+
+    def add(self, ok: int, error: int) -> None:
+        """Pages that were committed."""
+        self.ok += ok
+        self.error += error
+
+    def figures(self, done_more: int, failed_more: int, began: float | None) -> dict[str, Any]:
+        """Counts, rate (pages/s of this run since reading began) and the estimated time left (s)."""
+        error = self.error + failed_more
+        ok = self.ok + done_more - failed_more
+        done = ok + error
+        rate = (done - self._before) / max(time.time() - began, 1e-9) if began else 0.0
+        left = self.total - done
+        return {
+            "counts": {"pages": self.total, "done": done, "ok": ok, "error": error},
+            "pages_per_second": round(rate, 3),
+            "eta_seconds": round(left / rate, 1) if rate and left else (0 if not left else None),
+        }
+
+    def line(self, figures: dict[str, Any]) -> str:
+        counts, rate, eta = figures["counts"], figures["pages_per_second"], figures["eta_seconds"]
+        text = f"{counts['done']}/{counts['pages']} pages, {counts['error']} failed, {rate:.2f} pages/s"
+        return text + (f", {duration(eta)} left" if eta else "")
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._period):
+            self._tell(*self._in_flight())
+
+    def _tell(self, done: int, failed: int, began: float | None) -> None:
+        self.latest = figures = self.figures(done, failed, began)
+        self._publish(figures)
+        end = "" if self._terminal else "\n"
+        self._stream.write(("\r\x1b[K" if self._terminal else "") + self.line(figures) + end)
+        self._stream.flush()

@@ -1,0 +1,205 @@
+"""Runs a reader over documents on Ray Data: list → plan → skip what is done → read → commit → tell."""
+
+import logging
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from pipelines.attempts import Attempts
+from pipelines.config import DocumentsConfig
+from pipelines.documents import Limits
+from pipelines.job import JobCard
+from pipelines.ledger import Ledger
+from pipelines.placement import Pool, cluster_resources, plan_pools, preflight
+from pipelines.progress import Progress
+from pipelines.records import MANIFEST_SCHEMA
+from pipelines.sources import Document, list_documents, plan_pages
+from pipelines.stages.base import StageSpec
+from pipelines.storage import Storage
+from pipelines.worker import StageGroup
+
+logger = logging.getLogger("ocray")
+
+# A part is what a worker reads between two commits: at most this many pages are lost when it dies.
+_MAX_PAGES_PER_PART = 64
+# Each worker gets at least about this many parts, so that all of them end at about the same time.
+_PARTS_PER_WORKER = 8
+_PLAN_BATCH = 64
+# The error rate is judged once so many pages are done.
+_JUDGED_PAGES = 20
+
+
+class TooManyErrors(Exception):
+    """The run was stopped because more pages failed than `max_error_rate` allows."""
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How a job runs; nothing here changes what is read.
+
+    `workers` bounds the actors of each pool (None: as many as the cluster has room for), `gpu_fraction` is the share of
+    a GPU that an actor takes.
+    """
+
+    device: str = "cpu"
+    workers: int | None = None
+    threads: int = 1
+    gpu_fraction: float = 1.0
+    image_column: str | None = None
+    retry_failed: bool = False
+    overwrite: bool = False
+    max_error_rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """Counts of the whole output, and of this run: seconds, and pages/s after the first page came through."""
+
+    pages: int
+    ok: int
+    error: int
+    read_now: int
+    seconds: float
+    pages_per_second: float
+
+
+def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, options: JobOptions) -> JobResult:
+    """Read all pages of `inputs` into `output_uri`. Ray must be connected.
+
+    A run into an output that already holds part of the same job goes on where that one stopped.
+
+    Raises:
+        InputError: an input that cannot be listed. JobError: the output is another job's. PlacementError: the cluster
+        cannot hold the pipeline. TooManyErrors: the run is plainly wrong. BundleError, ConfigError: bad models.
+    """
+    started = time.monotonic()
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its per-operator lines would break the progress line
+    output = Storage(output_uri)
+    specs = config.stages(options.device, options.threads)
+    resources = cluster_resources()
+    preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
+    listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri)
+    card = JobCard.open(output, inputs=inputs, config=config, device=options.device, overwrite=options.overwrite)
+    try:
+        manifest = plan(listing.documents, Limits(**config.limits.model_dump()))
+        ledger = Ledger(output)
+        todo, done = _left_to_read(manifest, ledger, options.retry_failed)
+        documents = {"documents": len(listing.documents), "skipped_files": sum(listing.skipped.values())}
+        logger.info(
+            "%d documents, %d pages, %d already done, %d to read",
+            len(listing.documents),
+            len(manifest),
+            len(done),
+            len(todo),
+        )
+        attempts = Attempts.remote()
+        errors_before = pc.sum(pc.equal(done["status"], "error")).as_py() or 0
+        progress = Progress(
+            len(manifest),
+            len(done) - errors_before,
+            errors_before,
+            in_flight=lambda: ray.get(attempts.in_flight.remote()),
+            publish=lambda figures: card.save(**figures | {"counts": figures["counts"] | documents}),
+        )
+        with progress:
+            if len(todo):
+                _read(todo, specs, resources, output_uri, options, attempts, progress)
+        ledger.settle()
+        figures = progress.latest
+        card.close("finished", **figures | {"counts": figures["counts"] | documents})
+    except BaseException as error:
+        card.close("failed", failure=f"{type(error).__name__}: {error}")
+        raise
+    return JobResult(
+        pages=len(manifest),
+        ok=progress.ok,
+        error=progress.error,
+        read_now=len(todo),
+        seconds=time.monotonic() - started,
+        pages_per_second=figures["pages_per_second"],
+    )
+
+
+def plan(documents: Sequence[Document], limits: Limits) -> pa.Table:
+    """The manifest: a row a page (MANIFEST_SCHEMA), documents opened in parallel to count their pages."""
+    def expand(batch: pa.Table) -> pa.Table:
+        (chunk,) = batch["chunk"].to_pylist()
+        pages = pa.Table.from_pylist(plan_pages(pickle.loads(batch["documents"][0].as_py()), limits), MANIFEST_SCHEMA)
+        return pages.append_column("chunk", pa.array([chunk] * len(pages), pa.int64()))
+
+    chunks = [documents[i : i + _PLAN_BATCH] for i in range(0, len(documents), _PLAN_BATCH)]
+    blocks = [pa.table({"chunk": [n], "documents": [pickle.dumps(chunk)]}) for n, chunk in enumerate(chunks)]
+    planned = ray.data.from_arrow(blocks).map_batches(expand, batch_size=1, batch_format="pyarrow", num_cpus=0.5)
+    tables = list(planned.iter_batches(batch_size=None, batch_format="pyarrow"))
+    # Ray Data gives blocks as they come. In the order of listing, a rerun plans the same parts, and the pages of one
+    # document (rows of one Parquet file) stay together.
+    tables.sort(key=lambda table: table["chunk"][0].as_py())
+    return pa.concat_tables([MANIFEST_SCHEMA.empty_table(), *(table.select(MANIFEST_SCHEMA.names) for table in tables)])
+
+
+def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tuple[pa.Table, pa.Table]:
+    """The manifest's rows that are not committed yet, and the states of those that are."""
+    if retry_failed:
+        logger.info("%d failed pages will be read again", ledger.drop_errors())
+    ledger.settle()
+    states = ledger.states()
+    done = states.filter(pc.is_in(states["page_id"], manifest["page_id"].combine_chunks()))
+    todo = manifest.filter(pc.invert(pc.is_in(manifest["page_id"], states["page_id"].combine_chunks())))
+    return todo, done
+
+
+def _read(
+    todo: pa.Table,
+    specs: Sequence[StageSpec],
+    resources: dict[str, float],
+    output_uri: str,
+    options: JobOptions,
+    attempts,
+    progress: Progress,
+) -> None:
+    cores = max(1, options.workers or int(resources.get("CPU", 1)))
+    pages_per_part = max(1, min(_MAX_PAGES_PER_PART, len(todo) // (cores * _PARTS_PER_WORKER)))
+    parts = [todo.slice(i, pages_per_part) for i in range(0, len(todo), pages_per_part)]
+    pools = plan_pools(specs, resources, len(parts), options.workers, options.gpu_fraction)
+    dataset = ray.data.from_arrow(parts)
+    for number, pool in enumerate(pools):
+        dataset = dataset.map_batches(
+            StageGroup,
+            fn_constructor_args=(pool.specs,),
+            fn_constructor_kwargs={
+                "first": number == 0,
+                "last": number == len(pools) - 1,
+                "output": output_uri,
+                "attempts": attempts,
+            },
+            batch_size=pages_per_part,
+            batch_format="pyarrow",
+            compute=_strategy(pool),
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus,
+        )
+    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for row in batch.to_pylist():
+            progress.add(row["ok"], row["error"])
+        done = progress.ok + progress.error
+        if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
+            raise TooManyErrors(
+                f"{progress.error} of {done} pages failed, more than --max-error-rate {options.max_error_rate:g} "
+                f"allows; see the error column of {output_uri}/pages, then run again to go on"
+            )
+
+
+def _strategy(pool: Pool) -> ActorPoolStrategy:
+    # One part in hand and one waiting: more would only be taken from other actors near the end.
+    return ActorPoolStrategy(
+        min_size=1, max_size=pool.max_size, initial_size=pool.max_size, max_tasks_in_flight_per_actor=2
+    )

@@ -1,0 +1,94 @@
+"""The types of a listing."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from pipelines.documents.errors import UnknownFormat
+from pipelines.documents.formats import SUFFIXES, supported
+from pipelines.documents.parquet import base_uri
+from pipelines.records import PageError
+
+STAGE = "plan"
+
+
+class InputError(Exception):
+    """The inputs as given cannot be a job; the message names the input and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document that is to be read.
+
+    Attributes:
+        uri: absolute local path, or the URI; `file.parquet#row=17` for a row of a Parquet file.
+        version: changes when the document does: ETag, or "size-mtime".
+        size: bytes; -1 when unknown.
+        suffix: lower case with its dot; empty for Parquet rows and names without one.
+        row: 0-based row of a Parquet file, else -1.
+        image_column: the Parquet column of the encoded image, else empty.
+        error: why it cannot be read, when listing already knows.
+    """
+
+    uri: str
+    version: str = ""
+    size: int = -1
+    suffix: str = ""
+    row: int = -1
+    image_column: str = ""
+    error: PageError | None = None
+
+    @property
+    def base_uri(self) -> str:
+        """URI of the file that holds it."""
+        return base_uri(self.uri, self.row)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What the inputs hold.
+
+    Attributes:
+        documents: sorted by URI, then row; each URI once.
+        skipped: what was passed over in folders and globs: reason ("hidden", "suffix .txt", …) -> how many.
+        duplicates: how many documents were named more than once.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.documents)
+
+    def skipped_text(self) -> str:
+        """`skipped` as one line, most frequent first; empty when nothing was."""
+        return ", ".join(f"{count:,} × {reason}" for reason, count in self.skipped.most_common())
+
+
+def suffix_of(uri: str) -> str:
+    """Lower-case suffix with its dot, or empty."""
+    path = uri.partition("::")[0] if "://" in uri else uri  # zip://scans/a.png::s3://bucket/scans.zip
+    if path.startswith(("http://", "https://")):
+        path = urlsplit(path).path
+    return os.path.splitext(path)[1].lower()
+
+
+def page_error(error: Exception) -> PageError:
+    """The record's error for a document that cannot be listed or planned."""
+    return PageError(stage=STAGE, type=type(error).__name__, message=str(error))
+
+
+def named_document(uri: str, version: str, size: int) -> Document:
+    """A document the user named: an unknown suffix is an error, none at all is left to its content."""
+    suffix = suffix_of(uri)
+    error = None
+    if suffix and suffix not in SUFFIXES:
+        unknown = UnknownFormat(f"{uri}: {suffix} files are not read; convert it to one of {supported()}")
+        error = page_error(unknown)
+    return Document(uri, version, size, suffix, error=error)

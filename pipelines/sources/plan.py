@@ -1,0 +1,75 @@
+"""Documents to the manifest: one row a page."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+from pipelines.documents.access import inaccessible, local_path, open_file, read_bytes
+from pipelines.documents.cache import DocumentCache
+from pipelines.documents.decode import count_pages
+from pipelines.documents.errors import DocumentError, EmptyDocument
+from pipelines.documents.formats import MULTI_PAGE, SUFFIXES
+from pipelines.documents.limits import Limits
+from pipelines.records import PageError, page_id
+from pipelines.sources.document import Document, page_error
+
+
+def plan_pages(documents: Iterable[Document], limits: Limits | None = None) -> list[dict[str, Any]]:
+    """Rows of `pipelines.records.MANIFEST_SCHEMA`, one a page, in the documents' order.
+
+    PNG, JPEG, WebP and BMP files are one page and are not opened; the others are opened to count their pages. A
+    document that cannot be opened gives one row with page_count 0, page_number 1 and the error, never an exception.
+    Rows of one Parquet file are best planned together: they are read in one pass.
+    """
+    cache = DocumentCache(0)
+    limits = limits or Limits()
+    return [row for document in documents for row in plan_document(document, cache, limits)]
+
+
+def plan_document(document: Document, cache: DocumentCache, limits: Limits) -> list[dict[str, Any]]:
+    """Manifest rows of one document. `cache` keeps the Parquet file open from one of its rows to the next."""
+    error, count = document.error, 0
+    if error is None:
+        try:
+            count = _count(document, cache, limits)
+        except DocumentError as problem:
+            error = page_error(problem)
+    if error is not None:
+        return [_row(document, 1, 0, error)]
+    return [_row(document, number, count, None) for number in range(1, count + 1)]
+
+
+def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
+    uri = document.uri
+    limits.check_document(document.size, uri)
+    if document.row >= 0:
+        content = cache.read(uri, document.row, document.image_column)
+        limits.check_document(len(content), uri)
+        return count_pages(BytesIO(content), uri)
+    image_format = SUFFIXES.get(document.suffix)
+    if document.size == 0:
+        raise EmptyDocument(f"{uri}: the file is empty (0 bytes); copy or scan it again")
+    if image_format is not None and image_format not in MULTI_PAGE:
+        return 1
+    if local_path(uri) is None and image_format == "PDF":
+        return count_pages(BytesIO(read_bytes(uri)), uri)  # PDFium jumps about: one request beats many small ones
+    try:
+        with open_file(uri) as file:
+            return count_pages(file, uri)
+    except DocumentError:
+        raise
+    except Exception as error:  # storage back ends raise anything
+        raise inaccessible(uri, error) from error
+
+
+def _row(document: Document, number: int, count: int, error: PageError | None) -> dict[str, Any]:
+    return {
+        "page_id": page_id(document.uri, document.version, number),
+        "document_uri": document.uri,
+        "version": document.version,
+        "page_number": number,
+        "page_count": count,
+        "row": document.row,
+        "image_column": document.image_column,
+        "error": None if error is None else error.model_dump(),
+    }

@@ -1,0 +1,86 @@
+"""Text: finding lines on the upright page, and reading their crops across pages."""
+
+import cv2
+import numpy as np
+
+from models.bundle import load_bundle
+from models.geometry import invert_affine, median_colour, transform_points, turn_matrix
+from models.layout.reading_order import page_text, reading_order
+from models.text_detection.db import DBDecoding
+from models.text_detection.predictor import TextDetector
+from models.text_recognition.crops import crop_line
+from models.text_recognition.predictor import TextRecognizer
+from pipelines.page import Page
+from pipelines.records import Line
+
+
+def upright_image(page: Page) -> tuple[np.ndarray, np.ndarray]:
+    """The page turned upright at full resolution, and the affine map from original to upright pixels."""
+    degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
+    height, width = page.image.shape[:2]
+    matrix, size = turn_matrix(width, height, degrees)
+    if degrees % 90 == 0:
+        return np.ascontiguousarray(np.rot90(page.image, int(degrees // 90) % 4)), matrix
+    upright = cv2.warpAffine(page.image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=median_colour(page.image))
+    return upright, matrix
+
+
+class TextDetectionStage:
+    """Finds text lines on the upright page and cuts them from the ORIGINAL pixels, which are interpolated only once.
+
+    The page itself is dropped here: what goes on are the crops.
+    """
+
+    name = "text_detection"
+
+    def __init__(self, bundle: str, device: str, threads: int, precision: str, **decoding):
+        opened = load_bundle(bundle, "text_detection")
+        given = {name: value for name, value in decoding.items() if value is not None}
+        self.predictor = TextDetector(
+            opened, device, threads, precision, DBDecoding.model_validate(opened.card.decoding | given)
+        )
+
+    def __call__(self, pages: list[Page]) -> None:
+        turned = [upright_image(page) for page in pages]
+        for page, (_, matrix), regions in zip(pages, turned, self.predictor([u for u, _ in turned]), strict=True):
+            back = invert_affine(matrix)
+            blocks = reading_order([region.polygon for region in regions])
+            order = [index for block in blocks for row in block for index in row]
+            place = {index: number for number, index in enumerate(order)}
+            page.blocks = [[[place[index] for index in row] for row in block] for block in blocks]
+            page.polygons = [transform_points(back, regions[index].polygon) for index in order]
+            page.crops = [crop_line(page.image, polygon) for polygon in page.polygons]
+            page.record.models[self.name] = self.predictor.network.name
+        for page in pages:  # after the loop: a failing page sends all of them through again, one by one
+            page.image = None
+
+
+class TextRecognitionStage:
+    """Reads the crops of all pages of a call together, so that batches are full and little is padded."""
+
+    name = "text_recognition"
+
+    def __init__(self, bundle: str, device: str, threads: int, precision: str, min_confidence: float):
+        self.predictor = TextRecognizer(bundle, device, threads, precision, min_confidence)
+        network = self.predictor.network
+        self.device = f"{network.device} {network.precision}"
+
+    def __call__(self, pages: list[Page]) -> None:
+        results = iter(self.predictor([crop for page in pages for crop in page.crops]))
+        read = [[next(results) for _ in page.crops] for page in pages]
+        for page, texts in zip(pages, read, strict=True):
+            page.record.lines = [
+                Line(
+                    text=line.text,
+                    confidence=round(line.confidence, 4),
+                    polygon=[[round(float(x), 2), round(float(y), 2)] for x, y in polygon],
+                    language=line.language,
+                )
+                for line, polygon in zip(texts, page.polygons, strict=True)
+                if line.text.strip()
+            ]
+            page.record.text = page_text([line.text for line in texts], page.blocks)
+            page.record.models[self.name] = self.predictor.network.name
+            page.record.device = self.device
+        for page in pages:
+            page.release()

@@ -1,0 +1,47 @@
+"""The console script `ocray`: each door is a subcommand, imported only when it is called."""
+
+import argparse
+import importlib
+import logging
+import sys
+
+from ray_apps import doors
+
+# Name, module, what it does. Training doors need the [train] extra.
+DOORS = (
+    ("ocr", "bulk_ocr", "read documents in bulk"),
+    ("status", "status", "how far a job is"),
+    ("train", "train", "train a model"),
+    ("evaluate", "evaluate", "measure a model"),
+    ("export", "export", "make a bundle of a trained model"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="ocray", description="Reads documents and meters in bulk, on Ray.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module, text in DOORS:
+        # Only the chosen door is imported: `ocray ocr` must not need torch.
+        command = commands.add_parser(name, help=text, add_help=argv[:1] == [name])
+        if argv[:1] == [name]:
+            door = _door(module)
+            command.description = door.__doc__
+            command.formatter_class = argparse.RawDescriptionHelpFormatter
+            door.add_arguments(command)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return doors.answer(_door(dict((name, module) for name, module, _ in DOORS)[args.command]).run, args)
+
+
+def _door(module: str):
+    try:
+        return importlib.import_module(f"ray_apps.{module}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in ("torch", "timm", "mlflow", "tensorboard", "onnx"):
+            sys.exit(f"ocray: {error.name} is not installed; training needs the extra: pip install 'ocray[train]'")
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

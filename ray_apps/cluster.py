@@ -1,0 +1,25 @@
+"""Connecting to Ray: the cluster that is named, or a local Ray that starts with the program and ends with it."""
+
+import logging
+import os
+
+import ray
+
+
+def connect(address: str | None = None) -> None:
+    """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine.
+
+    Raises:
+        ConnectionError: there is no cluster at that address.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, logging_level=logging.WARNING)
+        return
+    # Usage statistics would reach out to the internet; nobody looks at the dashboard of a program that ends.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Token authentication is on by default, and Ray says so at each start.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    # Ray Data's own actors make Ray's core print an error-level advice a line each, which is no error.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)

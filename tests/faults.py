@@ -1,0 +1,58 @@
+"""Failures to inject: stages and readers that break in one named way, importable by Ray workers."""
+
+import os
+import signal
+from pathlib import Path
+
+from pipelines.config import DocumentsConfig
+from pipelines.page import Page
+from pipelines.stages.base import StageSpec
+
+
+class RaisingStage:
+    """Raises on every page whose document is called `victim`."""
+
+    name = "raising"
+
+    def __init__(self, victim: str):
+        self.victim = victim
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            if page.record.document_uri.endswith(self.victim):
+                raise RuntimeError(f"cannot read {self.victim}")
+
+
+class SuicidalStage:
+    """Kills its own process (as a crash in native code does) on the page whose document is called `victim`: every
+    time, or only the first time when a `once` marker file is given."""
+
+    name = "suicidal"
+
+    def __init__(self, victim: str, once: str | None = None):
+        self.victim = victim
+        self.once = Path(once) if once else None
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            if not page.record.document_uri.endswith(self.victim):
+                continue
+            if self.once and self.once.exists():
+                continue
+            if self.once:
+                self.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FaultyConfig(DocumentsConfig):
+    """The documents reader with a faulty stage between orientation and text."""
+
+    _fault: StageSpec
+
+    def with_fault(self, stage: type, **kwargs) -> "FaultyConfig":
+        self._fault = StageSpec(stage, kwargs)
+        return self
+
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        specs = super().stages(device, threads)
+        return [*specs[:3], self._fault, *specs[3:]]

@@ -1,0 +1,183 @@
+"""Whole runs on a real local Ray with the packaged models: what comes out, resume, retry, refusals and faults."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import ray
+
+from pipelines.config import load_config
+from pipelines.job import JobError, read_card
+from pipelines.ledger import Ledger
+from pipelines.records import table_to_records
+from pipelines.runner import JobOptions, TooManyErrors, run_job
+from pipelines.sources import InputError
+from pipelines.storage import Storage
+from ray_apps.cluster import connect
+from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
+from tests.pages import draw_page, numbered_pages, write_page
+
+PAGES = 9
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    connect()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    numbered_pages(folder, PAGES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scans, tmp_path_factory):
+    """The output of a run in which nothing happened."""
+    output = tmp_path_factory.mktemp("undisturbed") / "out"
+    run_job([str(scans)], str(output), load_config("documents"), JobOptions())
+    return output
+
+
+def records(output) -> dict:
+    """Records by file name; exactly one row a page."""
+    ledger = Ledger(Storage(str(output)))
+    rows = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    assert len({row.page_id for row in rows}) == len(rows)
+    return {row.document_uri.rsplit("/", 1)[-1]: row for row in rows}
+
+
+def texts(output) -> dict[str, str]:
+    return {name: record.text for name, record in records(output).items()}
+
+
+def faulty(stage: type, **kwargs) -> FaultyConfig:
+    return FaultyConfig.model_validate(load_config("documents").model_dump()).with_fault(stage, **kwargs)
+
+
+def test_pages_become_records(undisturbed):
+    found = records(undisturbed)
+    assert len(found) == PAGES
+    for number in range(PAGES):
+        record = found[f"page{number:02}.png"]
+        assert record.status == "ok" and record.error is None
+        assert f"PAGE NUMBER {number}" in record.text and "Invoice date" in record.text
+        assert (record.width, record.height) == (640, 400)
+        assert abs(record.skew_degrees) < 0.5 and record.orientation_degrees == 0
+        assert set(record.timings_ms) == {"decode", "deskew", "orientation", "text_detection", "text_recognition"}
+        assert set(record.models) == {"deskew", "orientation", "text_detection", "text_recognition"}
+        assert record.device.startswith("openvino:CPU")
+        assert len(record.lines) == 4
+    card = json.loads((undisturbed / "job.json").read_text())
+    assert card["state"] == "finished"
+    assert card["counts"] == {
+        "pages": PAGES, "done": PAGES, "ok": PAGES, "error": 0, "documents": PAGES, "skipped_files": 0
+    }
+
+
+def test_polygons_are_in_original_pixels(tmp_path):
+    """A page turned by a quarter and a few degrees more: line boxes cover the ink of the page as it is."""
+    page = draw_page(["Invoice number 12345", "Total amount due 99.50", "Payment received"], 700, 500)
+    page = np.ascontiguousarray(np.rot90(page))
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "turned.png"), page[..., ::-1])
+    run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+    (record,) = records(tmp_path / "out").values()
+    assert record.orientation_degrees == 90
+    assert "12345" in record.text
+    covered = np.zeros(page.shape[:2], np.uint8)
+    for line in record.lines:
+        cv2.fillPoly(covered, [np.array(line.polygon).round().astype(np.int32)], 1)
+    ink = page[..., 0] < 128
+    assert (covered[ink] == 1).mean() > 0.95
+
+
+def test_a_second_run_reads_nothing_and_a_new_page_is_added(scans, undisturbed, tmp_path):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(scans, folder)
+    first = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    assert (first.read_now, first.ok) == (PAGES, PAGES)
+    parts = sorted(p.name for p in (output / "pages").iterdir())
+    assert run_job([str(folder)], str(output), load_config("documents"), JobOptions()).read_now == 0
+    assert sorted(p.name for p in (output / "pages").iterdir()) == parts
+    write_page(folder / "later.png", ["One more page"])
+    assert run_job([str(folder)], str(output), load_config("documents"), JobOptions()).read_now == 1
+    assert len(records(output)) == PAGES + 1
+
+
+def test_a_broken_page_is_an_error_row_and_retried_on_request(scans, tmp_path):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(scans, folder)
+    whole = (folder / "page03.png").read_bytes()
+    (folder / "page03.png").write_bytes(whole[: len(whole) // 2])
+    result = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    assert (result.ok, result.error) == (PAGES - 1, 1)
+    error = records(output)["page03.png"].error
+    assert error.stage == "decode" and "page03.png" in error.message
+    again = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    assert again.read_now == 0
+    retried = run_job([str(folder)], str(output), load_config("documents"), JobOptions(retry_failed=True))
+    assert (retried.read_now, retried.error) == (1, 1)
+    assert len(records(output)) == PAGES
+
+
+def test_a_stage_that_raises_costs_one_page(scans, undisturbed, tmp_path):
+    run_job([str(scans)], str(tmp_path), faulty(RaisingStage, victim="page04.png"), JobOptions())
+    error = records(tmp_path)["page04.png"].error
+    assert (error.stage, error.type, error.message) == ("raising", "RuntimeError", "cannot read page04.png")
+    assert texts(tmp_path) == texts(undisturbed) | {"page04.png": ""}
+
+
+def test_a_page_that_kills_its_worker_costs_one_page(scans, undisturbed, tmp_path):
+    run_job([str(scans)], str(tmp_path), faulty(SuicidalStage, victim="page04.png"), JobOptions())
+    error = records(tmp_path)["page04.png"].error
+    assert (error.stage, error.type) == ("suicidal", "WorkerDied")
+    assert texts(tmp_path) == texts(undisturbed) | {"page04.png": ""}
+
+
+def test_a_worker_that_dies_once_costs_nothing(scans, undisturbed, tmp_path):
+    fault = faulty(SuicidalStage, victim="page04.png", once=str(tmp_path / "died"))
+    run_job([str(scans)], str(tmp_path / "out"), fault, JobOptions())
+    assert (tmp_path / "died").exists()
+    assert texts(tmp_path / "out") == texts(undisturbed)
+
+
+def test_another_jobs_output_is_refused(scans, undisturbed, tmp_path):
+    config = load_config("documents")
+    with pytest.raises(JobError, match=r"another job's output \(inputs were .*--overwrite"):
+        run_job([str(scans / "page01.png")], str(undisturbed), config, JobOptions())
+    config.limits.pdf_dpi = 150
+    with pytest.raises(JobError, match="config: limits was"):
+        run_job([str(scans)], str(undisturbed), config, JobOptions())
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(JobError, match="not empty and is not an ocray output"):
+        run_job([str(scans)], str(tmp_path), load_config("documents"), JobOptions())
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    assert read_card(Storage(str(undisturbed)))["state"] == "finished"
+
+
+def test_overwrite_starts_anew(scans, tmp_path):
+    run_job([str(scans / "page01.png")], str(tmp_path), load_config("documents"), JobOptions())
+    run_job([str(scans / "page02.png")], str(tmp_path), load_config("documents"), JobOptions(overwrite=True))
+    assert list(texts(tmp_path)) == ["page02.png"]
+
+
+def test_a_run_that_is_plainly_wrong_stops(tmp_path):
+    for number in range(30):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{number}.png").write_text("this is no image")
+    with pytest.raises(TooManyErrors, match=r"--max-error-rate 0\.5"):
+        run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+    assert read_card(Storage(str(tmp_path / "out")))["state"] == "failed"
+
+
+def test_an_empty_folder_is_refused_and_leaves_no_output(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError):
+        run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+    assert not (tmp_path / "out").exists()

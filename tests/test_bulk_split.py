@@ -1,0 +1,57 @@
+"""Stages in two actor pools, as with GPUs: the same records as fused into one."""
+
+import logging
+
+import pytest
+import ray
+
+from pipelines.config import DocumentsConfig, load_config
+from pipelines.ledger import Ledger
+from pipelines.placement import PlacementError
+from pipelines.records import table_to_records
+from pipelines.runner import JobOptions, run_job
+from pipelines.stages.base import StageSpec
+from pipelines.storage import Storage
+from tests.pages import numbered_pages
+
+
+class SplitConfig(DocumentsConfig):
+    """The documents reader whose networks ask for a GPU but run on the CPU."""
+
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        decode, *networks = super().stages(device, threads)
+        return [decode, *(StageSpec(spec.stage, spec.kwargs, spec.batch_size, gpu=True) for spec in networks)]
+
+
+@pytest.fixture(scope="module")
+def ray_with_a_gpu_on_paper():
+    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, logging_level=logging.WARNING)
+    yield
+    ray.shutdown()
+
+
+def records(output) -> list[dict]:
+    ledger = Ledger(Storage(str(output)))
+    rows = [record.model_dump() for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    for row in rows:
+        del row["timings_ms"]
+    return sorted(rows, key=lambda row: row["document_uri"])
+
+
+def test_split_pools_give_the_same_records(ray_with_a_gpu_on_paper, tmp_path):
+    numbered_pages(tmp_path / "in", 5)
+    (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    fused = load_config("documents")
+    split = SplitConfig.model_validate(fused.model_dump())
+    for config, name in ((fused, "fused"), (split, "split")):
+        run_job([str(tmp_path / "in")], str(tmp_path / name), config, JobOptions())
+    assert len(records(tmp_path / "fused")) == 6
+    assert records(tmp_path / "fused") == records(tmp_path / "split")
+
+
+def test_more_gpus_than_there_are(ray_with_a_gpu_on_paper, tmp_path):
+    numbered_pages(tmp_path / "in", 1)
+    config = SplitConfig.model_validate(load_config("documents").model_dump())
+    with pytest.raises(PlacementError, match="need at least 2 GPU at once, the cluster has 1; use --device cpu"):
+        run_job([str(tmp_path / "in")], str(tmp_path / "out"), config, JobOptions(gpu_fraction=2))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,97 @@
+"""The doors as a person at a shell meets them: what is refused, in which words, with which exit code."""
+
+import json
+
+import pytest
+
+from ray_apps import bulk_ocr, cli, doors, status
+
+
+def run_cli(capsys, *argv: str) -> tuple[int, str]:
+    try:
+        code = cli.main(list(argv))
+    except SystemExit as error:
+        code = error.code
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        (["--config", "letters"], "no configuration letters; give a YAML file or one of: documents"),
+        (["--export", "docx"], "unknown export format docx; known: jsonl, text, hocr, alto, pdf"),
+        (["--workers", "0"], "'0' is not a whole number above 0"),
+        (["--max-error-rate", "2"], "'2' is not a number between 0 and 1"),
+        (["--device", "tpu"], "invalid choice: 'tpu'"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_refused_before_anything_starts(capsys, tmp_path, extra, named):
+    code, told = run_cli(capsys, "ocr", "--input", "in", "--output", str(tmp_path / "out"), *extra)
+    assert code == doors.BAD_REQUEST
+    assert named in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("text_detection: {bundel: x}", "unknown setting text_detection.bundel; did you mean bundle?"),
+        ("deskw: {bundle: deskew@1}", "unknown setting deskw; did you mean deskew?"),
+        ("limits: {pdf_dpi: 5}", "limits.pdf_dpi: Input should be greater than or equal to 36"),
+        ("[1, 2", "is not valid YAML"),
+        ("just text", "must hold a mapping"),
+    ],
+)
+def test_a_wrong_configuration_names_the_setting(capsys, tmp_path, content, named):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    code, told = run_cli(capsys, "ocr", "--input", "in", "--output", str(tmp_path / "out"), "--config", str(path))
+    assert code == doors.BAD_REQUEST
+    assert named in told
+
+
+def test_status_of_nothing(capsys, tmp_path):
+    code, told = run_cli(capsys, "status", str(tmp_path))
+    assert code == doors.BAD_REQUEST
+    assert f"no job at {tmp_path}" in told
+
+
+def test_status_of_a_job_that_was_killed(capsys, tmp_path):
+    card = {
+        "name": "night",
+        "state": "running",
+        "identity": {},
+        "updated": "2026-01-01T00:00:00+00:00",
+        "started": "2026-01-01T00:00:00+00:00",
+        "counts": {"pages": 10, "done": 4, "error": 1},
+        "pages_per_second": 1.5,
+        "eta_seconds": 4,
+        "fingerprint": "abc",
+        "device": "cpu",
+    }
+    (tmp_path / "job.json").write_text(json.dumps(card))
+    assert status.main([str(tmp_path)]) == doors.OK
+    told = capsys.readouterr().out
+    assert "stopped without a word" in told
+    assert "4 of 10 pages (40.0 %), 1 failed, 1.50 pages/s" in told
+
+
+def test_a_card_that_is_none(capsys, tmp_path):
+    (tmp_path / "job.json").write_text("[]")
+    code, told = run_cli(capsys, "status", str(tmp_path))
+    assert code == doors.BAD_REQUEST and "is not an ocray job card" in told
+
+
+def test_help_names_every_door(capsys):
+    code, told = run_cli(capsys, "--help")
+    assert code == 0
+    assert all(name in told for name, _, _ in cli.DOORS)
+
+
+def test_the_bulk_door_has_the_same_options_both_ways(capsys):
+    with pytest.raises(SystemExit):
+        bulk_ocr.main(["--help"])
+    alone = capsys.readouterr().out
+    _, mounted = run_cli(capsys, "ocr", "--help")
+    assert alone[alone.index("--input URI [URI ...]\n") :] == mounted[mounted.index("--input URI [URI ...]\n") :]
