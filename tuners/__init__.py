@@ -1,1 +1,0 @@
-"""Hyperparameter sweeps over any trainer, on Ray Tune."""
