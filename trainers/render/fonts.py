@@ -1,0 +1,227 @@
+"""Which fonts a page may be set in: found in the system's font folders, sorted by script and style, split by family."""
+
+import random
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageFont
+
+FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts")
+STYLES = ("sans", "serif", "mono", "hand")
+_HANGUL_SAMPLE = [ord(c) for c in "가나다람말빛학교는을있습니다원전화번호"]
+_LATIN_SAMPLE = [ord(c) for c in "ABCXYZabcgxyz0123456789.,:-()/"]
+_HAND_NAMES = ("pen", "brush", "pilgi", "script", "hand")
+_SERIF_NAMES = ("serif", "myeongjo", "batang", "gungseo", "roman", "times")
+_NO_TEXT_NAMES = ("math", "symbol", "emoji", "dingbat")
+_VALIDATION_SHARE = 1 / 6
+
+
+class FontsMissingError(RuntimeError):
+    """No installed font can set the text asked for."""
+
+
+def _codepoints(data: bytes, offset: int) -> np.ndarray:
+    """Basic-plane coverage, (65536,) bool, from the `cmap` table of the font at `offset` (OpenType specification,
+    formats 4 and 12: every Unicode font has one of them)."""
+    covered = np.zeros(65536, dtype=bool)
+    tables = struct.unpack_from(">H", data, offset + 4)[0]
+    for i in range(tables):
+        tag, _, start, _ = struct.unpack_from(">4sIII", data, offset + 12 + 16 * i)
+        if tag == b"cmap":
+            break
+    else:
+        return covered
+    for i in range(struct.unpack_from(">H", data, start + 2)[0]):
+        platform, _, sub = struct.unpack_from(">HHI", data, start + 4 + 8 * i)
+        if platform not in (0, 3):
+            continue
+        sub += start
+        kind = struct.unpack_from(">H", data, sub)[0]
+        if kind == 12:
+            groups = struct.unpack_from(">I", data, sub + 12)[0]
+            for first, last, _ in np.frombuffer(data, ">u4", 3 * groups, sub + 16).reshape(-1, 3).tolist():
+                covered[first : min(last, 65535) + 1] = True
+        elif kind == 4:
+            count = struct.unpack_from(">H", data, sub + 6)[0] // 2
+            ends = np.frombuffer(data, ">u2", count, sub + 14)
+            starts, deltas, ranges = (
+                np.frombuffer(data, ">u2", count, sub + 16 + 2 * count * (1 + k)) for k in range(3)
+            )
+            for segment, (first, last) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+                if first == 65535:
+                    continue
+                codes = np.arange(first, last + 1)
+                shift = int(ranges[segment])
+                if shift == 0:
+                    covered[codes] |= (codes + int(deltas[segment])) % 65536 != 0
+                else:
+                    at = sub + 16 + 6 * count + 2 * segment + shift + 2 * (codes - first)
+                    at = at[at + 1 < len(data)]
+                    glyphs = np.frombuffer(data, np.uint8)[at].astype(int) * 256 + np.frombuffer(data, np.uint8)[at + 1]
+                    covered[codes[: len(at)]] |= glyphs != 0
+    covered[0xD800:0xE000] = False  # surrogate halves are no characters
+    return covered
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One font file's face. `covered` is (65536,) bool; `scale` evens out how large faces look at the same size."""
+
+    path: str
+    index: int
+    family: str
+    style: str
+    bold: bool
+    italic: bool
+    covered: np.ndarray = field(repr=False)
+    scale: float
+
+    @property
+    def hangul(self) -> bool:
+        return bool(self.covered[_HANGUL_SAMPLE].all())
+
+    @property
+    def latin(self) -> bool:
+        return bool(self.covered[_LATIN_SAMPLE].all())
+
+    def at(self, size: float) -> "Font":
+        """This face with capitals and Hangul about as high as in other faces at `size` px."""
+        return Font(self, _load(self.path, self.index, max(4, round(size * self.scale))), max(4, round(size)))
+
+    def clean(self, text: str) -> str:
+        """`text` without the characters that this face would show as empty boxes."""
+        codes = np.frombuffer(text.encode("utf-16-le"), np.uint16)
+        known = self.covered[codes]
+        return text if known.all() else codes[known].tobytes().decode("utf-16-le")
+
+
+@dataclass(frozen=True)
+class Font:
+    """A face at a size. `size` is the nominal size in px; `pil` draws."""
+
+    face: Face
+    pil: ImageFont.FreeTypeFont
+    size: int
+
+    def width(self, text: str) -> float:
+        return self.pil.getlength(text)
+
+
+@lru_cache(maxsize=1024)
+def _load(path: str, index: int, pixels: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, pixels, index=index, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _style(family: str, probe: ImageFont.FreeTypeFont) -> str:
+    name = family.lower().replace(" ", "")
+    if any(n in name for n in _HAND_NAMES):
+        return "hand"
+    if probe.getlength("iiii") == probe.getlength("MMMM"):
+        return "mono"
+    return "serif" if any(n in name for n in _SERIF_NAMES) and "sans" not in name else "sans"
+
+
+def read_face(path: str | Path) -> Face | None:
+    """The face in a font file (in a collection: its Korean face), or None when it cannot set plain text.
+
+    Raises: OSError when the file is no font.
+    """
+    data = Path(path).read_bytes()
+    offsets = [0]
+    if data[:4] == b"ttcf":
+        offsets = list(struct.unpack_from(f">{struct.unpack_from('>I', data, 8)[0]}I", data, 12))
+    families = [ImageFont.truetype(str(path), 64, index=i).getname() for i in range(len(offsets))]
+    index = next((i for i, (family, _) in enumerate(families) if family and family.endswith("KR")), 0)
+    family, weight = (n or Path(path).stem for n in families[index])
+    if any(n in family.lower() for n in _NO_TEXT_NAMES):
+        return None
+    covered = _codepoints(data, offsets[index])
+    if not covered[_LATIN_SAMPLE].all():
+        return None
+    probe = _load(str(path), index, 64)
+    _, top, _, bottom = probe.getbbox("가" if covered[ord("가")] else "H", anchor="ls")
+    nominal = (0.80 if covered[ord("가")] else 0.72) * 64
+    bold = any(w in f"{weight} {Path(path).stem}".lower() for w in ("bold", "heavy", "black", "eb"))
+    italic = any(w in f"{weight} {Path(path).stem}".lower() for w in ("italic", "oblique"))
+    scale = float(np.clip(nominal / max(1, bottom - top), 0.8, 1.5))
+    return Face(str(path), index, family, _style(family, probe), bold, italic, covered, scale)
+
+
+class FontSet:
+    """The faces that pages are set in. A font family belongs to exactly one split.
+
+    Args:
+        paths: font files; None finds all in the system's folders, where at least one must have Hangul.
+        folders: where to look when `paths` is None.
+
+    Raises:
+        FontsMissingError: no usable font (when searching: none with Hangul).
+    """
+
+    def __init__(self, paths: Sequence[str | Path] | None = None, folders: Iterable[str | Path] = FOLDERS) -> None:
+        folders = [Path(f).expanduser() for f in folders]
+        searching = paths is None
+        if paths is None:
+            paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in (".ttf", ".ttc", ".otf"))
+        self.faces = [face for face in map(read_face, paths) if face is not None]
+        where = ", ".join(map(str, folders if searching else paths))
+        if not self.faces:
+            raise FontsMissingError(
+                f"no usable font in {where}: run `make fonts` to install the fonts pages are set in"
+            )
+        if searching and not any(face.hangul for face in self.faces):
+            raise FontsMissingError(f"no font with Hangul in {where}: run `make fonts` to install Korean fonts")
+        self._choices: dict[tuple, list[Face]] = {}
+        held_out: set[str] = set()
+        for hangul in (True, False):
+            families = sorted(
+                {f.family for f in self.faces if f.hangul == hangul}, key=lambda n: zlib.crc32(n.encode())
+            )
+            if len(families) > 1:
+                held_out.update(families[: max(1, round(len(families) * _VALIDATION_SHARE))])
+        self._validation_families = frozenset(held_out)
+
+    def split(self, split: str) -> list[Face]:
+        """The faces of `split` ("train" or "validation")."""
+        return [f for f in self.faces if (f.family in self._validation_families) == (split == "validation")]
+
+    def choose(
+        self, rng: random.Random, split: str, script: str, styles: Sequence[str] = STYLES, bold: bool | None = None
+    ) -> Face:
+        """A random face of `split` that can set `script` ("hangul" or "latin"), families being equally likely.
+
+        Styles and weight are wishes: when the split has no such face, any face of the script is taken. A "latin" page
+        is set in a Latin-only face more often than in the Latin letters of a Korean one; italics are rare.
+
+        Raises:
+            FontsMissingError: no face of the split can set the script.
+        """
+        plain = script == "latin" and rng.random() < 0.7
+        italic = rng.random() < 0.1
+        key = (split, script, tuple(styles), bold, plain, italic)
+        if key not in self._choices:
+            faces = [f for f in self.split(split) if f.hangul or script == "latin"]
+            if not faces:
+                raise FontsMissingError(
+                    f"no {script} font in the {split} split of {len(self.faces)} fonts: run `make fonts`, "
+                    "or give a FontSet more font families"
+                )
+            wishes = [lambda f: not (plain and f.hangul), lambda f: f.style in styles, lambda f: bold in (None, f.bold)]
+            wishes.append(lambda f: f.italic == italic)
+            for wish in wishes:
+                faces = [f for f in faces if wish(f)] or faces
+            self._choices[key] = faces
+        faces = self._choices[key]
+        family = rng.choice(sorted({f.family for f in faces}))
+        return rng.choice([f for f in faces if f.family == family])
+
+
+@lru_cache(maxsize=1)
+def system_fonts() -> FontSet:
+    """The fonts installed on this machine, searched once a process."""
+    return FontSet()

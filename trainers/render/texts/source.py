@@ -1,0 +1,80 @@
+"""Sentences, labels and names, each belonging to exactly one split."""
+
+import bisect
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_LANGUAGES = {"ko": "korean.txt", "en": "english.txt"}
+_VALIDATION_SHARE = 1 / 12
+_LEAST = 8  # items of a list that each split gets, however short the list
+
+
+def split_items(items: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(train, validation): an item with a low hash is validation text, in whatever list or order it comes. A list too
+    short to have two of those gives its two lowest."""
+    ranked = sorted((zlib.crc32(item.encode()), item) for item in set(items))
+    cut = max(_LEAST, bisect.bisect_left(ranked, (int(_VALIDATION_SHARE * 2**32), "")))
+    return [item for _, item in ranked[cut:]], [item for _, item in ranked[:cut]]
+
+
+def read_sections(path: Path) -> dict[str, list[str]]:
+    """{section: lines} of a list file: one item a line, sections headed by `# name`."""
+    sections: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            items = sections.setdefault(line[2:].strip(), [])
+        elif line.strip():
+            items.append(line.strip())
+    return sections
+
+
+class TextSource:
+    """The shipped lists, and more sentences where given.
+
+    Args:
+        korean: further Korean sentences. They replace the shipped ones, being more and more varied.
+
+    Raises:
+        ValueError: `korean` has too few sentences for two splits.
+    """
+
+    def __init__(self, korean: Iterable[str] | None = None) -> None:
+        self._items: dict[tuple[str, str, str], list[str]] = {}
+        for language, name in _LANGUAGES.items():
+            for section, items in read_sections(_HERE / name).items():
+                self._store(language, section, items)
+        if korean is not None:
+            self._store("ko", "sentence", korean)
+
+    def _store(self, language: str, section: str, items: Iterable[str]) -> None:
+        parts = split_items(items)
+        if min(map(len, parts)) < _LEAST:
+            raise ValueError(f"too few {language} {section} texts for a train and a validation split: give hundreds")
+        for split, part in zip(("train", "validation"), parts, strict=True):
+            self._items[language, section, split] = part
+
+    @classmethod
+    def from_parquet(cls, path: str | Path, column: str = "text") -> "TextSource":
+        """Korean sentences from a column of a Parquet file.
+
+        Raises:
+            FileNotFoundError: no such file. KeyError: no such column.
+        """
+        import pyarrow.parquet as pq  # the lists above need no Parquet reader
+
+        if column not in pq.read_schema(path).names:
+            raise KeyError(f"{path} has no column {column!r}: it has {', '.join(pq.read_schema(path).names)}")
+        return cls(t for t in pq.read_table(path, columns=[column])[column].to_pylist() if t and t.strip())
+
+    def items(self, language: str, section: str, split: str) -> list[str]:
+        """Items of a section ("sentence", "label", "title", "company", "person", "place", "product") in a split."""
+        return self._items[language, section, split]
+
+
+@lru_cache(maxsize=1)
+def shipped_texts() -> TextSource:
+    """The shipped lists alone, read once a process."""
+    return TextSource()
