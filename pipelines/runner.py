@@ -89,6 +89,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
     listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri)
     card = JobCard.open(output, inputs=inputs, config=config, device=options.device, overwrite=options.overwrite)
+    card.save(hosts=sum(node["Alive"] for node in ray.nodes()))
     try:
         manifest = plan(listing.documents, Limits(**config.limits.model_dump()))
         ledger = Ledger(output)

@@ -1,6 +1,5 @@
 """The pixels behind a record, for exports and the report: records hold no images, their documents are opened again."""
 
-from collections.abc import Callable
 
 import numpy as np
 
@@ -9,23 +8,34 @@ from pipelines.documents import DocumentCache, Limits, load_page
 from pipelines.records import PageRecord
 
 
-def page_loader(config: DocumentsConfig, image_column: str | None = None) -> Callable[[PageRecord], np.ndarray]:
-    """A function that gives a record's page as it was read: (H, W, 3) uint8 RGB, in original pixels.
-
-    It raises DocumentError when the document is no longer there or no longer readable.
+class SourcePages:
+    """Opens the documents of records again, under the limits of the job. Both calls raise DocumentError when a document
+    is no longer there or no longer readable.
     """
-    documents, limits = DocumentCache(), Limits(**config.limits.model_dump())
 
-    def load(record: PageRecord) -> np.ndarray:
-        row = record.document_uri.rpartition("#row=")[2] if image_column else ""
+    def __init__(self, config: DocumentsConfig, image_column: str | None = None):
+        self.documents = DocumentCache()
+        self.limits = Limits(**config.limits.model_dump())
+        self.image_column = image_column or ""
+
+    def page(self, record: PageRecord) -> np.ndarray:
+        """A record's page as it was read: (H, W, 3) uint8 RGB, in original pixels."""
         return load_page(
-            documents,
+            self.documents,
             record.document_uri,
             record.page_number,
             record.page_count,
-            row=int(row) if row.isdigit() else -1,
-            image_column=image_column or "",
-            limits=limits,
+            row=self._row(record),
+            image_column=self.image_column,
+            limits=self.limits,
         )
 
-    return load
+    def original(self, record: PageRecord) -> bytes | None:
+        """The encoded file of a page that is a document of its own; None for a page of several."""
+        if record.page_count != 1:
+            return None
+        return self.documents.read(record.document_uri, self._row(record), self.image_column)
+
+    def _row(self, record: PageRecord) -> int:
+        row = record.document_uri.rpartition("#row=")[2] if self.image_column else ""
+        return int(row) if row.isdigit() else -1

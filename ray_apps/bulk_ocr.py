@@ -13,7 +13,7 @@ from pipelines.exports import check_formats, export
 from pipelines.progress import duration
 from pipelines.report import write_report
 from pipelines.runner import JobOptions, run_job
-from pipelines.source_pages import page_loader
+from pipelines.source_pages import SourcePages
 from ray_apps import doors
 from ray_apps.cluster import connect
 
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
             max_error_rate=args.max_error_rate,
         ),
     )
-    load_page = page_loader(config, args.image_column)
-    write_report(args.output, load_page=load_page)
+    pages = SourcePages(config, args.image_column)
+    write_report(args.output, load_page=pages.page)
     if formats:
-        written = export(args.output, formats, load_page=load_page)
+        written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     print(
         f"{result.ok} pages read, {result.error} failed, {result.read_now} of {result.pages} in this run "

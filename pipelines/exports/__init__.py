@@ -1,0 +1,92 @@
+"""Exports: text, hOCR, ALTO, searchable PDF and JSON Lines, written from the committed records through one tree.
+
+Nothing here reads pages or knows where their pixels come from: `load_page` is handed in.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+
+from pipelines.exports.alto import AltoWriter
+from pipelines.exports.hocr import HocrWriter
+from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
+from pipelines.exports.pdf import LoadOriginal, LoadPage, PdfWriter
+from pipelines.exports.publish import atomic_file
+from pipelines.exports.store import RecordStore
+from pipelines.exports.text import TextWriter
+from pipelines.exports.tree import Document, build_page
+from pipelines.job import EXPORTS
+
+__all__ = ["FORMATS", "ExportError", "check_formats", "export"]
+
+FORMATS = ("jsonl", "text", "hocr", "alto", "pdf")
+
+
+class ExportError(ValueError):
+    """An export that cannot be made as asked; the message names what is wrong."""
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """`formats` without repetitions.
+
+    Raises:
+        ExportError: one of them is not known; the message lists those that are.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ExportError(f"unknown export format {', '.join(unknown)}; known: {', '.join(FORMATS)}")
+    return tuple(dict.fromkeys(formats))
+
+
+def export(
+    output_uri: str, formats: Sequence[str], *, load_page: LoadPage, load_original: LoadOriginal | None = None
+) -> dict[str, int]:
+    """Write `OUT/exports/<format>/…` from the records committed under `output_uri`; returns how many files of each.
+
+    Documents are written one after the other, each file appears whole; files of an earlier export are replaced.
+
+    Args:
+        output_uri: the job's output, local folder or fsspec URI.
+        formats: of FORMATS.
+        load_page: original pixels of a record, (H, W, 3) uint8 RGB; called for `pdf` only, never for failed pages.
+        load_original: the file's own bytes for pages that are JPEG files, None for others; saves encoding anew.
+
+    Raises:
+        ExportError: an unknown format, before anything is read.
+        FileNotFoundError: the output holds no committed pages.
+    """
+    formats = check_formats(formats)
+    store = RecordStore(output_uri)
+    output = store.output
+    dpi = store.job().get("config", {}).get("limits", {}).get("pdf_dpi", 200)
+    writers = {
+        "text": TextWriter,
+        "hocr": HocrWriter,
+        "alto": AltoWriter,
+        "pdf": partial(PdfWriter, load_page=load_page, load_original=load_original, dpi=dpi),
+    }
+    counts = dict.fromkeys(formats, 0)
+    with ExitStack() as job_files:
+        job_writers = []
+        if "jsonl" in formats:
+            stream = job_files.enter_context(atomic_file(output, f"{EXPORTS}/jsonl/{FILE_NAME}"))
+            job_writers.append(JsonlWriter(stream))
+            counts["jsonl"] = 1
+        names = [name for name in formats if name in writers]
+        for stored in store.documents():
+            document = Document(stored.uri, len(stored))
+            with ExitStack() as document_files:
+                open_writers = []
+                for name in names:
+                    suffix = getattr(writers[name], "func", writers[name]).suffix
+                    file_name = f"{EXPORTS}/{name}/{document.stem}{suffix}"
+                    stream = document_files.enter_context(atomic_file(output, file_name))
+                    open_writers.append(writers[name](stream, document))
+                    counts[name] += 1
+                for record in store.records(stored):
+                    page = build_page(record)
+                    for writer in (*job_writers, *open_writers):
+                        writer.add(page)
+                for writer in open_writers:
+                    writer.finish()
+    return counts

@@ -1,0 +1,119 @@
+"""Reading committed records back: page by page, document by document, in bounded memory.
+
+An index of 16 bytes a page (and each URI once) says where every record lies; the records themselves are fetched row
+group by row group, a few of which are kept. A job of a million pages is never held as a whole.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.job import CARD
+from pipelines.ledger import PARTS, Ledger
+from pipelines.records import PAGE_SCHEMA, PageRecord, table_to_records
+from pipelines.storage import Storage
+
+KEPT_ROW_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """One document's place in the store: its URI, and (part, row) of each of its pages in page order."""
+
+    uri: str
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+class RecordStore:
+    """The records committed under an output, local or any fsspec URI.
+
+    Raises:
+        FileNotFoundError: nothing has been committed there.
+    """
+
+    def __init__(self, output_uri: str):
+        self.output = Storage(output_uri)
+        self.parts = Ledger(self.output).parts()
+        if not self.parts:
+            raise FileNotFoundError(f"{output_uri} holds no committed pages ({PARTS}/*.parquet); run the job first")
+        self._row_groups: dict[int, np.ndarray] = {}
+        self._tables: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+
+    def job(self) -> dict[str, Any]:
+        """`job.json`, or an empty dictionary when the job has not written it (yet)."""
+        return json.loads(self.output.read(CARD)) if self.output.exists(CARD) else {}
+
+    def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+        """(part, first row, batch) over all parts, with only `columns` read."""
+        for part in range(len(self.parts)):
+            first = 0
+            with self._open(part) as stream:
+                for batch in pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns):
+                    yield part, first, batch
+                    first += batch.num_rows
+
+    def documents(self) -> Iterator[StoredDocument]:
+        """Every document once, in the order in which the parts first name them; pages in page order."""
+        codes: list[np.ndarray] = []
+        pages: list[np.ndarray] = []
+        places: list[np.ndarray] = []
+        known: dict[str, int] = {}
+        for part, first, batch in self.batches(["document_uri", "page_number"], rows=65536):
+            column = pc.dictionary_encode(batch.column("document_uri"))
+            numbers = np.array([known.setdefault(uri, len(known)) for uri in column.dictionary.to_pylist()], np.int32)
+            codes.append(numbers[column.indices.to_numpy(zero_copy_only=False)])
+            pages.append(batch.column("page_number").to_numpy(zero_copy_only=False))
+            rows = np.arange(first, first + batch.num_rows, dtype=np.int32)
+            places.append(np.column_stack([np.full_like(rows, part), rows]))
+        if not known:
+            return
+        code, page, place = np.concatenate(codes), np.concatenate(pages), np.concatenate(places)
+        order = np.lexsort((page, code))
+        bounds = np.searchsorted(code[order], np.arange(len(known) + 1))
+        for number, uri in enumerate(known):
+            yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])
+
+    def records(self, document: StoredDocument) -> Iterator[PageRecord]:
+        """The pages of a document, fetched one by one."""
+        for part, row in document.places.tolist():
+            yield self.record(part, row)
+
+    def record(self, part: int, row: int) -> PageRecord:
+        """The record at `row` of part number `part`."""
+        starts = self._starts(part)
+        group = int(np.searchsorted(starts, row, side="right")) - 1
+        return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1))[0]
+
+    def _open(self, part: int) -> BinaryIO:
+        return self.output.filesystem.open(self.output.path(f"{PARTS}/{self.parts[part]}"), "rb")
+
+    def _starts(self, part: int) -> np.ndarray:
+        """First row of each row group of a part."""
+        if part not in self._row_groups:
+            with self._open(part) as stream:
+                footer = pq.ParquetFile(stream).metadata
+            sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+            self._row_groups[part] = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        return self._row_groups[part]
+
+    def _table(self, part: int, group: int) -> pa.Table:
+        key = (part, group)
+        if key not in self._tables:
+            with self._open(part) as stream:
+                file = pq.ParquetFile(stream)
+                known = [name for name in PAGE_SCHEMA.names if name in file.schema_arrow.names]
+                self._tables[key] = file.read_row_group(group, columns=known)
+            while len(self._tables) > KEPT_ROW_GROUPS:
+                self._tables.popitem(last=False)
+        self._tables.move_to_end(key)
+        return self._tables[key]

@@ -1,0 +1,23 @@
+"""Plain text: one UTF-8 file a document, a form feed between pages."""
+
+from typing import BinaryIO
+
+from pipelines.exports.tree import Document, Page
+
+
+class TextWriter:
+    """Lines as read, a blank line between blocks. A failed page is a note in brackets: page numbers stay right."""
+
+    suffix = ".txt"
+
+    def __init__(self, stream: BinaryIO, document: Document):
+        self.stream = stream
+        self.pages = 0
+
+    def add(self, page: Page) -> None:
+        text = f"[page {page.record.page_number} could not be read: {page.error}]" if page.error else page.record.text
+        self.stream.write((("\f" if self.pages else "") + text.rstrip("\n") + "\n").encode())
+        self.pages += 1
+
+    def finish(self) -> None:
+        pass

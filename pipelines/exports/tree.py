@@ -1,0 +1,183 @@
+"""What every export is written from: Document, Page, Block, Line, Word, whatever engine read them.
+
+Coordinates are pixels of the ORIGINAL page, polygons float32 (4, 2) clockwise from the text's own top-left corner,
+angles degrees counter-clockwise as seen. Recognisers read lines, so words are a line's text split at spaces, each with
+the share of the line's length that its characters take.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import accumulate
+
+import numpy as np
+
+from models.geometry import wrap_degrees
+from pipelines.exports.publish import document_name, document_stem
+from pipelines.records import Line as LineRecord
+from pipelines.records import PageRecord
+
+# A detected line's polygon reaches from ascenders to descenders; its baseline lies about this share of its height above
+# the lower edge (0.2 em is the usual descent of Korean and Latin faces).
+DESCENT = 0.2
+# Control characters that XML 1.0 cannot hold, and lone surrogates.
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A run of characters without spaces; its confidence is the line's."""
+
+    text: str
+    confidence: float
+    polygon: np.ndarray
+
+
+@dataclass(frozen=True)
+class Line:
+    """One text line."""
+
+    words: tuple[Word, ...]
+    confidence: float
+    language: str
+    polygon: np.ndarray
+
+    @cached_property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @cached_property
+    def angle(self) -> float:
+        """How far the line is turned counter-clockwise, in (-180, 180]."""
+        x, y = self.polygon[1] - self.polygon[0] + self.polygon[2] - self.polygon[3]
+        return wrap_degrees(float(np.degrees(np.arctan2(-y, x))))
+
+    @cached_property
+    def height(self) -> float:
+        """Mean length of the polygon's left and right sides, px."""
+        return float(np.linalg.norm(self.polygon[[3, 2]] - self.polygon[[0, 1]], axis=1).mean())
+
+    @cached_property
+    def baseline(self) -> np.ndarray:
+        """(2, 2) float32: where the baseline starts and ends."""
+        return baseline(self.polygon)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that belong together: a paragraph, a cell, a column's stretch."""
+
+    lines: tuple[Line, ...]
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """All corners of all lines, (4 n, 2)."""
+        return np.concatenate([line.polygon for line in self.lines])
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, its record and its blocks; a failed page has no blocks and an `error`."""
+
+    record: PageRecord
+    blocks: tuple[Block, ...]
+
+    @property
+    def angle(self) -> float:
+        """How far the page stands turned counter-clockwise, in (-180, 180]; turning it back makes it upright."""
+        return wrap_degrees((self.record.orientation_degrees or 0) + (self.record.skew_degrees or 0.0))
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in one line, or None."""
+        if self.record.status == "ok":
+            return None
+        error = self.record.error
+        return f"{error.stage}: {error.type}: {error.message}" if error else "unknown error"
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean confidence of the lines, None when there are none."""
+        values = [line.confidence for block in self.blocks for line in block.lines]
+        return sum(values) / len(values) if values else None
+
+    def box(self, points: np.ndarray) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of `points` in whole px, within the page."""
+        low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
+        limit = np.array([self.record.width, self.record.height])
+        (left, top), (right, bottom) = np.clip(low, 0, limit), np.clip(high, 0, limit)
+        return int(left), int(top), int(right), int(bottom)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document's identity; its pages are streamed to the writers, in page order."""
+
+    uri: str
+    page_count: int
+
+    @property
+    def name(self) -> str:
+        """Last part of the URI, for people."""
+        return document_name(self.uri)
+
+    @property
+    def stem(self) -> str:
+        """File name without suffix under which the document is exported."""
+        return document_stem(self.uri)
+
+
+def build_page(record: PageRecord) -> Page:
+    """The tree of one record. Blocks are where the record's text has a blank line between two lines."""
+    if record.status != "ok":
+        return Page(record, ())
+    blocks: list[list[Line]] = []
+    position = 0
+    for line in record.lines:
+        start = record.text.find(line.text, position)
+        starts_block = start >= 0 and "\n\n" in record.text[position:start]
+        position = start + len(line.text) if start >= 0 else position
+        tree_line = _build_line(line)
+        if tree_line.words:
+            if not blocks or starts_block:
+                blocks.append([])
+            blocks[-1].append(tree_line)
+    return Page(record, tuple(Block(tuple(lines)) for lines in blocks))
+
+
+def baseline(polygon: np.ndarray) -> np.ndarray:
+    """Start and end of the baseline of a text polygon, (2, 2)."""
+    return polygon[[3, 2]] + DESCENT * (polygon[[0, 1]] - polygon[[3, 2]])
+
+
+def _build_line(line: LineRecord) -> Line:
+    polygon = np.asarray(line.polygon, np.float32)
+    text = _NOT_TEXT.sub("", line.text)
+    ends = [0.0, *accumulate(_advance(character) for character in text)]
+    matches = list(re.finditer(r"\S+", text))
+    shares = np.array([(ends[match.start()], ends[match.end()]) for match in matches]).reshape(-1, 2) / (ends[-1] or 1)
+    words = tuple(
+        Word(match.group(), line.confidence, part)
+        for match, part in zip(matches, _slices(polygon, shares), strict=True)
+    )
+    return Line(words, line.confidence, line.language, polygon)
+
+
+@lru_cache(maxsize=20_000)
+def _advance(character: str) -> float:
+    """A character's usual width relative to other characters."""
+    if character.isspace():
+        return 0.7
+    if unicodedata.combining(character):
+        return 0.0
+    return 2.0 if unicodedata.east_asian_width(character) in "WF" else 1.1
+
+
+def _slices(polygon: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The parts of a text polygon between shares (n, 2), 0..1, of its length: (n, 4, 2) float32."""
+    start, end = shares[:, :1], shares[:, 1:]
+    top_left, top_right, bottom_right, bottom_left = polygon
+    top, bottom = top_right - top_left, bottom_right - bottom_left
+    corners = [top_left + start * top, top_left + end * top, bottom_left + end * bottom, bottom_left + start * bottom]
+    return np.stack(corners, axis=1).astype(np.float32)
