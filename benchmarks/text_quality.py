@@ -1,0 +1,114 @@
+"""Text quality and one-thread speed of ocray's text predictors, beside RapidOCR on the same upright pages.
+
+    python benchmarks/text_quality.py --data ../shared/data --sets receipts,forms --limit 20 --peer rapidocr-openvino
+
+A set is a Parquet file with `image` (encoded bytes) and its truth in `lines` or `words` (lists of {text}) or `text`.
+Engines take turns, batch of pages by batch, so a busy machine slows all of them alike; seconds are CPU seconds of this
+process, in which every engine runs one thread. Decoding of the image files is not counted.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+
+from models.layout.reading_order import page_text, reading_order
+from models.text_detection.predictor import TextDetector
+from models.text_recognition.crops import crop_line
+from models.text_recognition.predictor import TextRecognizer
+from trainers.text_metrics import TextScore
+
+Engine = Callable[[list[np.ndarray]], list[str]]
+
+
+def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[tuple[np.ndarray, str]]:
+    """(RGB page, true text) of a random `limit` of a set's rows."""
+    rows = pq.read_table(path).to_pylist()
+    random.Random(seed).shuffle(rows)
+    for row in rows[:limit]:
+        image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
+        parts = row.get("lines") or row.get("words") or [{"text": row.get("text") or ""}]
+        yield image, "\n".join(part["text"] for part in parts)
+
+
+def ocray(precision: str) -> Engine:
+    """ocray's predictors, crops batched across the pages given."""
+    detector, recognizer = TextDetector(precision=precision), TextRecognizer(precision=precision)
+
+    def read(images: list[np.ndarray]) -> list[str]:
+        found = detector(images)
+        crops = [
+            crop_line(image, region.polygon) for image, regions in zip(images, found, strict=True) for region in regions
+        ]
+        texts = iter([line.text for line in recognizer(crops)])
+        return [
+            page_text([next(texts) for _ in regions], reading_order([region.polygon for region in regions]))
+            for regions in found
+        ]
+
+    return read
+
+
+def rapidocr(engine: str) -> Engine:
+    """RapidOCR as installed, with one thread; `engine` is onnxruntime or openvino."""
+    from rapidocr import EngineType, RapidOCR
+
+    threads = (
+        {"EngineConfig.openvino.inference_num_threads": 1}
+        if engine == "openvino"
+        else {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
+    )
+    engines = {f"{stage}.engine_type": EngineType(engine) for stage in ("Det", "Cls", "Rec")}
+    reader = RapidOCR(params={"Global.log_level": "error", **engines, **threads})
+
+    def read(images: list[np.ndarray]) -> list[str]:
+        return ["\n".join(reader(np.ascontiguousarray(image[..., ::-1])).txts or ()) for image in images]
+
+    return read
+
+
+PEERS = {"rapidocr": lambda: rapidocr("onnxruntime"), "rapidocr-openvino": lambda: rapidocr("openvino")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
+    parser.add_argument("--sets", default="receipts,forms", help="comma-separated names of Parquet files")
+    parser.add_argument("--limit", type=int, help="pages a set, drawn at random (default: all)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-pages", type=int, default=8, help="pages whose line crops share batches")
+    parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"))
+    parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS))
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    engines: dict[str, Engine] = {"ocray": ocray(arguments.precision)}
+    engines |= {name: PEERS[name]() for name in arguments.peer}
+    print("set            engine              word F1 precision  recall  char F1  pages/s  ocray ÷ it")
+    for name in arguments.sets.split(","):
+        pages = list(labelled_pages(arguments.data / f"{name}.parquet", arguments.limit, arguments.seed))
+        scores = {engine: TextScore() for engine in engines}
+        seconds = dict.fromkeys(engines, 0.0)
+        for start in range(0, len(pages), arguments.batch_pages):
+            batch = pages[start : start + arguments.batch_pages]
+            for engine, read in engines.items():
+                begin = time.process_time()
+                texts = read([image for image, _ in batch])
+                seconds[engine] += time.process_time() - begin
+                for text, (_, true) in zip(texts, batch, strict=True):
+                    scores[engine].add(text, true)
+        for engine, score in scores.items():
+            words, ratio = score.words, seconds[engine] / seconds["ocray"]
+            print(
+                f"{name:14} {engine:18} {words.value:8.4f} {words.precision:9.4f} {words.recall:7.4f} "
+                f"{score.characters.value:8.4f} {len(pages) / seconds[engine]:8.2f} {ratio:11.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

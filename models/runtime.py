@@ -1,0 +1,164 @@
+"""The inference runtime: a bundle's ONNX network opened on a device, and proof of which device that is.
+
+OpenVINO runs on CPUs, ONNX Runtime's CUDA and TensorRT providers on NVIDIA GPUs. Inference never imports torch.
+"""
+
+import threading
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from models.bundle import Bundle
+
+DEVICES = ("cpu", "cuda", "tensorrt")
+PRECISIONS = ("auto", "f32", "bf16")
+
+
+class DeviceError(Exception):
+    """The device or precision asked for cannot be had here; the message says why and what to do."""
+
+
+class Network:
+    """A bundle's network on one device.
+
+    Calling it runs one batch. Calls from several threads are safe and take turns.
+
+    Args:
+        bundle: the bundle whose `network.onnx` is run.
+        device: `cpu` (OpenVINO), `cuda` or `tensorrt` (ONNX Runtime).
+        threads: CPU threads one call uses; ignored on GPUs.
+        precision: arithmetic of convolutions and matrix products: `f32`, `bf16`, or `auto`: bf16 where the CPU has it
+            (AVX512_BF16 or AMX), else f32. Asking for bf16 elsewhere is an error.
+        cached_kernels: how many kernels made for one input shape are kept on CPUs, least recently used dropped first; a
+            text network needs about 40 for each shape, 5 MB together.
+
+    Attributes:
+        name: the bundle's `name@version`.
+        device: what really runs, e.g. `openvino:CPU` or `onnxruntime:CUDA`.
+        precision: the precision really in use, `f32` or `bf16`.
+
+    Raises:
+        DeviceError: unknown device, missing runtime or provider, unsupported precision.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "cpu",
+        threads: int = 1,
+        precision: str = "f32",
+        cached_kernels: int = 400,
+    ):
+        if device not in DEVICES:
+            raise DeviceError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
+        if precision not in PRECISIONS:
+            raise DeviceError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
+        if threads < 1:
+            raise DeviceError(f"threads must be at least 1, not {threads}")
+        if device == "cpu":
+            self._backend = _OpenVino(bundle, threads, precision, cached_kernels)
+        else:
+            self._backend = _OnnxRuntime(bundle, device, precision)
+        self._lock = threading.Lock()
+        self.name = bundle.name
+        self.device: str = self._backend.device
+        self.precision: str = self._backend.precision
+
+    def __call__(self, inputs: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run one batch.
+
+        Args:
+            inputs: the input array, or arrays by input name when the network has several inputs.
+
+        Returns:
+            Arrays by output name, in the ONNX file's order; the caller owns them.
+        """
+        with self._lock:
+            return self._backend.run(inputs)
+
+
+class _OpenVino:
+    def __init__(self, bundle: Bundle, threads: int, precision: str, cached_kernels: int):
+        core = _openvino_core()
+        has = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "auto":
+            precision = "bf16" if "BF16" in has else "f32"
+        if precision == "bf16" and "BF16" not in has:
+            raise DeviceError(f"this CPU has no bfloat16 arithmetic (it has {', '.join(has)}); use precision f32")
+        compiled = core.compile_model(
+            core.read_model(bundle.network),
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": 1,
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": precision,
+                # Pinning puts every process's threads on the first cores: two one-thread actors would share a core.
+                "ENABLE_CPU_PINNING": False,
+            # OpenVINO keeps 5,000 by default: memory would grow for hours over pages of ever new sizes.
+            "CPU_RUNTIME_CACHE_CAPACITY": cached_kernels,
+            },
+        )
+        devices = compiled.get_property("EXECUTION_DEVICES")
+        in_use = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if devices != ["CPU"] or in_use != precision:
+            raise DeviceError(f"{bundle.name}: asked for CPU in {precision}, OpenVINO uses {devices} in {in_use}")
+        self.device = "openvino:CPU"
+        self.precision = precision
+        self._outputs = [output.any_name for output in compiled.outputs]
+        self._request = compiled.create_infer_request()
+
+    def run(self, inputs: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = self._request.infer(inputs, share_inputs=True, share_outputs=False)
+        return dict(zip(self._outputs, results.values(), strict=True))
+
+
+@cache
+def _openvino_core() -> Any:
+    import openvino  # only CPU inference needs it
+
+    return openvino.Core()
+
+
+# The first provider is the one asked for; operators that TensorRT lacks run on CUDA.
+_PROVIDERS = {
+    "cuda": ["CUDAExecutionProvider"],
+    "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
+}
+
+
+class _OnnxRuntime:
+    def __init__(self, bundle: Bundle, device: str, precision: str):
+        if precision == "bf16":
+            raise DeviceError(f"device {device} runs in f32; precision bf16 is for CPUs")
+        try:
+            import onnxruntime  # only GPU inference needs it
+        except ImportError as error:
+            raise DeviceError(f"device {device} needs ONNX Runtime for GPUs: pip install onnxruntime-gpu") from error
+        provider = _PROVIDERS[device][0]
+        available = onnxruntime.get_available_providers()
+        if provider not in available:
+            raise DeviceError(
+                f"device {device} needs ONNX Runtime's {provider}, this build has {', '.join(available)}; "
+                "pip install onnxruntime-gpu (and uninstall onnxruntime), or use device cpu"
+            )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(bundle.network, options, providers=_PROVIDERS[device])
+        # ONNX Runtime answers a provider that fails to start (no driver, wrong CUDA) with the CPU and a log line.
+        if session.get_providers()[0] != provider:
+            raise DeviceError(
+                f"{bundle.name}: asked for {provider}, ONNX Runtime fell back to {session.get_providers()}; "
+                "check the NVIDIA driver and the CUDA and cuDNN libraries, or use device cpu"
+            )
+        session.disable_fallback()
+        self.device = f"onnxruntime:{device.upper()}"
+        self.precision = "f32"
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    def run(self, inputs: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        feed = inputs if isinstance(inputs, dict) else {self._input: inputs}
+        return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))

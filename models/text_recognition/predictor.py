@@ -1,0 +1,144 @@
+"""Reads line crops with a CTC network."""
+
+from collections import defaultdict
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.blob import ImageFormat, blob, rgb
+from models.bundle import Bundle, BundleError, load_bundle
+from models.onnx_metadata import read_metadata
+from models.results import RecognizedText
+from models.runtime import Network
+from models.text_recognition import ctc
+from models.text_recognition.crops import resize_to_height
+
+# Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
+_BATCH_SIZES = (8, 4, 2, 1)
+_BATCH_COLUMNS = 2560  # px; beyond it a batch is no faster than its halves
+_MOST_PADDING = 10  # a strip is padded by less than a step or a tenth of its width
+_CACHED_KERNELS = 2000  # for about 50 of the some 100 (batch, width) shapes, 250 MB
+
+
+class RecognitionInput(ImageFormat):
+    """Line strips as the network takes them, in px."""
+
+    height: int = Field(ge=8)
+    min_width: int = Field(ge=8)
+    max_width: int = Field(ge=8, description="longer lines are squeezed")
+    width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it, wide ones coarser")
+
+
+class CTCDecoding(BaseModel):
+    """How the network's steps become text."""
+
+    model_config = ConfigDict(extra="forbid")
+    charset: str = Field(
+        default="labels",
+        pattern=r"^(labels|metadata:.+)$",
+        description="the characters of classes 1..: the card's labels, or a newline-separated ONNX metadata entry",
+    )
+    language: str = Field(description="language group read, ISO 639-1 codes joined by +")
+
+
+class TextRecognizer:
+    """Text of line crops.
+
+    >>> TextRecognizer()([crop])[0].text  # crop: (h, w, 3) uint8 RGB, one horizontal line
+
+    Args:
+        bundle: a `text_recognition` bundle or its name.
+        device, threads, precision: see `models.runtime.Network`.
+        min_confidence: a line read with less comes back as the empty text (with its confidence).
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str = "ppocrv6-rec@small",
+        device: str = "cpu",
+        threads: int = 1,
+        precision: str = "auto",
+        min_confidence: float = 0.5,
+    ):
+        cv2.setNumThreads(threads)
+        bundle = load_bundle(bundle, "text_recognition") if isinstance(bundle, str) else bundle
+        bundle.require_task("text_recognition")
+        try:
+            self.input = RecognitionInput.model_validate(bundle.card.input)
+            decoding = CTCDecoding.model_validate(bundle.card.decoding)
+        except ValidationError as error:
+            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.language = decoding.language
+        self.min_confidence = min_confidence
+        self.characters = ["", *_charset(bundle, decoding.charset)]
+        self.network = Network(bundle, device, threads, precision, _CACHED_KERNELS)
+
+    def __call__(self, crops: list[np.ndarray]) -> list[RecognizedText]:
+        """Read crops, in the given order.
+
+        Crops of one width bucket share batches, whichever page they are from; a crop's padding depends on its own size
+        alone, so its text does not depend on its batch-mates.
+
+        Args:
+            crops: (h, w) or (h, w, 3) uint8, RGB, of any sizes.
+        """
+        strips = [resize_to_height(rgb(crop), self.input.height, self.input.max_width) for crop in crops]
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for index, strip in enumerate(strips):
+            buckets[bucket_width(strip.shape[1], self.input)].append(index)
+        results: dict[int, RecognizedText] = {}
+        for width in sorted(buckets):
+            for indices in in_batches(buckets[width], width):
+                texts = self._read([strips[index] for index in indices], width)
+                results.update(zip(indices, texts, strict=True))
+        return [results[index] for index in range(len(crops))]
+
+    def _read(self, strips: list[np.ndarray], width: int) -> list[RecognizedText]:
+        batch = np.zeros((len(strips), 3, self.input.height, width), np.float32)
+        for row, strip in zip(batch, strips, strict=True):
+            row[:, :, : strip.shape[1]] = blob([strip], self.input)[0]
+        (output,) = self.network(batch).values()
+        if output.shape[2] != len(self.characters):
+            raise BundleError(
+                f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
+                f"{len(self.characters)}; the card belongs to other weights"
+            )
+        return [self._result(text, confidence) for text, confidence in ctc.decode(output, self.characters)]
+
+    def _result(self, text: str, confidence: float) -> RecognizedText:
+        return RecognizedText(text if confidence >= self.min_confidence else "", confidence, self.language)
+
+
+def bucket_width(width: int, form: RecognitionInput) -> int:
+    """Padded width of a strip `width` px wide: steps double as widths do, so buckets are few and padding little."""
+    step = form.width_step
+    while 2 * step * _MOST_PADDING <= width:
+        step *= 2
+    return max(form.min_width, -(-width // step) * step)
+
+
+def in_batches(indices: list[int], width: int) -> list[list[int]]:
+    """Split a bucket's members into the fewest batches of the allowed sizes, large ones first."""
+    batches, start = [], 0
+    while start < len(indices):
+        most = min(len(indices) - start, max(1, _BATCH_COLUMNS // width))
+        size = next(size for size in _BATCH_SIZES if size <= most)
+        batches.append(indices[start : start + size])
+        start += size
+    return batches
+
+
+def _charset(bundle: Bundle, source: str) -> list[str]:
+    if source == "labels":
+        characters = list(bundle.card.labels)
+    else:
+        key = source.removeprefix("metadata:")
+        metadata = read_metadata(bundle.network)
+        if key not in metadata:
+            raise BundleError(f"bundle {bundle.name}: no metadata entry {key!r} in its network, only {list(metadata)}")
+        # PaddleOCR appends the space to its dictionary file instead of listing it there.
+        characters = [*metadata[key].split("\n"), " "]
+    if not characters:
+        raise BundleError(f"bundle {bundle.name}: its charset is empty; export the model with its labels")
+    return characters

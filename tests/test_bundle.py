@@ -1,0 +1,96 @@
+"""Bundles: cards, checksums, and networks that an installed package carries."""
+
+import pytest
+
+from models.bundle import BundleError, Card, Training, load_bundle, packaged_bundles, save_bundle
+
+
+def card(**update) -> Card:
+    fields = {
+        "name": "tiny",
+        "version": "1",
+        "task": "skew",
+        "architecture": "none",
+        "input": {},
+        "training": Training(data="none", command="none", steps=0),
+        "licence": "Apache-2.0",
+        "sha256": "0" * 64,
+    }
+    return Card(**(fields | update))
+
+
+def test_saved_bundle_loads(tmp_path):
+    saved = save_bundle(tmp_path / "tiny", b"network", card())
+    loaded = load_bundle(tmp_path / "tiny", task="skew")
+    assert loaded.network == b"network" and loaded.card == saved.card and loaded.name == "tiny@1"
+
+
+def test_bundle_by_uri(tmp_path):
+    save_bundle(tmp_path / "tiny", b"network", card())
+    assert load_bundle(f"file://{tmp_path}/tiny").network == b"network"
+
+
+def test_other_task(tmp_path):
+    save_bundle(tmp_path, b"network", card())
+    with pytest.raises(BundleError, match="does 'skew', but 'orientation' is needed"):
+        load_bundle(tmp_path, task="orientation")
+
+
+def test_damaged_network(tmp_path):
+    save_bundle(tmp_path, b"network", card())
+    (tmp_path / "network.onnx").write_bytes(b"netwerk")
+    with pytest.raises(BundleError, match="the file is damaged"):
+        _ = load_bundle(tmp_path).network
+
+
+def test_missing_network(tmp_path):
+    save_bundle(tmp_path, b"network", card())
+    (tmp_path / "network.onnx").unlink()
+    with pytest.raises(BundleError, match=r"network\.onnx is missing; export the model again"):
+        _ = load_bundle(tmp_path).network
+
+
+@pytest.mark.parametrize("reference", ["nobody@1", "/no/such/folder"])
+def test_unknown_bundle_names_the_packaged_ones(reference):
+    with pytest.raises(BundleError, match="ppocrv6-det@small"):
+        load_bundle(reference)
+
+
+def test_invalid_card(tmp_path):
+    (tmp_path / "bundle.json").write_text('{"name": "x"}')
+    with pytest.raises(BundleError, match="not valid"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ppocrv6-det@small", "ppocrv6-rec@small"])
+def test_weights_of_the_rapidocr_package(name):
+    assert name in packaged_bundles()
+    bundle = load_bundle(name)
+    assert bundle.name == name
+    assert len(bundle.network) > 1_000_000
+
+
+def test_other_weights_in_the_package(tmp_path):
+    wrong = load_bundle("ppocrv6-det@small").card.model_copy(update={"sha256": "1" * 64})
+    (tmp_path / "bundle.json").write_text(wrong.model_dump_json())
+    with pytest.raises(BundleError, match="install the version of rapidocr that ocray pins"):
+        _ = load_bundle(tmp_path).network
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("package:no-such-package/a.onnx", "needs a.onnx from the package no-such-package"),
+        ("package:rapidocr/rapidocr/models/none.onnx", r"none\.onnx is missing; install the version of rapidocr"),
+    ],
+)
+def test_package_without_the_weights(tmp_path, location, message):
+    (tmp_path / "bundle.json").write_text(card(network=location).model_dump_json())
+    with pytest.raises(BundleError, match=message):
+        _ = load_bundle(tmp_path).network
+
+
+@pytest.mark.parametrize("location", ["other.onnx", "../network.onnx", "package:rapidocr"])
+def test_network_location_is_checked(location):
+    with pytest.raises(ValueError, match="network"):
+        card(network=location)

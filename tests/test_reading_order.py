@@ -1,0 +1,91 @@
+"""Reading order on made-up pages: lines are boxes of a given width at a given place."""
+
+import numpy as np
+import pytest
+
+from models.geometry import transform_points, turn_matrix
+from models.layout.reading_order import page_text, reading_order
+
+HEIGHT = 20
+
+
+def box(x: float, y: float, width: float, height: float = HEIGHT) -> np.ndarray:
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float32)
+
+
+def flat(polygons: list[np.ndarray]) -> list[int]:
+    return [index for block in reading_order(polygons) for row in block for index in row]
+
+
+def shuffled(polygons: list[np.ndarray], seed: int = 0) -> list[int]:
+    """The order found when the lines come shuffled, as indices into the unshuffled list."""
+    places = np.random.default_rng(seed).permutation(len(polygons))
+    return [int(places[index]) for index in flat([polygons[place] for place in places])]
+
+
+ONE_COLUMN = [box(50, 40 + 26 * i, 500 if i % 4 < 3 else 230) for i in range(12)]
+LEFT = [box(50, 100 + 26 * i, 380) for i in range(10)]
+RIGHT = [box(470, 100 + 26 * i, 380) for i in range(10)]
+HEADER = [box(150, 20, 600, 34)]
+FOOTER = [box(60, 420, 780)]
+
+
+@pytest.mark.parametrize(
+    "polygons",
+    [ONE_COLUMN, LEFT + RIGHT, HEADER + LEFT + RIGHT, HEADER + LEFT + RIGHT + FOOTER],
+    ids=["one column", "two columns", "header and two columns", "header, two columns, footer"],
+)
+@pytest.mark.parametrize("degrees", [0.0, 1.0, -1.5, 3.0])
+def test_running_text(polygons, degrees):
+    matrix, _ = turn_matrix(900, 500, degrees)
+    turned = [transform_points(matrix, polygon) for polygon in polygons]
+    assert shuffled(turned) == list(range(len(polygons)))
+
+
+def test_columns_whose_lines_do_not_align():
+    right = [box(470, 111 + 31 * i, 380) for i in range(8)]
+    assert shuffled(LEFT + right) == list(range(18))
+
+
+def test_short_last_line_stays_in_its_column():
+    left = [*LEFT[:9], box(50, 100 + 26 * 9, 90)]
+    assert shuffled(left + RIGHT) == list(range(20))
+
+
+def test_two_sections_of_columns():
+    second = [box(60, 400, 700, 30)] + [box(x, 460 + 26 * i, 350) for x in (50, 470) for i in range(4)]
+    polygons = LEFT + RIGHT + second
+    assert shuffled(polygons) == list(range(len(polygons)))
+
+
+def test_table_is_read_row_by_row():
+    cells = [box(x, 40 + 36 * row, 90) for row in range(5) for x in (40, 220, 400, 580)]
+    blocks = reading_order(cells)
+    assert [row for block in blocks for row in block] == [[4 * r, 4 * r + 1, 4 * r + 2, 4 * r + 3] for r in range(5)]
+
+
+def test_receipt_items_stand_with_their_prices():
+    title = [box(120, 20, 260, 26)]
+    items = [line for i in range(6) for line in (box(40, 80 + 28 * i, 240 + 10 * (i % 3)), box(420, 82 + 28 * i, 60))]
+    rows = [row for block in reading_order(title + items) for row in block]
+    assert rows == [[0]] + [[1 + 2 * i, 2 + 2 * i] for i in range(6)]
+
+
+def test_paragraphs_are_blocks():
+    polygons = [box(50, y, 500) for y in (40, 66, 92, 160, 186, 212)]
+    assert reading_order(polygons) == [[[0], [1], [2]], [[3], [4], [5]]]
+
+
+def test_no_lines_and_one_line():
+    assert reading_order([]) == []
+    assert reading_order([box(1, 2, 3)]) == [[[0]]]
+
+
+def test_every_line_comes_once():
+    rng = np.random.default_rng(3)
+    polygons = [box(*rng.uniform(0, 800, 2), *rng.uniform(5, 300, 1), rng.uniform(8, 60)) for _ in range(200)]
+    assert sorted(flat(polygons)) == list(range(200))
+
+
+def test_page_text_joins_cells_rows_and_blocks():
+    assert page_text(["a", "b", "", "c", "d"], [[[0, 1], [2]], [[3]], [[2]], [[4]]]) == "a\tb\n\nc\n\nd"
