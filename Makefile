@@ -12,6 +12,15 @@ BIN := $(VENV)/bin
 # Reading on a closed network: Ray must not try to send usage statistics.
 export RAY_USAGE_STATS_ENABLED = 0
 
+# Hangul first, then Latin of many kinds: a network that has seen few fonts reads receipts upside down.
+FONTS := fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberation fonts-unfonts-core \
+	fonts-baekmuk fonts-hermit fonts-anonymous-pro fonts-b612 fonts-bebas-neue fonts-cabin \
+	fonts-cantarell fonts-courier-prime fonts-crosextra-caladea fonts-crosextra-carlito fonts-dosis \
+	fonts-ebgaramond fonts-fantasque-sans fonts-firacode fonts-freefont-ttf fonts-go fonts-hack \
+	fonts-inconsolata fonts-jetbrains-mono fonts-lato fonts-league-mono fonts-monoid fonts-croscore \
+	fonts-ocr-a fonts-ocr-b fonts-open-sans fonts-roboto-unhinted fonts-sil-gentium fonts-urw-base35 \
+	fonts-yanone-kaffeesatz fonts-oxygen fonts-unifont
+
 .PHONY: ocr test lint fonts
 
 ocr: $(VENV)/core
@@ -26,7 +35,7 @@ lint: $(VENV)/full
 
 fonts:
 	apt-get update
-	apt-get install -y fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberation fonts-unfonts-core fonts-baekmuk
+	apt-get install -y $(FONTS)
 
 # Stamp files: an environment is set up once and again when what it is made from changes.
 $(VENV)/core: pyproject.toml constraints.txt

@@ -135,7 +135,12 @@ def read_face(path: str | Path) -> Face | None:
     offsets = [0]
     if data[:4] == b"ttcf":
         offsets = list(struct.unpack_from(f">{struct.unpack_from('>I', data, 8)[0]}I", data, 12))
-    families = [ImageFont.truetype(str(path), 64, index=i).getname() for i in range(len(offsets))]
+    try:
+        families = [ImageFont.truetype(str(path), 64, index=i).getname() for i in range(len(offsets))]
+    except OSError as error:
+        if "pixel size" in str(error):  # bitmaps of a few sizes, no outlines
+            return None
+        raise
     index = next((i for i, (family, _) in enumerate(families) if family and family.endswith("KR")), 0)
     family, weight = (n or Path(path).stem for n in families[index])
     if any(n in family.lower() for n in _NO_TEXT_NAMES):

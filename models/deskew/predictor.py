@@ -1,0 +1,114 @@
+"""Reads the skew of pages with an exported deskew bundle."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from models.bundle import Bundle, load_bundle
+from models.deskew import preprocess
+from models.results import Skew
+from models.runtime import Network
+
+PEAK_HALF_WIDTH = 1.0  # degrees round the highest bin that make up the answer
+_BATCH = 16  # pages run at once
+
+
+class Input(BaseModel):
+    """The card's `input`: the spectrum's shape, checked against this version's preprocessing."""
+
+    model_config = ConfigDict(extra="forbid")
+    side: Literal[768] = preprocess.SIDE
+    angles: Literal[720] = preprocess.ANGLES
+    bands: Literal[48] = preprocess.BANDS
+
+
+class Decoding(BaseModel):
+    """The card's `decoding`. Range 90: skew in (-90, 90]; 89: within ±89; 45: in (-45, 45], as if text lines at a right
+    angle were the same (four-way orientation then finds the rest)."""
+
+    model_config = ConfigDict(extra="forbid")
+    range_degrees: Literal[45, 89, 90]
+
+
+def decode(logits: np.ndarray, range_degrees: int) -> tuple[np.ndarray, np.ndarray]:
+    """Skew and confidence from logits over `preprocess.bin_centres()`.
+
+    The answer is the mean angle, weighted by probability, of the bins within PEAK_HALF_WIDTH of the highest one; the
+    confidence is their probability.
+
+    Args:
+        logits: float [batch, ANGLES].
+        range_degrees: 45, 89 or 90; see `Decoding`.
+
+    Returns:
+        (degrees [batch], confidence [batch]), float64.
+    """
+    logits = np.asarray(logits, np.float64)
+    probability = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probability /= probability.sum(axis=1, keepdims=True)
+    centres = preprocess.bin_centres()
+    step = 180 / preprocess.ANGLES
+    if range_degrees == 45:
+        quarter = preprocess.ANGLES // 2
+        # Bins of ±(45..90) fall on those a right angle away: [-90, -45) on [0, 45), [45, 90) on [-45, 0).
+        folded = probability[:, :quarter] + probability[:, quarter:]
+        probability = np.roll(folded, quarter // 2, axis=1)
+        centres = centres[quarter // 2 : quarter // 2 + quarter]
+    reach = round(PEAK_HALF_WIDTH / step)
+    offsets = np.arange(-reach, reach + 1)
+    # Only the highest bin has to lie in the range: cutting off its neighbours would bias answers at the range's ends.
+    peak = np.where(np.abs(centres) < range_degrees, probability, -1.0).argmax(axis=1)
+    near = np.take_along_axis(probability, (peak[:, None] + offsets) % probability.shape[1], axis=1)
+    confidence = near.sum(axis=1)
+    degrees = centres[peak] + step * (near @ offsets) / confidence
+    period = 90 if range_degrees == 45 else 180
+    degrees = period / 2 - (period / 2 - degrees) % period  # into (-period/2, period/2]
+    return np.clip(degrees, -range_degrees, range_degrees), np.minimum(confidence, 1.0)
+
+
+class DeskewPredictor:
+    """Finds how far text lines are turned.
+
+    >>> from models.deskew.predictor import DeskewPredictor
+    >>> predictor = DeskewPredictor("deskew@1")
+    >>> skew, = predictor([page])  # doctest: +SKIP
+    >>> skew.degrees               # doctest: +SKIP
+    -12.34
+
+    Args:
+        bundle: packaged name, folder, URI or an opened bundle, of task `deskew`.
+        device: see `models.runtime.Network`.
+        threads: CPU threads a call uses.
+
+    Raises:
+        BundleError: no such bundle, or one of another task.
+        DeviceError: the device cannot be had.
+    """
+
+    def __init__(self, bundle: str | Path | Bundle = "deskew@1", device: str = "cpu", threads: int = 1):
+        bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("deskew")
+        Input.model_validate(bundle.card.input)
+        self.range_degrees = Decoding.model_validate(bundle.card.decoding).range_degrees
+        self.network = Network(bundle, device, threads)
+        self.name, self.device = self.network.name, self.network.device
+
+    def __call__(self, images: list[np.ndarray]) -> list[Skew]:
+        """Skew of each page, in order; 0 degrees with confidence 0 for a blank one.
+
+        Args:
+            images: uint8 pages, grey or RGB, any size from 1 x 1 px; about 1,600 px on the long side is enough.
+
+        Raises:
+            ValueError: an image of another dtype or shape.
+        """
+        spectra = [preprocess.polar_spectrum(image) for image in images]
+        results = [Skew(0.0, 0.0)] * len(images)
+        printed = [index for index, spectrum in enumerate(spectra) if spectrum is not None]
+        for first in range(0, len(printed), _BATCH):
+            batch = printed[first : first + _BATCH]
+            logits = self.network(np.stack([spectra[index] for index in batch]))["logits"]
+            for index, degrees, confidence in zip(batch, *decode(logits, self.range_degrees), strict=True):
+                results[index] = Skew(float(degrees), float(confidence))
+        return results

@@ -1,0 +1,131 @@
+"""Reads the orientation of level pages with an exported orientation bundle."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.bundle import Bundle, BundleError, load_bundle
+from models.orientation.preprocess import TileSettings, page_tiles
+from models.orientation.reading import LineReader
+from models.results import Orientation
+from models.runtime import Network
+
+_BATCH = 24  # tiles run at once
+UNSURE = 0.98  # confidence below which a page is looked at again
+
+
+class Input(BaseModel):
+    """The card's `input`; see `preprocess.TileSettings`."""
+
+    model_config = ConfigDict(extra="forbid")
+    long_side: int = Field(ge=32)
+    tile: int = Field(ge=32)
+    max_tiles: int = Field(ge=1)
+
+
+class OrientationPredictor:
+    """Finds how many quarter turns a page stands turned, once its lines are level (a residual skew of ±3° is fine).
+
+    The bundle's labels are the classes in degrees: `0 90 180 270`, or `0 180` for a two-way bundle.
+
+    >>> from models.orientation.predictor import OrientationPredictor
+    >>> predictor = OrientationPredictor("orientation@1")
+    >>> answer, = predictor([page])  # doctest: +SKIP
+    >>> answer.degrees               # doctest: +SKIP
+    180
+
+    Args:
+        bundle: packaged name, folder, URI or an opened bundle, of task `orientation`.
+        device: see `models.runtime.Network`.
+        threads: CPU threads a call uses.
+        reader: reads lines of doubtful pages (default: one of its own, with the packaged recogniser).
+
+    Raises:
+        BundleError: no such bundle, one of another task, or labels that are no quarter turns.
+        DeviceError: the device cannot be had.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path | Bundle = "orientation@1",
+        device: str = "cpu",
+        threads: int = 1,
+        reader: LineReader | None = None,
+    ):
+        bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("orientation")
+        self.settings = TileSettings(**Input.model_validate(bundle.card.input).model_dump())
+        labels = bundle.card.labels
+        if labels not in (["0", "180"], ["0", "90", "180", "270"]):
+            raise BundleError(f"bundle {bundle.name}: labels must be 0 180 or 0 90 180 270 (degrees), not {labels}")
+        self.degrees = [int(label) for label in labels]
+        self.reader = reader or LineReader(device, threads)
+        self.network = Network(bundle, device, threads)
+        self.name, self.device = self.network.name, self.network.device
+
+    def __call__(self, images: list[np.ndarray]) -> list[Orientation]:
+        """Orientation of each page, in order; 0 degrees with confidence 0 for a blank one.
+
+        Args:
+            images: uint8 pages, grey or RGB, any size from 1 x 1 px, text lines level or upright; about 1,600 px on the
+                long side is enough.
+
+        Raises:
+            ValueError: an image of another dtype or shape.
+        """
+        tiles = [page_tiles(image, self.settings) for image in images]
+        logits = self._logits(tiles)
+        unsure = [index for index, page in enumerate(tiles) if len(page) and _softmax(logits[index]).max() < UNSURE]
+        read = {index: answer for index in unsure if (answer := self._read(images[index], logits[index]))}
+        self._look_again(tiles, logits, [index for index in unsure if index not in read])
+        return [
+            read.get(index) or (self._answer(logits[index]) if len(page) else Orientation(0, 0.0))
+            for index, page in enumerate(tiles)
+        ]
+
+    def _read(self, image: np.ndarray, logits: np.ndarray) -> Orientation | None:
+        """The direction in which the page's lines read: the network's answer or its opposite, and when those lines do
+        not tell, one of the two directions across; None when those do not tell either."""
+        likely = self.degrees[int(logits.argmax())]
+        for degrees in (likely, (likely + 90) % 360):
+            if degrees not in self.degrees:
+                continue
+            upright, confidence = self.reader.upright(np.rot90(image, -degrees // 90))
+            if upright is not None:
+                return Orientation(degrees if upright else (degrees + 180) % 360, confidence)
+        return None
+
+    def _look_again(self, tiles: list[np.ndarray], logits: np.ndarray, pages: list[int]) -> None:
+        """Average the logits of pages whose lines cannot be read over all turns of their tiles: what the network thinks
+        of all pages alike, whichever way they stand, cancels out."""
+        classes = len(self.degrees)
+        for turns in range(1, classes):
+            turned = [np.rot90(tiles[index], turns * 4 // classes, (1, 2)) for index in pages]
+            logits[pages] += np.roll(self._logits(turned), -turns, axis=1)
+        logits[pages] /= classes
+
+    def _logits(self, tiles: list[np.ndarray]) -> np.ndarray:
+        """Logits of each page [pages, classes] from its tiles; 0 for a page without any."""
+        logits = np.zeros((len(tiles), len(self.degrees)))
+        if not any(len(page) for page in tiles):
+            return logits
+        everything = np.ascontiguousarray(np.concatenate(tiles))
+        outputs = [self.network(everything[first : first + _BATCH]) for first in range(0, len(everything), _BATCH)]
+        evidence, weight = (np.concatenate([output[name] for output in outputs]) for name in ("evidence", "weight"))
+        first = 0
+        for index, page in enumerate(tiles):
+            here = slice(first, first + len(page))
+            first += len(page)
+            if len(page):
+                logits[index] = _softmax(weight[here]) @ evidence[here]
+        return logits
+
+    def _answer(self, logits: np.ndarray) -> Orientation:
+        probability = _softmax(logits)
+        best = int(probability.argmax())
+        return Orientation(self.degrees[best], float(probability[best]))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponential = np.exp(logits.astype(np.float64) - logits.max())
+    return exponential / exponential.sum()

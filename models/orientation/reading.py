@@ -1,0 +1,106 @@
+"""Second look at a page of doubtful orientation: a few of its lines are read as they stand and upside down.
+
+A text recogniser is sure of its characters only the right way up, and has seen far more glyphs than the orientation
+network. Scripts it cannot read leave it unsure both ways; then it has no say.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from models.orientation.preprocess import BACKGROUND_WINDOW, INK, crop_to_content
+from models.page_contrast import local_contrast, to_grey
+from models.text_recognition.predictor import TextRecognizer
+
+LINES = 6
+LINE_HEIGHTS = (7, 70)  # px
+LINE_ASPECT = (3, 9)  # a shorter piece is no line; of a longer one only the beginning is read
+_INK_SHARE = (0.15, 0.85)  # of the joined marks; less is dust, more a rule, a bar or a photo
+_FILLED = 0.35  # share of its band that a line fills once its letters are joined
+_JOIN = 21  # px between letters that still belong to one line
+_THINNEST = 4  # px; joined marks less high are rules
+MIN_CONFIDENCE = 0.7  # mean confidence of the better reading from which it counts; English comes to 0.77 and more
+MIN_LEAD = 0.1  # by which it must be better than the other; English leads by 0.19 and more
+
+
+class LineReader:
+    """Says whether a level page stands upright or upside down.
+
+    Args:
+        device: see `models.runtime.Network`.
+        threads: CPU threads a call uses.
+        recognizer: a loaded recogniser to share (default: the packaged one).
+    """
+
+    def __init__(self, device: str = "cpu", threads: int = 1, recognizer: TextRecognizer | None = None):
+        self.recognizer = recognizer or TextRecognizer(device=device, threads=threads)
+
+    def upright(self, image: np.ndarray) -> tuple[bool | None, float]:
+        """Whether a uint8 page (grey or RGB) with level lines stands upright (None: its lines do not tell), and how
+        sure that is, 0..1."""
+        lines = text_lines(crop_to_content(to_grey(image)))
+        if not lines:
+            return None, 0.0
+        as_is = self._confidence(lines)
+        turned = self._confidence([np.ascontiguousarray(line[::-1, ::-1]) for line in lines])
+        if max(as_is, turned) < MIN_CONFIDENCE or abs(as_is - turned) < MIN_LEAD:
+            return None, 0.0
+        return as_is > turned, max(as_is, turned)
+
+    def _confidence(self, lines: list[np.ndarray]) -> float:
+        return float(np.mean([text.confidence for text in self.recognizer(lines)]))
+
+
+def text_lines(grey: np.ndarray, count: int = LINES) -> list[np.ndarray]:
+    """Up to `count` (h, w) crops of the text lines of a page, each levelled by itself, the longest first (for their
+    height). Lines may be a few degrees off level."""
+    ink = (local_contrast(grey, BACKGROUND_WINDOW) > INK).astype(np.uint8)
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, _JOIN), np.uint8))
+    joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((_THINNEST, 1), np.uint8))
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
+    lines = []
+    for label, (x, y, width, height, area) in enumerate(boxes.tolist()):
+        if label == 0 or width < LINE_ASPECT[0] * LINE_HEIGHTS[0] or height < LINE_HEIGHTS[0]:
+            continue
+        inside = labels[y : y + height, x : x + width] == label
+        share = float(ink[y : y + height, x : x + width][inside].mean())
+        line = _levelled(inside)
+        aspect = line.width / line.height
+        if (
+            LINE_HEIGHTS[0] <= line.height <= LINE_HEIGHTS[1]
+            and aspect >= LINE_ASPECT[0]
+            and area >= _FILLED * line.width * line.height
+            and _INK_SHARE[0] < share < _INK_SHARE[1]
+        ):
+            lines.append((min(aspect, LINE_ASPECT[1]), x, y, line))
+    lines.sort(key=lambda line: -line[0])
+    return [_crop(grey, x, y, line) for _, x, y, line in lines[:count]]
+
+
+class _Line(NamedTuple):
+    slope: float  # of the line's middle, px down a px to the right
+    top: float  # px above the middle at x = 0, both relative to the box
+    width: int
+    height: float
+
+
+def _levelled(inside: np.ndarray) -> _Line:
+    """The straight band that holds a component (h, w) bool."""
+    rows, columns = np.nonzero(inside)
+    x, y = columns - columns.mean(), rows - rows.mean()
+    spread = float((x * x).sum())
+    slope = float((x * y).sum()) / spread if spread else 0.0
+    across = rows - slope * columns
+    top, bottom = np.quantile(across, (0.01, 0.99))
+    return _Line(slope, float(top), inside.shape[1], float(bottom - top) + 1)
+
+
+def _crop(grey: np.ndarray, x: int, y: int, line: _Line) -> np.ndarray:
+    """The beginning of a line whose box begins at (x, y), sheared level, with a small margin."""
+    margin = max(2.0, line.height / 6)
+    size = (round(min(line.width, LINE_ASPECT[1] * line.height) + 2 * margin), round(line.height + 2 * margin))
+    # From crop to page: columns move along, rows follow the slope.
+    matrix = np.array([[1, 0, x - margin], [line.slope, 1, y + line.top - margin - line.slope * margin]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

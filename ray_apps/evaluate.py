@@ -1,0 +1,76 @@
+"""`ocray evaluate MODEL`: measure a run, a checkpoint or a bundle on validation samples; prints JSON."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from models.bundle import BundleError
+from trainers.checkpoint import WeightsError
+from trainers.config import ConfigError, load_config
+from trainers.data.pages import PagesError
+from trainers.evaluate import evaluate, is_bundle, record
+from trainers.runs import CONFIG_FILE
+
+ERRORS = (BundleError, ConfigError, PagesError, WeightsError)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="run folder, checkpoint (.pt) or bundle (name@version, folder or URI)")
+    parser.add_argument("--config", help="training config of the task (default: the run's own)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_argument("--samples", type=int, help="validation samples (default: train.validation_samples)")
+    parser.add_argument("--output", type=Path, help="write the JSON here as well")
+    parser.add_argument("--record", metavar="DATA", help="write the metrics into the bundle's card as of DATA")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0, or 2 when model, config or pages cannot be used; the reason goes to stderr."""
+    overrides = list(arguments.set)
+    if arguments.samples:
+        overrides.append(f"train.validation_samples={arguments.samples}")
+    try:
+        config = load_config(_config_path(arguments), overrides)
+        if arguments.record and not (is_bundle(arguments.model) and Path(arguments.model).is_dir()):
+            raise ConfigError(f"--record needs a bundle folder, which {arguments.model} is not")
+        metrics = evaluate(arguments.model, config)
+    except ERRORS as error:
+        print(f"ocray: {error}", file=sys.stderr)
+        return 2
+    report = {"model": arguments.model, "task": config.task, "samples": config.train.validation_samples, **metrics}
+    text = json.dumps(report, indent=1)
+    print(text)
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(text + "\n", "utf-8")
+    if arguments.record:
+        record(Path(arguments.model), metrics, arguments.record, _command(arguments))
+    return 0
+
+
+def _config_path(arguments: argparse.Namespace) -> str | Path:
+    if arguments.config:
+        return arguments.config
+    own = Path(arguments.model) / CONFIG_FILE
+    if not own.is_file():
+        raise ConfigError(f"{arguments.model} is no run folder: name the task's config with --config")
+    return own
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    parts = ["ocray", "evaluate", arguments.model]
+    parts += ["--config", arguments.config] if arguments.config else []
+    parts += [part for item in arguments.set for part in ("--set", item)]
+    parts += ["--samples", str(arguments.samples)] if arguments.samples else []
+    return shlex.join(parts)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="ocray evaluate", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""`ocray train CONFIG`: train a network with Ray Train, or without Ray; started again, it goes on where it stopped."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from trainers.checkpoint import WeightsError
+from trainers.config import ConfigError, load_config
+from trainers.data.pages import PagesError
+from trainers.launch import launch
+from trainers.loop import TrainingError
+from trainers.runs import RunError
+
+FAILED = 1
+BAD_REQUEST = 2
+STOPPED_EARLY = 5
+BAD_REQUESTS = (ConfigError, RunError, WeightsError, PagesError)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="training config, for example configs/train/deskew.yaml")
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/NAME_OF_CONFIG)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. train.lr=1e-3")
+    parser.add_argument("--no-ray", action="store_true", help="in this process (or under torchrun), without Ray")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in the run folder first")
+    parser.add_argument("--stop-after-minutes", type=float, help="save and end then; start again to go on")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0: finished; 5: stopped early, start again to go on; 2: config, run folder, weights or pages cannot
+    be used; 1: the training failed. Reasons go to stderr."""
+    folder = arguments.run or Path("runs") / Path(arguments.config).stem
+    command = ["ocray", "train", arguments.config, *(part for item in arguments.set for part in ("--set", item))]
+    try:
+        outcome = launch(
+            load_config(arguments.config, arguments.set),
+            folder,
+            use_ray=not arguments.no_ray,
+            command=shlex.join(command),
+            overwrite=arguments.overwrite,
+            stop_after_minutes=arguments.stop_after_minutes,
+        )
+    except (TrainingError, *BAD_REQUESTS) as error:
+        print(f"ocray: {error}", file=sys.stderr)
+        return FAILED if isinstance(error, TrainingError) else BAD_REQUEST
+    if not outcome.finished:
+        print(f"stopped at step {outcome.step}; the same command goes on")
+        return STOPPED_EARLY
+    best = f"; best {outcome.best:.4g} at step {outcome.best_step}" if outcome.best is not None else ""
+    print(f"finished {folder} at step {outcome.step}{best}; next: ocray export {folder} --output DIR")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="ocray train", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Export to a bundle, evaluation of what was exported, and training on from it."""
+
+import json
+
+import pytest
+import torch
+from tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
+
+from models.bundle import BundleError, load_bundle
+from ray_apps import evaluate as evaluate_app
+from ray_apps import export as export_app
+from trainers.checkpoint import WeightsError, load_weights, strict_load
+from trainers.evaluate import evaluate
+from trainers.export import ExportError, check_parity, export_network, export_run, to_onnx
+from trainers.launch import launch
+from trainers.runs import Run, RunError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    launch(tiny_config(), folder, use_ray=False, command="ocray train tiny.yaml")
+    return Run(folder)
+
+
+@pytest.fixture(scope="module")
+def bundle(run, tmp_path_factory):
+    return export_run(run, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def test_card_says_where_the_weights_come_from(bundle):
+    card = load_bundle(bundle.folder, "tiny").card
+    assert (card.name, card.version, card.architecture) == ("tiny", "1", "tiny perceptron")
+    assert card.training.command == "ocray train tiny.yaml" and card.training.steps in (30, 60)
+    assert {m.metric: m.data for m in card.metrics}["accuracy"] == "other points made"
+
+
+def test_bundle_and_run_measure_the_same(run, bundle, tmp_path, capsys):
+    config = run.config()
+    of_run = evaluate(str(run.folder), config)
+    assert evaluate(str(bundle.folder), config) == of_run
+    arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--samples", "20"]
+    assert evaluate_app.main([*arguments, "--output", str(tmp_path / "m.json"), "--record", "twenty points"]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["samples"] == 20 and "accuracy" in json.loads(capsys.readouterr().out)
+    recorded = [m for m in load_bundle(bundle.folder).card.metrics if m.data == "twenty points"]
+    assert {m.metric: m.value for m in recorded}["accuracy"] == report["accuracy"]
+
+
+def test_weights_come_back_from_the_bundle(run, bundle):
+    trained, returned = load_weights(run.folder), load_weights(bundle.folder)
+    assert trained.keys() == returned.keys()
+    assert all(torch.equal(trained[name], returned[name]) for name in trained)
+    strict_load(TinyNetwork(8, 0.0), returned, bundle.folder)
+    with pytest.raises(WeightsError, match=r"first\.bias is \(8,\) there, \(16,\)"):
+        strict_load(TinyNetwork(16, 0.0), returned, bundle.folder)
+    with pytest.raises(WeightsError, match="neither a run, a checkpoint nor a bundle"):
+        load_weights(run.folder.parent / "nothing")
+
+
+def test_wrong_network_is_noticed(bundle, tmp_path):
+    task = TinyTask(TinySettings(), {}, 0)
+    with pytest.raises(ExportError, match=r"OpenVINO: logits is .* off"):
+        check_parity(TinyNetwork(8, 0.0).eval(), task.export(), bundle)
+
+    class Unused(TinyNetwork):
+        def __init__(self):
+            super().__init__(8, 0.0)
+            self.idle = torch.nn.Linear(2, 2)
+
+    with pytest.raises(ExportError, match=r"does not use idle\.weight, idle\.bias"):
+        export_network(task, Unused(), bundle.card, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_batch_normalisation_survives_the_way_there_and_back(tmp_path, bundle):
+    class Normalised(TinyNetwork):
+        def __init__(self):
+            super().__init__(8, 0.0)
+            self.norm = torch.nn.BatchNorm1d(8)
+
+    network = Normalised()
+    network.norm.running_mean.uniform_()
+    task = TinyTask(TinySettings(), {}, 0)
+    saved = export_network(task, network, bundle.card, tmp_path / "bundle")
+    other = Normalised()
+    strict_load(other, load_weights(saved.folder), saved.folder)
+    assert torch.equal(other.norm.running_mean, network.norm.running_mean)
+    assert to_onnx(network.eval(), task.export())
+
+
+def test_door_errors(run, tmp_path, capsys):
+    assert export_app.main([str(tmp_path), "--output", str(tmp_path / "b")]) == 2
+    assert "is no run" in capsys.readouterr().err
+    assert export_app.main([str(run.folder), "--output", str(tmp_path / "b"), "--set", "card.version=2"]) == 0
+    assert load_bundle(tmp_path / "b").name == "tiny@2"
+    assert evaluate_app.main([str(tmp_path / "b")]) == 2
+    assert "--config" in capsys.readouterr().err
+    with pytest.raises(BundleError, match="does 'tiny'"):
+        load_bundle(tmp_path / "b").require_task("deskew")
+    with pytest.raises(RunError):
+        export_run(Run(tmp_path), tmp_path / "c")

@@ -1,0 +1,77 @@
+"""Training under Ray: the same samples and the same result as without it."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_task import TinySettings, TinyTask, tiny_config
+
+from trainers.checkpoint import load_state
+from trainers.data.feed import PlainFeed
+from trainers.launch import launch, train_worker
+from trainers.runs import Run, RunError
+
+SMALL = {"total_steps": 24, "validate_every": 24, "checkpoint_every": 8, "log_every": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    here = str(Path(__file__).parent)  # workers load tiny_task
+    ray.init(num_cpus=2, runtime_env={"env_vars": {"PYTHONPATH": here}}, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_feeds_are_equal():
+    from trainers.data.ray_feed import RayFeed
+
+    task = TinyTask(TinySettings(), {}, 0)
+    for rank in (0, 1):
+        share = {"global_batch": 4, "validation_samples": 11, "rank": rank, "world_size": 2}
+        plain, ray_feed = PlainFeed(task, **share), RayFeed(task, **share)
+        for expected, given in (
+            (plain.training(3, 16), ray_feed.training(3, 16)),
+            (plain.validation(), ray_feed.validation()),
+        ):
+            for batch, other in zip(expected, given, strict=True):
+                assert batch.keys() == other.keys()
+                assert all(torch.equal(batch[name], other[name]) for name in batch)
+
+
+def test_two_workers_one_of_them_killed_give_the_one_worker_result(tmp_path):
+    plain = launch(tiny_config(train=SMALL), tmp_path / "one", use_ray=False)
+    killed = {"kill_at_call": 13, "killed": str(tmp_path / "killed")}
+    both = launch(tiny_config(train=SMALL, settings=killed), tmp_path / "two")
+    assert (tmp_path / "killed").exists()
+    assert both.finished and both.metrics == plain.metrics and both.best_step == plain.best_step
+    one, two = (load_state(Run(tmp_path / name).checkpoint / "last.pt") for name in ("one", "two"))
+    for part in ("network", "ema"):
+        for name, tensor in one[part].items():
+            torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-6)
+    steps = [line for line in (tmp_path / "two" / "progress.jsonl").read_text().splitlines() if "train/loss" in line]
+    assert len(steps) >= 3
+    with pytest.raises(RunError, match="finished run"):
+        launch(tiny_config(train=SMALL, settings=killed), tmp_path / "two")
+
+
+def test_what_would_fail_again_is_returned_so_that_it_is_not_tried_again(tmp_path):
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    config = tiny_config(train=SMALL, settings={"bad_step": 2})
+    result = TorchTrainer(
+        train_worker,
+        train_loop_config={"config": config.model_dump(), "stop_after_minutes": None},
+        scaling_config=ScalingConfig(num_workers=0),  # in this process
+        run_config=RunConfig(storage_path=str(tmp_path), name="bad"),
+    ).fit()
+    assert "step 2: the gradients are not finite" in result.return_value["error"]
+
+
+def test_too_many_workers_are_refused(tmp_path):
+    with pytest.raises(RunError, match="needs 6 CPUs"):
+        launch(tiny_config(scaling={"workers": 8}), tmp_path / "many")

@@ -1,0 +1,99 @@
+"""Pages for training, and batches without Ray."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from tiny_task import TinySettings, TinyTask
+
+from trainers.data.feed import PlainFeed, chunks, training_indices, validation_indices
+from trainers.data.pages import PagesError, ShardPages
+
+
+def png(value: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 6), value, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Two files of 3 and 2 pages; the page's colour is its number."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for stem, numbers in (("a", range(3)), ("b", range(3, 5))):
+        table = pa.table({"name": [f"{n}.png" for n in numbers], "image": [png(n) for n in numbers]})
+        pq.write_table(table, folder / f"{stem}.parquet")
+    return folder
+
+
+def colours(pages, indices):
+    return [int(pages.page(index)[0, 0, 0]) for index in indices]
+
+
+def test_shards_in_order_and_round_again(shards):
+    pages = ShardPages(str(shards))
+    assert len(pages) == 5
+    assert pages.page(0).shape == (4, 6, 3) and pages.page(0).dtype == np.uint8
+    assert colours(pages, range(7)) == [0, 1, 2, 3, 4, 0, 1]
+    assert pages.skew_degrees(3) == 0.0
+
+
+def test_shuffled_shards_give_each_page_once_a_pass(shards):
+    pages = ShardPages(f"file://{shards}", shuffle_seed=1)
+    passes = [colours(pages, range(5 * turn, 5 * turn + 5)) for turn in range(4)]
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in passes)
+    assert len({tuple(order) for order in passes}) > 1
+    assert passes[2] == colours(ShardPages(str(shards), shuffle_seed=1), range(10, 15))
+
+
+def test_pages_with_unknown_skew_are_left_out(shards, tmp_path):
+    skews = tmp_path / "skew.parquet"
+    rows = [("a", "0.png", 0.5), ("a", "1.png", None), ("b", "4.png", -1.25)]
+    pq.write_table(pa.table(dict(zip(("set", "name", "skew_degrees"), zip(*rows, strict=True), strict=True))), skews)
+    pages = ShardPages(str(shards), skews=str(skews))
+    assert colours(pages, range(2)) == [0, 4] and len(pages) == 2
+    assert [pages.skew_degrees(0), pages.skew_degrees(1)] == [0.5, -1.25]
+
+
+def test_bad_pages(shards, tmp_path):
+    with pytest.raises(PagesError, match="no Parquet files"):
+        ShardPages(str(tmp_path / "none"))
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"text": ["x"]}), other)
+    with pytest.raises(PagesError, match="no column image"):
+        ShardPages(str(other))
+    broken = tmp_path / "broken.parquet"
+    pq.write_table(pa.table({"image": [b"no image"]}), broken)
+    with pytest.raises(PagesError, match="page 0"):
+        ShardPages(str(broken)).page(0)
+
+
+def test_workers_share_every_global_batch():
+    for world_size in (1, 2, 4):
+        step = [i for rank in range(world_size) for i in training_indices(3, 8, rank, world_size)]
+        assert step == list(range(24, 32))
+        validation = [i for rank in range(world_size) for i in validation_indices(10, rank, world_size)]
+        assert validation == list(range(10))
+    assert chunks(range(5, 10), 2) == [range(5, 7), range(7, 9), range(9, 10)]
+
+
+def test_processes_and_start_change_nothing():
+    task = TinyTask(TinySettings(), {}, 0)
+    plain = PlainFeed(task, global_batch=4, validation_samples=10)
+    whole = list(plain.training(0, 6))
+    assert whole[0]["point"].shape == (4, 2) and len(whole) == 6
+
+    def later(**how):
+        return list(PlainFeed(task, global_batch=4, validation_samples=10, **how).training(2, 6))
+
+    halves = [later(rank=rank, world_size=2) for rank in (0, 1)]
+    for batch, other, first, second in zip(whole[2:], later(processes=2), *halves, strict=True):
+        for name in batch:
+            assert torch.equal(batch[name], other[name])
+            assert torch.equal(batch[name], torch.cat([first[name], second[name]]))
+    assert sum(len(batch["label"]) for batch in plain.validation()) == 10

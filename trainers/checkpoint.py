@@ -1,0 +1,91 @@
+"""Reading and writing training state: atomic checkpoints, strict loading of weights."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+LAST_FILE = "last.pt"
+BEST_FILE = "best.pt"
+ONNX_WEIGHT_NAMES = "ocray.weights"  # metadata key: names of the initializers that are the network's state
+
+
+class WeightsError(Exception):
+    """Weights that do not fit; the message names the keys."""
+
+
+def save_atomically(state: dict, path: Path) -> None:
+    """torch.save to a temporary file beside `path`, then rename: a reader or a crash never meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_state(path: Path) -> dict:
+    """A saved state on the CPU; tensors and plain values only, no pickled code.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def load_weights(reference: str | Path) -> dict[str, torch.Tensor]:
+    """Weights by name from a run folder (its best), a checkpoint folder or file (`last.pt` gives its EMA), or a bundle.
+
+    Raises:
+        WeightsError: there is nothing of these at `reference`, or it cannot be read.
+    """
+    path = Path(reference)
+    for candidate in (path, path / BEST_FILE, path / "checkpoint" / BEST_FILE):
+        if candidate.is_file():
+            state = load_state(candidate)
+            return state["weights"] if "weights" in state else state["ema"]
+    if path.suffix == ".pt":
+        raise WeightsError(f"{reference}: no such checkpoint")
+    return _bundle_weights(reference)
+
+
+def strict_load(network: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
+    """Load weights that fit the network exactly.
+
+    Raises:
+        WeightsError: names the missing, unknown and differently shaped keys; nothing is loaded.
+    """
+    own = network.state_dict()
+    # Exported networks lack BatchNorm's step counters, which no result depends on (momentum is a number).
+    missing = sorted(key for key in own.keys() - weights.keys() if not key.endswith("num_batches_tracked"))
+    unknown = sorted(weights.keys() - own.keys())
+    shapes = [
+        f"{key} is {tuple(weights[key].shape)} there, {tuple(own[key].shape)} in the network"
+        for key in sorted(own.keys() & weights.keys())
+        if own[key].shape != weights[key].shape
+    ]
+    problems = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+    if problems := problems + shapes:
+        raise WeightsError(f"weights of {source} do not fit {type(network).__name__}: {'; '.join(problems)}")
+    network.load_state_dict(weights, strict=False)
+
+
+def _bundle_weights(reference: str | Path) -> dict[str, torch.Tensor]:
+    import onnx
+
+    from models.bundle import BundleError, load_bundle
+
+    try:
+        model = onnx.load_from_string(load_bundle(reference).network)
+    except BundleError as error:
+        raise WeightsError(f"{reference}: neither a run, a checkpoint nor a bundle ({error})") from error
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    names = next((entry.value.split() for entry in model.metadata_props if entry.key == ONNX_WEIGHT_NAMES), None)
+    if names is None:
+        raise WeightsError(f"{reference}: its network was not exported by `ocray export`, so it cannot be trained on")
+    return {name: torch.from_numpy(arrays[name].copy()) for name in names}

@@ -1,0 +1,242 @@
+"""Training configs: one YAML per trained model, checked before anything starts.
+
+    task: deskew
+    settings: {…}           # the task's own, see its Settings class
+    train: {total_steps: 20000, global_batch: 64, lr: 1e-3, …}
+    data: {train: {shards: …}, validation: {shards: …}}
+    scaling: {workers: 1, use_gpu: false, …}
+    logging: {tensorboard: true, mlflow: true}
+    card: {name: deskew, version: "1", licence: Apache-2.0, data: …, validation_data: …}
+
+An unknown key is an error that names the nearest valid one.
+"""
+
+import difflib
+import importlib
+import pkgutil
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+import trainers.tasks
+from trainers.data.pages import RenderedPages, ShardPages
+from trainers.tasks.base import PageSource, Split, Task
+
+
+class ConfigError(Exception):
+    """A config that cannot be used; the message names the key and the remedy."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TrainSettings(_Strict):
+    """The loop's settings. Steps are optimizer steps; a global batch is what all workers together see in a step."""
+
+    total_steps: int = Field(ge=1)
+    global_batch: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    final_lr_fraction: float = Field(default=0.01, ge=0, le=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    beta2: float = Field(default=0.98, gt=0, lt=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    precision: Literal["auto", "fp32"] = Field(default="auto", description="auto: bf16 where the device has it")
+    seed: int = Field(default=0, ge=0)
+    validation_samples: int = Field(default=1024, ge=1)
+    validate_every: int = Field(default=1000, ge=1)
+    log_every: int = Field(default=50, ge=1)
+    checkpoint_every: int = Field(default=1000, ge=1)
+    checkpoint_minutes: float = Field(default=10.0, gt=0)
+    initial_weights: str | None = Field(default=None, description="run folder, checkpoint or bundle to start from")
+
+    def fixed(self) -> dict[str, Any]:
+        """What a resumed run must keep: all that decides the weights."""
+        return self.model_dump(exclude={"validate_every", "log_every", "checkpoint_every", "checkpoint_minutes"})
+
+
+class PagesSettings(_Strict):
+    """One source of pages: Parquet shards, or pages rendered as they are needed."""
+
+    shards: str | None = Field(default=None, description="folder of Parquet files with an `image` column, or one file")
+    skews: str | None = Field(default=None, description="Parquet file (set, name, skew_degrees) for real pages")
+    rendered: bool = Field(default=False, description="render each page from its index when it is needed")
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        if (self.shards is not None) == self.rendered:
+            raise ValueError("give either `shards: FOLDER` or `rendered: true`")
+        if self.skews and not self.shards:
+            raise ValueError("`skews` belongs to `shards`")
+        return self
+
+
+class DataSettings(_Strict):
+    """Where pages come from and how many processes make samples of them."""
+
+    train: PagesSettings | None = None
+    validation: PagesSettings | None = None
+    processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
+
+
+class ScalingSettings(_Strict):
+    """How a run is spread by Ray Train. CPUs are logical; several workers and tasks may share one."""
+
+    workers: int = Field(default=1, ge=1)
+    use_gpu: bool = False
+    cpus_per_worker: float = Field(default=1.0, gt=0, description="CPUs of a train worker (the loop itself)")
+    data_tasks: int = Field(default=2, ge=1, description="tasks that make samples for one train worker at once")
+    cpus_per_data_task: float = Field(default=0.25, gt=0)
+    max_failures: int = Field(default=3, ge=0, description="how often a crashed run goes on from its last checkpoint")
+    storage: str | None = Field(default=None, description="shared folder or URI of checkpoints; several nodes need it")
+
+
+class LoggingSettings(_Strict):
+    """Where figures go beside the console and `progress.jsonl`."""
+
+    tensorboard: bool = True
+    mlflow: bool = True
+
+
+class CardSettings(_Strict):
+    """What the exported bundle's card says of its origin."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)  # version: 2
+
+    name: str = Field(pattern=r"^[a-z0-9_.-]+$")
+    version: str = Field(pattern=r"^[a-z0-9_.-]+$")
+    licence: str
+    data: str = Field(description="the data the network was trained on")
+    validation_data: str = Field(description="the data of the validation metrics")
+    note: str = ""
+
+
+class Config(_Strict):
+    """A whole training config; `settings` is checked by the task's own class."""
+
+    task: str = Field(description="a module of trainers.tasks, or `module:Class` of your own")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    train: TrainSettings
+    data: DataSettings = DataSettings()
+    scaling: ScalingSettings = ScalingSettings()
+    logging: LoggingSettings = LoggingSettings()
+    card: CardSettings
+
+    def build_task(self) -> Task:
+        """The task with its page sources opened."""
+        task = task_class(self.task)
+        pages = {
+            split: open_pages(source, split, self.train.seed)
+            for split, source in (("train", self.data.train), ("validation", self.data.validation))
+            if source is not None
+        }
+        return task(task.Settings(**self.settings), pages, self.train.seed)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a training config.
+
+    Args:
+        path: YAML file.
+        overrides: `train.lr=1e-3`-like assignments; the value is YAML.
+
+    Raises:
+        ConfigError: unreadable file, unknown task or key, a value out of range. Every problem is named at once.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: a training config is a mapping (task, settings, train, data, scaling, card)")
+    for assignment in overrides:
+        _assign(content, assignment)
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, Config)}") from error
+    settings = task_class(config.task).Settings
+    try:
+        settings.model_validate(config.settings)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error, settings, 'settings.')}") from error
+    return config
+
+
+def task_class(name: str) -> type[Task]:
+    """The task of that name in trainers.tasks, or the class that `module:Class` names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if ":" in name:
+        module_name, _, class_name = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), class_name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"task {name}: {error}") from error
+    known = sorted(module.name for module in pkgutil.iter_modules(trainers.tasks.__path__) if module.name != "base")
+    if name not in known:
+        raise ConfigError(f"no task {name!r}{_nearest(name, known)}; there are: {', '.join(known)}")
+    module = importlib.import_module(f"trainers.tasks.{name}")
+    return next(
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Task) and value.__dict__.get("name") == name
+    )
+
+
+def open_pages(source: PagesSettings, split: Split, seed: int) -> PageSource:
+    """The source of pages that the settings describe; training pages come in a new order each pass."""
+    if source.rendered:
+        return RenderedPages(split, seed)
+    return ShardPages(source.shards, skews=source.skews, shuffle_seed=seed if split == "train" else None)
+
+
+def _assign(content: dict, assignment: str) -> None:
+    path, separator, value = assignment.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {assignment}: write it as KEY=VALUE, for example train.lr=1e-3")
+    *parents, key = path.strip().split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"--set {assignment}: {parent} is a value, not a group of keys")
+    content[key] = yaml.safe_load(value)
+
+
+def _explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    lines = []
+    for problem in error.errors():
+        location = problem["loc"]
+        key = prefix + ".".join(str(part) for part in location)
+        if problem["type"] == "extra_forbidden":
+            valid = sorted(_model_at(model, location[:-1]).model_fields)
+            lines.append(f"unknown key {key}{_nearest(str(location[-1]), valid)}; valid here: {', '.join(valid)}")
+        elif problem["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            lines.append(f"{key}: {problem['msg']} (it is {problem['input']!r})")
+    return "; ".join(lines)
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
+    for name in location:
+        annotation = model.model_fields[str(name)].annotation
+        choices = [annotation, *typing.get_args(annotation)]
+        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+    return model
+
+
+def _nearest(name: str, valid: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]}?)" if matches else ""

@@ -1,0 +1,143 @@
+"""Exports trained weights to a bundle: ONNX, checked against torch in both inference runtimes, and its card.
+
+The graph is written unoptimised, so that every weight keeps its name and a training can start from the bundle
+(`train.initial_weights`); OpenVINO and ONNX Runtime fold and fuse it when they load it.
+"""
+
+import copy
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from models.bundle import Bundle, Card, Measurement, Training, save_bundle
+from models.runtime import Network
+from trainers.checkpoint import BEST_FILE, ONNX_WEIGHT_NAMES, load_state, strict_load
+from trainers.config import Config, DataSettings
+from trainers.runs import Run
+from trainers.tasks.base import Export, Task
+
+OPSET = 20
+TOLERANCE = 1e-4
+
+
+class ExportError(Exception):
+    """A network that cannot be exported faithfully; the message says where it differs."""
+
+
+def export_run(run: Run, output: Path, config: Config | None = None) -> Bundle:
+    """Write the bundle of a run's best validated EMA weights.
+
+    Args:
+        run: a run that has validated at least once; it need not have finished.
+        output: the bundle's folder.
+        config: in the place of the run's own, for another card.
+
+    Raises:
+        RunError: no run there.
+        WeightsError: no validated weights yet, or weights that do not fit.
+        ExportError: the exported network differs from torch's.
+    """
+    config = config or run.config()
+    # Exporting needs no pages; the shards may be elsewhere.
+    task = config.model_copy(update={"data": DataSettings()}).build_task()
+    state = load_state(run.checkpoint / BEST_FILE)
+    network = task.network()
+    strict_load(network, state["weights"], run.folder)
+    fields = task.card_fields()
+    command = run.command()
+    card = Card(
+        name=config.card.name,
+        version=config.card.version,
+        task=task.name,
+        architecture=fields.architecture,
+        input=fields.input,
+        decoding=fields.decoding,
+        labels=fields.labels,
+        metrics=[
+            Measurement(metric=name, value=value, data=config.card.validation_data, command=command)
+            for name, value in state["metrics"].items()
+        ],
+        training=Training(data=config.card.data, command=command, steps=state["step"], note=config.card.note),
+        licence=config.card.licence,
+        sha256="0" * 64,  # save_bundle sets it
+    )
+    return export_network(task, network, card, output)
+
+
+def export_network(task: Task, network: nn.Module, card: Card, output: Path) -> Bundle:
+    """Export a network, check it and save its bundle; nothing is written to `output` when the check fails."""
+    network = copy.deepcopy(network).cpu().eval()
+    export = task.export()
+    content = to_onnx(network, export)
+    with tempfile.TemporaryDirectory(prefix="ocray-export-") as temporary:
+        check_parity(network, export, save_bundle(Path(temporary), content, card))
+    return save_bundle(output, content, card)
+
+
+def to_onnx(network: nn.Module, export: Export) -> bytes:
+    """The network as ONNX, batch axis dynamic, with the names of its weights in the file's metadata."""
+    shapes = {name: {0: "batch", **export.dynamic.get(name, {})} for name in export.example}
+    program = torch.onnx.export(
+        network,
+        kwargs=export.example,
+        input_names=list(export.example),
+        output_names=export.outputs,
+        dynamic_shapes=shapes,
+        opset_version=OPSET,
+        dynamo=True,
+        optimize=False,
+        verbose=False,
+    )
+    model = program.model_proto
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    if unused := [name for name in names if name not in initializers]:
+        raise ExportError(f"forward() does not use {', '.join(unused)}: remove them from {type(network).__name__}")
+    entry = model.metadata_props.add()
+    entry.key, entry.value = ONNX_WEIGHT_NAMES, " ".join(names)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
+    """Compare torch, OpenVINO and ONNX Runtime on random inputs in batches of 1 and 3.
+
+    Differences may be up to TOLERANCE times the output's largest magnitude (or 1, where that is less).
+
+    Raises:
+        ExportError: names the runtime, the output and the difference.
+    """
+    session = onnxruntime.InferenceSession(bundle.network, providers=["CPUExecutionProvider"])
+    openvino = Network(bundle)
+    generator = torch.Generator().manual_seed(0)
+    for batch in (1, 3):
+        inputs = {name: _random_like(example, batch, generator) for name, example in export.example.items()}
+        with torch.no_grad():
+            outputs = network(**inputs)
+        outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
+        expected = dict(zip(export.outputs, (output.numpy() for output in outputs), strict=True))
+        arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+        answers = {
+            "OpenVINO": openvino(arrays),
+            "ONNX Runtime": dict(zip(export.outputs, session.run(export.outputs, arrays), strict=True)),
+        }
+        for runtime, answer in answers.items():
+            for name, truth in expected.items():
+                if answer[name].shape != truth.shape:
+                    raise ExportError(f"{runtime}: {name} is {answer[name].shape}, torch gives {truth.shape}")
+                difference = float(np.abs(answer[name] - truth).max())
+                allowed = TOLERANCE * max(1.0, float(np.abs(truth).max()))
+                if not difference <= allowed:
+                    raise ExportError(f"{runtime}: {name} is {difference:.2g} off torch's, allowed {allowed:.2g}")
+
+
+def _random_like(example: torch.Tensor, batch: int, generator: torch.Generator) -> torch.Tensor:
+    shape = (batch, *example.shape[1:])
+    if example.is_floating_point():
+        return torch.rand(shape, generator=generator, dtype=example.dtype)
+    return torch.randint(0, 256, shape, generator=generator).to(example.dtype)

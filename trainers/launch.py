@@ -1,0 +1,269 @@
+"""Hosts the loop: under Ray Train on one machine or a cluster, or in this process without Ray.
+
+Under Ray the driver's machine keeps the run folder (the reports come through Ray Train's controller, which runs beside
+the driver), the train workers and the sample-making tasks run anywhere. Checkpoints go to `scaling.storage` (default:
+RUN/ray), which several nodes must share, and the last one is copied to RUN/checkpoint at the end.
+
+Ray Train resumes a run silently when its name exists. Here the run folder decides (see `trainers/runs.py`), and a
+resume is told in plain words.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from trainers.checkpoint import BEST_FILE, LAST_FILE, WeightsError
+from trainers.config import Config
+from trainers.data.feed import PlainFeed
+from trainers.data.pages import PagesError
+from trainers.loop import Outcome, TrainingError, train
+from trainers.reporters import RunReporter, Silent, end_mlflow_run
+from trainers.runs import Run, RunError, open_run
+
+_LASTING = (TrainingError, WeightsError, PagesError)  # another try would meet them again
+
+
+def launch(
+    config: Config,
+    folder: Path,
+    *,
+    use_ray: bool = True,
+    command: str = "ocray train",
+    overwrite: bool = False,
+    stop_after_minutes: float | None = None,
+) -> Outcome:
+    """Train, or go on training, in a run folder.
+
+    Raises:
+        RunError: the folder cannot be used (see `open_run`), or the cluster is too small.
+        TrainingError, WeightsError, PagesError: see `loop.train`; under Ray also when workers kept failing.
+    """
+    host = "ray" if use_ray else "plain"
+    if not use_ray and int(os.environ.get("RANK", "0")) > 0:  # torchrun: rank 0 alone owns the run folder
+        return _train_plainly(config, Run(folder), stop_after_minutes)
+    with open_run(folder, config, host=host, command=command, overwrite=overwrite) as run:
+        try:
+            outcome = (_train_with_ray if use_ray else _train_plainly)(config, run, stop_after_minutes)
+        except BaseException as error:
+            end_mlflow_run(folder, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+        if outcome.finished:
+            run.finish(outcome)
+            end_mlflow_run(folder, "FINISHED")
+        return outcome
+
+
+def _train_plainly(config: Config, run: Run, stop_after_minutes: float | None) -> Outcome:
+    """In this process; as one of several when torchrun (or its environment variables) started it."""
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if world_size > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    task = config.build_task()
+    feed = PlainFeed(
+        task,
+        global_batch=config.train.global_batch,
+        validation_samples=config.train.validation_samples,
+        rank=rank,
+        world_size=world_size,
+        processes=config.data.processes,
+        pin_memory=device.type == "cuda",
+    )
+    outcome = train(
+        task,
+        config.train,
+        reporter=RunReporter(run.folder, config) if rank == 0 else Silent(),
+        checkpoint_dir=run.checkpoint,
+        feed=feed,
+        rank=rank,
+        world_size=world_size,
+        device=device,
+        stop_after_minutes=stop_after_minutes,
+    )
+    if world_size > 1:
+        torch.distributed.destroy_process_group()
+    return outcome
+
+
+def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None) -> Outcome:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths of the config mean the same everywhere
+    import ray
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    if not ray.is_initialized():
+        ray.init()  # with the dashboard: Ray Train asks it every second whether its controller lives
+    scaling = config.scaling
+    preflight(config, ray.cluster_resources(), nodes=sum(node["Alive"] for node in ray.nodes()))
+    storage = scaling.storage or str(run.folder.resolve() / "ray")
+    storage = storage if "://" in storage else str(Path(storage).resolve())
+    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {})
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"config": config.model_dump(), "stop_after_minutes": stop_after_minutes},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.workers, use_gpu=scaling.use_gpu, resources_per_worker=resources
+        ),
+        run_config=ray.train.RunConfig(
+            name=run.folder.name,
+            storage_path=storage,
+            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            callbacks=[_callback(config, run)],
+            worker_runtime_env={"env_vars": {"RAY_DATA_LOG_LEVEL": "WARNING"}},
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise TrainingError(f"{run.folder}: {error}; its last checkpoint is kept, start it again to go on") from error
+    answer = result.return_value
+    if "error" in answer:
+        raise TrainingError(answer["error"])
+    if result.checkpoint is not None:
+        with result.checkpoint.as_directory() as saved:
+            _adopt(Path(saved), run.checkpoint)
+    return Outcome(**answer)
+
+
+def train_worker(arguments: dict) -> dict:
+    """One Ray Train worker.
+
+    Args:
+        arguments: `config` (a dumped Config) and `stop_after_minutes`.
+
+    Returns:
+        The fields of the outcome, or `error`: a failure that another try would meet again (what is raised is retried).
+    """
+    import ray.train
+    import ray.train.torch
+
+    from trainers.data.ray_feed import RayFeed
+
+    config = Config.model_validate(arguments["config"])
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    with tempfile.TemporaryDirectory(prefix="ocray-checkpoint-") as temporary:
+        folder = Path(temporary)
+        if (saved := ray.train.get_checkpoint()) is not None:
+            with saved.as_directory() as source:
+                _adopt(Path(source), folder)
+        try:
+            task = config.build_task()
+            feed = RayFeed(
+                task,
+                global_batch=config.train.global_batch,
+                validation_samples=config.train.validation_samples,
+                rank=rank,
+                world_size=world_size,
+                tasks=config.scaling.data_tasks,
+                cpus_per_task=config.scaling.cpus_per_data_task,
+            )
+            outcome = train(
+                task,
+                config.train,
+                reporter=_RayReporter(rank),
+                checkpoint_dir=folder,
+                feed=feed,
+                rank=rank,
+                world_size=world_size,
+                device=ray.train.torch.get_device(),
+                stop_after_minutes=arguments["stop_after_minutes"],
+            )
+        except _LASTING as error:
+            return {"error": str(error)}
+        return vars(outcome)
+
+
+class _RayReporter:
+    """Passes reports to Ray Train, which wants them from all workers and hands rank 0's to the run's reporter."""
+
+    def __init__(self, rank: int):
+        self.rank = rank
+
+    def started(self, step: int) -> None:
+        self._report("started", step, {})
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        self._report("log", step, values)
+
+    def saved(self, step: int, folder: Path, metrics: dict[str, float]) -> None:
+        self._report("saved", step, metrics, folder if self.rank == 0 else None)
+
+    def _report(self, event: str, step: int, values: dict[str, float], folder: Path | None = None) -> None:
+        import ray.train
+
+        checkpoint = ray.train.Checkpoint.from_directory(folder) if folder else None
+        ray.train.report({"event": event, "step": step, **values}, checkpoint=checkpoint)
+
+
+def _callback(config: Config, run: Run):
+    """The Ray Train callback that tells the run's reporter; it lives in the controller, beside the driver."""
+    import ray.train
+
+    class Tell(ray.train.UserCallback):
+        def __init__(self, config: Config, folder: Path):
+            self.config = config
+            self.folder = folder
+            self.reporter: RunReporter | None = None
+
+        def after_report(self, run_context, metrics, checkpoint):
+            if self.reporter is None:
+                self.reporter = RunReporter(self.folder, self.config)
+            values = dict(metrics[0])
+            step, event = values.pop("step"), values.pop("event")
+            if event == "started":
+                self.reporter.started(step)
+            elif event == "saved":
+                self.reporter.saved(step, self.folder, values)
+            else:
+                self.reporter.log(step, values)
+
+        def after_exception(self, run_context, worker_exceptions):
+            for rank, error in worker_exceptions.items():
+                print(f"train worker {rank} failed (scaling.max_failures says how often to go on): {error}", flush=True)
+
+    return Tell(config, run.folder.resolve())
+
+
+def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
+    """Refuse a run that Ray would let wait for ever.
+
+    On a cluster (RAY_ADDRESS is set) that may grow, a lack of CPUs or GPUs is only told.
+
+    Raises:
+        RunError: too few CPUs or GPUs, or several nodes without shared storage.
+    """
+    scaling = config.scaling
+    if nodes > 1 and scaling.storage is None:
+        raise RunError(f"the cluster has {nodes} nodes: set scaling.storage to a folder or URI that all of them reach")
+    needed = {"CPU": scaling.workers * (scaling.cpus_per_worker + scaling.cpus_per_data_task)}
+    if scaling.use_gpu:
+        needed["GPU"] = scaling.workers
+    for name, amount in needed.items():
+        available = resources.get(name, 0)
+        if amount > available + 1e-9:
+            message = (
+                f"this run needs {amount:g} {name}s ({scaling.workers} workers and their data tasks), Ray has "
+                f"{available:g}; lower scaling.workers"
+                + (", scaling.cpus_per_worker or scaling.cpus_per_data_task" if name == "CPU" else "")
+            )
+            if "RAY_ADDRESS" not in os.environ:
+                raise RunError(message)
+            print(f"{message}, or wait until the cluster has grown", flush=True)
+
+
+def _adopt(source: Path, target: Path) -> None:
+    """Copy a checkpoint's files."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (LAST_FILE, BEST_FILE):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)

@@ -1,0 +1,144 @@
+"""What a task brings to the training loop.
+
+A task is everything that is particular to one model: the network, the samples, the loss, the metrics and what the
+exported bundle's card says. The loop (`trainers/loop.py`) brings everything else.
+
+Samples are a pure function of (seed, split, index). So the stream of batches is the same for any number of workers,
+with or without Ray, and after any resume; a sample must not read a clock, a global random generator or earlier samples.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+Split = Literal["train", "validation"]
+Batch = dict[str, torch.Tensor]
+_SPLIT_NUMBER = {"train": 0, "validation": 1}
+
+
+class TaskSettings(BaseModel):
+    """Base of a task's own settings (the `settings:` block of a training config)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageSource(Protocol):
+    """Upright pages by index; see `trainers/data/pages.py`. Any index ≥ 0 is valid and always gives the same page."""
+
+    def page(self, index: int) -> np.ndarray:
+        """The upright page, uint8 [height, width, 3] RGB."""
+
+    def skew_degrees(self, index: int) -> float:
+        """The skew that the page itself has, counter-clockwise positive: 0 for rendered pages, some for real scans.
+
+        The truth of a page that a sample turns by `a` is `a + skew_degrees(index)`.
+        """
+
+
+@dataclass(frozen=True)
+class CardFields:
+    """The part of a bundle's card that only the task knows; see `models.bundle.Card`."""
+
+    architecture: str
+    input: dict[str, Any]
+    decoding: dict[str, Any] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Export:
+    """How the network becomes ONNX.
+
+    Attributes:
+        example: one float32/uint8 tensor per network input, by forward()'s parameter name, with a batch of 2 or more.
+        outputs: names of the outputs, in forward()'s order.
+        dynamic: input name → {axis: axis name} for the axes that may vary; axis 0 ("batch") is always dynamic.
+    """
+
+    example: dict[str, torch.Tensor]
+    outputs: list[str]
+    dynamic: dict[str, dict[int, str]] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """One trainable model.
+
+    Attributes:
+        name: the task's name in configs and cards (`deskew`).
+        Settings: the class of `settings`.
+        best_metric: the metric (a key of `metrics()`) by which validated weights are compared; highest wins when
+            best_mode is "max".
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[TaskSettings]] = TaskSettings
+    best_metric: ClassVar[str]
+    best_mode: ClassVar[Literal["max", "min"]] = "max"
+
+    def __init__(self, settings: TaskSettings, pages: Mapping[str, PageSource], seed: int):
+        """
+        Args:
+            settings: an instance of `Settings`.
+            pages: split name → source of upright pages; a task that makes its samples otherwise gets an empty mapping.
+            seed: of every random choice in `sample`.
+        """
+        self.settings = settings
+        self.pages = pages
+        self.seed = seed
+
+    def rng(self, split: Split, index: int) -> np.random.Generator:
+        """The generator of one sample: the same for the same (seed, split, index)."""
+        return np.random.default_rng([self.seed, _SPLIT_NUMBER[split], index])
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """A new network with random weights.
+
+        Prefer GroupNorm or LayerNorm: BatchNorm statistics are each worker's own on CPU workers (the loop turns
+        BatchNorm into SyncBatchNorm on GPUs), so with it two CPU workers are not quite one worker with the same global
+        batch.
+        """
+
+    @abstractmethod
+    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+        """Sample `index` (≥ 0, no upper end) of a split: arrays or NumPy scalars by name, without the batch axis.
+
+        Images are best left uint8 (a quarter of the memory traffic); scale them in the network or in `loss`.
+        """
+
+    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+        """Samples to a batch; by default every field is stacked along a new first axis."""
+        return {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
+
+    @abstractmethod
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss, and named scalars to log (detached tensors; averaged over steps and workers).
+
+        The loss is a mean over the batch's samples: workers average their gradients.
+        """
+
+    @abstractmethod
+    def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
+        """Per-sample predictions and truths of one validation batch, each with the batch as its first axis.
+
+        Called without gradients and with the EMA network in eval mode. Keep it small: the loop holds one of these for
+        each validation sample, gathers them from all workers in sample order and hands them to `metrics`.
+        """
+
+    @abstractmethod
+    def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
+        """Metrics of the whole validation set, from the concatenated results of `predict`."""
+
+    @abstractmethod
+    def export(self) -> Export:
+        """How to export the network."""
+
+    @abstractmethod
+    def card_fields(self) -> CardFields:
+        """What the predictor must know; goes into the bundle's card."""
