@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
             bgr = np.ascontiguousarray(turned[..., ::-1])
             answers = {
                 "ocray": _timed(lambda page=turned: deskew([page])[0].degrees, seconds["ocray"]),
-                "jdeskew": _timed(lambda page=bgr: get_angle(page, angle_max=options.range + 3), seconds["jdeskew"]),
+                "jdeskew": _timed(lambda page=bgr: -get_angle(page, angle_max=options.range + 3), seconds["jdeskew"]),
             }
             level = turn(turned, -answers["ocray"])
             _timed(lambda page=level: orientation([page]), seconds["ocray orientation"])

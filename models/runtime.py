@@ -96,8 +96,8 @@ class _OpenVino:
                 "INFERENCE_PRECISION_HINT": precision,
                 # Pinning puts every process's threads on the first cores: two one-thread actors would share a core.
                 "ENABLE_CPU_PINNING": False,
-            # OpenVINO keeps 5,000 by default: memory would grow for hours over pages of ever new sizes.
-            "CPU_RUNTIME_CACHE_CAPACITY": cached_kernels,
+                # OpenVINO keeps 5,000 by default: memory would grow for hours over pages of ever new sizes.
+                "CPU_RUNTIME_CACHE_CAPACITY": cached_kernels,
             },
         )
         devices = compiled.get_property("EXECUTION_DEVICES")

@@ -132,6 +132,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
 
 def plan(documents: Sequence[Document], limits: Limits) -> pa.Table:
     """The manifest: a row a page (MANIFEST_SCHEMA), documents opened in parallel to count their pages."""
+
     def expand(batch: pa.Table) -> pa.Table:
         (chunk,) = batch["chunk"].to_pylist()
         pages = pa.Table.from_pylist(plan_pages(pickle.loads(batch["documents"][0].as_py()), limits), MANIFEST_SCHEMA)

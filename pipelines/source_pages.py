@@ -1,6 +1,5 @@
 """The pixels behind a record, for exports and the report: records hold no images, their documents are opened again."""
 
-
 import numpy as np
 
 from pipelines.config import DocumentsConfig

@@ -1,7 +1,7 @@
 """Bulk reading of documents: folders, globs, manifests and buckets in; Parquet, a report and exports out.
 
-    python -m ray_apps.bulk_ocr --input scans/ --output results/ --export hocr,pdf
-    ray job submit --working-dir . -- python -m ray_apps.bulk_ocr --input s3://in/scans --output s3://out/results
+python -m ray_apps.bulk_ocr --input scans/ --output results/ --export hocr,pdf
+ray job submit --working-dir . -- python -m ray_apps.bulk_ocr --input s3://in/scans --output s3://out/results
 """
 
 import argparse

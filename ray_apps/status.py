@@ -1,6 +1,6 @@
 """How far a job is: reads its output, from any shell, while it runs or afterwards.
 
-    ocray status out/
+ocray status out/
 """
 
 import argparse

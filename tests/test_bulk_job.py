@@ -76,7 +76,12 @@ def test_pages_become_records(undisturbed):
     card = json.loads((undisturbed / "job.json").read_text())
     assert card["state"] == "finished"
     assert card["counts"] == {
-        "pages": PAGES, "done": PAGES, "ok": PAGES, "error": 0, "documents": PAGES, "skipped_files": 0
+        "pages": PAGES,
+        "done": PAGES,
+        "ok": PAGES,
+        "error": 0,
+        "documents": PAGES,
+        "skipped_files": 0,
     }
 
 

@@ -26,5 +26,6 @@ def test_counts_add_up_with_what_was_there_and_what_is_in_flight():
 
 
 def test_no_rate_no_promise():
-    progress = Progress(10, 0, 0, in_flight=lambda: (0, 0, None), publish=lambda _: None, stream=io.StringIO(), period=60)
+    nothing = {"in_flight": lambda: (0, 0, None), "publish": lambda _: None}
+    progress = Progress(10, 0, 0, stream=io.StringIO(), period=60, **nothing)
     assert progress.figures(0, 0, None)["eta_seconds"] is None

@@ -1,11 +1,11 @@
 """Run folders: what a training leaves behind, and the rules that keep one run from overwriting another.
 
-    RUN/config.yaml       the whole config, overrides included
-    RUN/run.json          who hosts the run (ray or plain), the command that started it
-    RUN/checkpoint/       last.pt (to go on from), best.pt (best validated EMA weights)
-    RUN/progress.jsonl    every report
-    RUN/tensorboard/      and mlflow.db beside RUN
-    RUN/result.json       written at the end: a run that has one is finished
+RUN/config.yaml       the whole config, overrides included
+RUN/run.json          who hosts the run (ray or plain), the command that started it
+RUN/checkpoint/       last.pt (to go on from), best.pt (best validated EMA weights)
+RUN/progress.jsonl    every report
+RUN/tensorboard/      and mlflow.db beside RUN
+RUN/result.json       written at the end: a run that has one is finished
 """
 
 import fcntl

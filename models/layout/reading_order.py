@@ -93,13 +93,15 @@ def _rows(boxes: np.ndarray) -> list[_Row]:
         members = boxes[row]
         # Boxes of neighbouring lines often overlap a little: only their middle half counts for cuts.
         quarter = (members[:, 3] - members[:, 1]) / 4
-        joined.append(_Row(
-            tuple(row),
-            float(members[:, 0].min()),
-            float((members[:, 1] + quarter).min()),
-            float(members[:, 2].max()),
-            float((members[:, 3] - quarter).max()),
-        ))
+        joined.append(
+            _Row(
+                tuple(row),
+                float(members[:, 0].min()),
+                float((members[:, 1] + quarter).min()),
+                float(members[:, 2].max()),
+                float((members[:, 3] - quarter).max()),
+            )
+        )
     return joined
 
 

@@ -12,6 +12,7 @@ from models.results import Orientation
 from models.runtime import Network
 
 _BATCH = 24  # tiles run at once
+READS_WELL = 0.97  # confidence of reading from which the directions across are not tried
 UNSURE = 0.98  # confidence below which a page is looked at again
 
 
@@ -84,16 +85,18 @@ class OrientationPredictor:
         ]
 
     def _read(self, image: np.ndarray, logits: np.ndarray) -> Orientation | None:
-        """The direction in which the page's lines read: the network's answer or its opposite, and when those lines do
-        not tell, one of the two directions across; None when those do not tell either."""
+        """The direction in which the page's lines read: the network's answer or its opposite, and when those do not
+        read well, also the two across, of which more characters count; None when no line tells."""
         likely = self.degrees[int(logits.argmax())]
+        best, most = None, 0.0
         for degrees in (likely, (likely + 90) % 360):
-            if degrees not in self.degrees:
-                continue
-            upright, confidence = self.reader.upright(np.rot90(image, -degrees // 90))
-            if upright is not None:
-                return Orientation(degrees if upright else (degrees + 180) % 360, confidence)
-        return None
+            reading = self.reader.read(np.rot90(image, -degrees // 90)) if degrees in self.degrees else None
+            if reading and reading.characters > most:
+                answer = degrees if reading.upright else (degrees + 180) % 360
+                best, most = Orientation(answer, reading.confidence), reading.characters
+            if best and best.confidence >= READS_WELL:
+                break
+        return best
 
     def _look_again(self, tiles: list[np.ndarray], logits: np.ndarray, pages: list[int]) -> None:
         """Average the logits of pages whose lines cannot be read over all turns of their tiles: what the network thinks

@@ -24,6 +24,15 @@ MIN_CONFIDENCE = 0.7  # mean confidence of the better reading from which it coun
 MIN_LEAD = 0.1  # by which it must be better than the other; English leads by 0.19 and more
 
 
+class Reading(NamedTuple):
+    """What lines say: whether they stand upright, the mean confidence (0..1) of the better direction, and how many
+    characters it gave (weighted by confidence)."""
+
+    upright: bool
+    confidence: float
+    characters: float
+
+
 class LineReader:
     """Says whether a level page stands upright or upside down.
 
@@ -36,20 +45,22 @@ class LineReader:
     def __init__(self, device: str = "cpu", threads: int = 1, recognizer: TextRecognizer | None = None):
         self.recognizer = recognizer or TextRecognizer(device=device, threads=threads)
 
-    def upright(self, image: np.ndarray) -> tuple[bool | None, float]:
-        """Whether a uint8 page (grey or RGB) with level lines stands upright (None: its lines do not tell), and how
-        sure that is, 0..1."""
+    def read(self, image: np.ndarray) -> "Reading | None":
+        """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""
         lines = text_lines(crop_to_content(to_grey(image)))
         if not lines:
-            return None, 0.0
-        as_is = self._confidence(lines)
-        turned = self._confidence([np.ascontiguousarray(line[::-1, ::-1]) for line in lines])
-        if max(as_is, turned) < MIN_CONFIDENCE or abs(as_is - turned) < MIN_LEAD:
-            return None, 0.0
-        return as_is > turned, max(as_is, turned)
+            return None
+        as_is = self._read(lines)
+        turned = self._read([np.ascontiguousarray(line[::-1, ::-1]) for line in lines])
+        better = max(as_is, turned)
+        if better[0] < MIN_CONFIDENCE or abs(as_is[0] - turned[0]) < MIN_LEAD:
+            return None
+        return Reading(as_is[0] > turned[0], *better)
 
-    def _confidence(self, lines: list[np.ndarray]) -> float:
-        return float(np.mean([text.confidence for text in self.recognizer(lines)]))
+    def _read(self, lines: list[np.ndarray]) -> tuple[float, float]:
+        texts = self.recognizer(lines)
+        characters = sum(text.confidence * len(text.text) for text in texts)
+        return float(np.mean([text.confidence for text in texts])), float(characters)
 
 
 def text_lines(grey: np.ndarray, count: int = LINES) -> list[np.ndarray]:
@@ -97,8 +108,8 @@ def _levelled(inside: np.ndarray) -> _Line:
 
 
 def _crop(grey: np.ndarray, x: int, y: int, line: _Line) -> np.ndarray:
-    """The beginning of a line whose box begins at (x, y), sheared level, with a small margin."""
-    margin = max(2.0, line.height / 6)
+    """The beginning of a line whose box begins at (x, y), sheared level, with a margin for what sticks out."""
+    margin = max(3.0, 0.3 * line.height)
     size = (round(min(line.width, LINE_ASPECT[1] * line.height) + 2 * margin), round(line.height + 2 * margin))
     # From crop to page: columns move along, rows follow the slope.
     matrix = np.array([[1, 0, x - margin], [line.slope, 1, y + line.top - margin - line.slope * margin]])

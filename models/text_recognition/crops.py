@@ -22,9 +22,7 @@ def crop_line(image: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     left, top = max(0, left - 2), max(0, top - 2)  # the cubic kernel looks two px around
     window = np.ascontiguousarray(image[top : bottom + 2, left : right + 2])
     matrix = cv2.getPerspectiveTransform((polygon - (left, top)).astype(np.float32), corners)
-    crop = cv2.warpPerspective(
-        window, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    crop = cv2.warpPerspective(window, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(np.rot90(crop)) if height >= _TALL * width else crop
 
 

@@ -134,7 +134,10 @@ class PdfWriter:
         except Exception as error:
             log.warning(
                 "%s page %d: exported without its image: %s: %s",
-                record.document_uri, record.page_number, type(error).__name__, error,
+                record.document_uri,
+                record.page_number,
+                type(error).__name__,
+                error,
             )
             return None
         return _image_object(self.pdf, image)

@@ -151,7 +151,7 @@ def errors(summary: Summary) -> str:
         f"<table><thead><tr><th>{stage}</th><th>{kind}</th><th class=n>{count}</th></tr></thead>"
         f"<tbody>{groups}</tbody></table>{note}"
         f'<div class="scroll"><table class="list"><thead><tr><th>{both("Document", "문서")}</th>'
-        f'<th class=n>{both("Page", "쪽")}</th><th>{stage}</th><th>{kind}</th><th>{both("Message", "내용")}</th></tr>'
+        f"<th class=n>{both('Page', '쪽')}</th><th>{stage}</th><th>{kind}</th><th>{both('Message', '내용')}</th></tr>"
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
 
