@@ -21,16 +21,16 @@ import cv2
 
 from benchmarks.real_pages import write_pages
 from models.deskew.predictor import DeskewPredictor
-from models.geometry import fit_within, turn
+from models.geometry import turn
 from models.layout.reading_order import reading_order
 from models.orientation.predictor import OrientationPredictor
+from models.page_contrast import angle_view
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.crops import crop_line
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page
 from pipelines.runner import JobOptions, run_job
-from pipelines.stages.decode import VIEW_LONG_SIDE
 from ray_apps.cluster import connect
 
 PROCESSES = 2
@@ -48,7 +48,7 @@ def bare_loop(paths: list[str], ready, go) -> None:
     crops = []
     for number, path in enumerate(paths, start=1):
         page = load_page(documents, path, 1, 1)
-        view = fit_within(page, VIEW_LONG_SIDE)
+        view = angle_view(page)
         (skew,) = deskew([view])
         (quarter,) = orientation([turn(view, -skew.degrees)])
         upright = turn(page, -(quarter.degrees + skew.degrees))

@@ -1,11 +1,8 @@
 """Decoding: from a manifest row to pixels."""
 
-from models.geometry import fit_within
+from models.page_contrast import angle_view
 from pipelines.documents import DocumentCache, Limits, load_page
 from pipelines.page import Page
-
-# The angle networks look at a copy of this size: more pixels gain nothing, and they were measured on it.
-VIEW_LONG_SIDE = 1600
 
 
 class DecodeStage:
@@ -30,4 +27,4 @@ class DecodeStage:
                 limits=self.limits,
             )
             record.height, record.width = page.image.shape[:2]
-            page.view = fit_within(page.image, VIEW_LONG_SIDE)
+            page.view = angle_view(page.image)
