@@ -26,17 +26,23 @@ def cluster():
     ray.shutdown()
 
 
-def test_feeds_are_equal():
+def ray_batches(share: dict) -> tuple[list, list]:
+    """All batches of the Ray feed, as a train worker sees them."""
     from trainers.data.ray_feed import RayFeed
 
-    task = TinyTask(TinySettings(), {}, 0)
+    feed = RayFeed(TinyTask(TinySettings(), {}, 0), **share)
+    return list(feed.training(3, 16)), list(feed.validation())
+
+
+def test_feeds_are_equal():
+    import ray
+
     for rank in (0, 1):
         share = {"global_batch": 4, "validation_samples": 11, "rank": rank, "world_size": 2}
-        plain, ray_feed = PlainFeed(task, **share), RayFeed(task, **share)
-        for expected, given in (
-            (plain.training(3, 16), ray_feed.training(3, 16)),
-            (plain.validation(), ray_feed.validation()),
-        ):
+        plain = PlainFeed(TinyTask(TinySettings(), {}, 0), **share)
+        # In a worker, where it runs in earnest: its threads would outlive this process's connection to Ray.
+        training, validation = ray.get(ray.remote(num_cpus=0.5)(ray_batches).remote(share))
+        for expected, given in ((plain.training(3, 16), training), (plain.validation(), validation)):
             for batch, other in zip(expected, given, strict=True):
                 assert batch.keys() == other.keys()
                 assert all(torch.equal(batch[name], other[name]) for name in batch)
