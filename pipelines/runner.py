@@ -4,6 +4,7 @@ import logging
 import pickle
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -189,15 +190,17 @@ def _read(
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
         )
-    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for row in batch.to_pylist():
-            progress.add(row["ok"], row["error"])
-        done = progress.ok + progress.error
-        if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
-            raise TooManyErrors(
-                f"{progress.error} of {done} pages failed, more than --max-error-rate {options.max_error_rate:g} "
-                f"allows; see the error column of {output_uri}/pages, then run again to go on"
-            )
+    # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
+    with closing(iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))) as batches:
+        for batch in batches:
+            for row in batch.to_pylist():
+                progress.add(row["ok"], row["error"])
+            done = progress.ok + progress.error
+            if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
+                raise TooManyErrors(
+                    f"{progress.error} of {done} pages failed, more than --max-error-rate {options.max_error_rate:g} "
+                    f"allows; see the error column of {output_uri}/pages, then run again to go on"
+                )
 
 
 def _strategy(pool: Pool) -> ActorPoolStrategy:
