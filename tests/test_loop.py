@@ -15,6 +15,15 @@ from trainers.reporters import Silent
 from trainers.runs import Run
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums over another number of threads round differently: weights are equal to the bit only at the same number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Heard(Silent):
     """Keeps what the loop tells."""
 
