@@ -27,6 +27,10 @@ class LimitSettings(Settings):
     max_megapixels: float = Field(default=300, gt=0)
     pdf_dpi: int = Field(default=200, ge=36, le=1200)
 
+    def build(self) -> Limits:
+        """The limits as planning and decoding take them."""
+        return Limits(**self.model_dump())
+
 
 class ModelSettings(Settings):
     """A stage that runs one bundle. `batch_size` pages are handed to it at once."""
@@ -80,7 +84,7 @@ class DocumentsConfig(Settings):
             return StageSpec(stage, kwargs, settings.batch_size, gpu=device != "cpu")
 
         return [
-            StageSpec(DecodeStage, {"limits": Limits(**self.limits.model_dump())}),
+            StageSpec(DecodeStage, {"limits": self.limits.build()}),
             spec(DeskewStage, self.deskew),
             spec(OrientationStage, self.orientation),
             spec(TextDetectionStage, self.text_detection, precision=self.precision),

@@ -66,7 +66,14 @@ class JobCard:
 
     @classmethod
     def open(
-        cls, output: Storage, *, inputs: Sequence[str], config: DocumentsConfig, device: str, overwrite: bool
+        cls,
+        output: Storage,
+        *,
+        inputs: Sequence[str],
+        config: DocumentsConfig,
+        device: str,
+        hosts: int,
+        overwrite: bool,
     ) -> "JobCard":
         """The card for a run into `output`: a new one, or the earlier run's when this one goes on with it.
 
@@ -100,6 +107,7 @@ class JobCard:
             "inputs": list(inputs),
             "models": {stage: text.split()[0] for stage, text in identity["bundles"].items()},
             "device": device,
+            "hosts": hosts,
             "versions": {name: version(name) for name in _VERSIONED},
             "counts": {},
             "runs": (earlier["runs"] if earlier else 0) + 1,

@@ -89,10 +89,16 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
     resources = cluster_resources()
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
     listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri)
-    card = JobCard.open(output, inputs=inputs, config=config, device=options.device, overwrite=options.overwrite)
-    card.save(hosts=sum(node["Alive"] for node in ray.nodes()))
+    card = JobCard.open(
+        output,
+        inputs=inputs,
+        config=config,
+        device=options.device,
+        hosts=sum(node["Alive"] for node in ray.nodes()),
+        overwrite=options.overwrite,
+    )
     try:
-        manifest = plan(listing.documents, Limits(**config.limits.model_dump()))
+        manifest = plan(listing.documents, config.limits.build())
         ledger = Ledger(output)
         todo, done = _left_to_read(manifest, ledger, options.retry_failed)
         documents = {"documents": len(listing.documents), "skipped_files": sum(listing.skipped.values())}

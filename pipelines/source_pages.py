@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipelines.config import DocumentsConfig
-from pipelines.documents import DocumentCache, Limits, load_page
+from pipelines.documents import DocumentCache, load_page
 from pipelines.records import PageRecord
 
 
@@ -14,7 +14,7 @@ class SourcePages:
 
     def __init__(self, config: DocumentsConfig, image_column: str | None = None):
         self.documents = DocumentCache()
-        self.limits = Limits(**config.limits.model_dump())
+        self.limits = config.limits.build()
         self.image_column = image_column or ""
 
     def page(self, record: PageRecord) -> np.ndarray:

@@ -1,10 +1,9 @@
 """Text: finding lines on the upright page, and reading their crops across pages."""
 
-import cv2
 import numpy as np
 
 from models.bundle import load_bundle
-from models.geometry import invert_affine, median_colour, transform_points, turn_matrix
+from models.geometry import invert_affine, transform_points, turn, turn_matrix
 from models.layout.reading_order import page_text, reading_order
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
@@ -18,11 +17,7 @@ def upright_image(page: Page) -> tuple[np.ndarray, np.ndarray]:
     """The page turned upright at full resolution, and the affine map from original to upright pixels."""
     degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
     height, width = page.image.shape[:2]
-    matrix, size = turn_matrix(width, height, degrees)
-    if degrees % 90 == 0:
-        return np.ascontiguousarray(np.rot90(page.image, int(degrees // 90) % 4)), matrix
-    upright = cv2.warpAffine(page.image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=median_colour(page.image))
-    return upright, matrix
+    return turn(page.image, degrees), turn_matrix(width, height, degrees)[0]
 
 
 class TextDetectionStage:
