@@ -2,6 +2,7 @@
 # make test    the whole test suite (installs the training and test extras too)
 # make lint    ruff
 # make fonts   Debian fonts for the page renderer (needs root)
+# make browser Debian's Chromium for the tests of the page (needs root)
 
 PYTHON ?= python3
 INPUT ?= samples
@@ -21,7 +22,7 @@ FONTS := fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberat
 	fonts-ocr-a fonts-ocr-b fonts-open-sans fonts-roboto-unhinted fonts-sil-gentium fonts-urw-base35 \
 	fonts-yanone-kaffeesatz fonts-oxygen fonts-unifont
 
-.PHONY: ocr test lint fonts
+.PHONY: ocr test lint fonts browser
 
 ocr: $(VENV)/core
 	$(BIN)/python -m ray_apps.bulk_ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
@@ -36,6 +37,10 @@ lint: $(VENV)/full
 fonts:
 	apt-get update
 	apt-get install -y $(FONTS)
+
+browser:
+	apt-get update
+	apt-get install -y chromium
 
 # Stamp files: an environment is set up once and again when what it is made from changes.
 $(VENV)/core: pyproject.toml constraints.txt

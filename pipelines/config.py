@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -111,17 +111,28 @@ def load_config(reference: str | Path) -> DocumentsConfig:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of settings")
+    return validate(DocumentsConfig, content, str(path))
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def validate(model: type[_Model], content: dict, name: str) -> _Model:
+    """Settings from the content of a YAML file called `name`.
+
+    Raises:
+        ConfigError: an unknown key (the nearest known one is named), a missing one, or a value out of range.
+    """
     try:
-        return DocumentsConfig.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from error
+        raise ConfigError(f"{name}: " + "; ".join(_explain(model, e) for e in error.errors())) from error
 
 
-def _explain(error) -> str:
+def _explain(model: type[BaseModel], error) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg']}"
-    model: type[BaseModel] = DocumentsConfig
+        return f"{where}: {error['msg']}" if where else error["msg"]
     for part in error["loc"][:-1]:
         model = model.model_fields[part].annotation
     near = difflib.get_close_matches(str(error["loc"][-1]), model.model_fields, n=1)

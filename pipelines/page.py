@@ -11,16 +11,36 @@ from pipelines.records import PageError, PageRecord
 
 
 @dataclass(slots=True)
+class Upright:
+    """The image of a page turned upright: `media_type` image/jpeg or image/png, longer side at most `max_side` px.
+
+    Made by `stages.straighten.UprightStage`: `content` encoded, `width` and `height` in px, `matrix` (2, 3) float64
+    from original pixels to its own.
+    """
+
+    media_type: str
+    max_side: int
+    content: bytes = b""
+    width: int = 0
+    height: int = 0
+    matrix: np.ndarray | None = None
+
+
+@dataclass(slots=True)
 class Page:
     """One page in flight.
 
     `image` is the decoded page (H, W, 3) uint8 RGB; `view` a copy reduced for the angle networks; `crops` the text line
     strips, one for each of `polygons` (4, 2) float32 in pixels of `image`, in reading order; `blocks` are the text
     blocks, each a list of rows of indices into `polygons`. A stage drops what no later stage needs: pixels are most of
-    the memory. `row` and `image_column` say where in a Parquet file the page is (see MANIFEST_SCHEMA).
+    the memory. `row` and `image_column` say where in a Parquet file the page is (see MANIFEST_SCHEMA). `content` is the
+    encoded document of a page that came with a request instead of a URI. `upright` asks for the page's upright image
+    and, once made, holds it.
     """
 
     record: PageRecord
+    content: bytes | None = None
+    upright: Upright | None = None
     row: int = -1
     image_column: str = ""
     image: np.ndarray | None = None
@@ -51,11 +71,12 @@ class Page:
 
     def release(self) -> None:
         """Forget all pixels."""
-        self.image = self.view = None
+        self.image = self.view = self.content = None
         self.crops = []
 
     def to_row(self) -> dict[str, Any]:
-        """The page as plain values for the way between two actor pools; pixels as PNG (lossless, fastest level)."""
+        """The page as plain values for the way between two actor pools of the bulk job, which has neither `content` nor
+        `upright`; pixels as PNG (lossless, fastest level)."""
         return {
             "record": self.record.model_dump_json(),
             "row": self.row,

@@ -11,6 +11,7 @@ from ray_apps import doors
 DOORS = (
     ("ocr", "bulk_ocr", "read documents in bulk"),
     ("status", "status", "how far a job is"),
+    ("serve", "serve", "answer requests over HTTP"),
     ("train", "train", "train a model"),
     ("evaluate", "evaluate", "measure a model"),
     ("export", "export", "make a bundle of a trained model"),

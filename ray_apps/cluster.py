@@ -6,8 +6,9 @@ import os
 import ray
 
 
-def connect(address: str | None = None) -> None:
-    """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine.
+def connect(address: str | None = None, metrics_port: int | None = None) -> None:
+    """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine;
+    its Prometheus metrics are at `metrics_port` (default: any free port).
 
     Raises:
         ConnectionError: there is no cluster at that address.
@@ -22,4 +23,10 @@ def connect(address: str | None = None) -> None:
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     # Ray Data's own actors make Ray's core print an error-level advice a line each, which is no error.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    ray.init(address="local", include_dashboard=False, logging_level=logging.WARNING, log_to_driver=False)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+        _metrics_export_port=metrics_port,
+    )

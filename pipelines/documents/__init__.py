@@ -18,7 +18,7 @@ from pipelines.documents.errors import (
     UnreadableDocument,
 )
 from pipelines.documents.formats import SUFFIXES
-from pipelines.documents.images import encode_jpeg
+from pipelines.documents.images import encode_jpeg, encode_png
 from pipelines.documents.limits import Limits
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "count_pages",
     "decode_page",
     "encode_jpeg",
+    "encode_png",
     "load_page",
     "open_filesystem",
     "read_bytes",

@@ -73,6 +73,11 @@ def encode_jpeg(image: np.ndarray, quality: int = 85) -> bytes:
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes (fastest compression) of an (H, W, 3) uint8 RGB image."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF says. Pillow does the same for TIFF's orientation tag while it loads."""
     try:

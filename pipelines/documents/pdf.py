@@ -1,6 +1,7 @@
-"""PDF pages to RGB arrays with pypdfium2. PDFium is not thread-safe: use it from one thread a process."""
+"""PDF pages to RGB arrays with pypdfium2. PDFium is not thread-safe: threads of a process take turns."""
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from pipelines.documents.errors import DocumentError, EncryptedDocument, PageNot
 from pipelines.documents.limits import Limits
 
 _POINTS_PER_INCH = 72.0
+_PDFIUM = threading.Lock()
 
 
 def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
@@ -65,6 +67,12 @@ def _scale(width: float, height: float, limits: Limits) -> float:
 
 @contextmanager
 def _opened(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocument]:
+    with _PDFIUM, _opened_alone(source, uri) as document:
+        yield document
+
+
+@contextmanager
+def _opened_alone(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocument]:
     try:
         document = pdfium.PdfDocument(source)
     except Exception as error:

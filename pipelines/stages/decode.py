@@ -1,12 +1,12 @@
 """Decoding: from a manifest row to pixels."""
 
 from models.page_contrast import angle_view
-from pipelines.documents import DocumentCache, Limits, load_page
+from pipelines.documents import DocumentCache, Limits, decode_page, load_page
 from pipelines.page import Page
 
 
 class DecodeStage:
-    """Fetches a page's document (kept for its next pages) and decodes the page once."""
+    """Decodes each page once, from the content it brings or from its document, which is kept for its next pages."""
 
     name = "decode"
 
@@ -17,14 +17,19 @@ class DecodeStage:
     def __call__(self, pages: list[Page]) -> None:
         for page in pages:
             record = page.record
-            page.image = load_page(
-                self.documents,
-                record.document_uri,
-                record.page_number,
-                record.page_count,
-                row=page.row,
-                image_column=page.image_column,
-                limits=self.limits,
-            )
+            if page.content is not None:
+                page.image = decode_page(page.content, record.document_uri, record.page_number, self.limits)
+            else:
+                page.image = load_page(
+                    self.documents,
+                    record.document_uri,
+                    record.page_number,
+                    record.page_count,
+                    row=page.row,
+                    image_column=page.image_column,
+                    limits=self.limits,
+                )
             record.height, record.width = page.image.shape[:2]
             page.view = angle_view(page.image)
+        for page in pages:  # after the loop: a failing page sends all of them through again, one by one
+            page.content = None

@@ -1,8 +1,11 @@
 """Straightening: how far the page is turned, first within the deskew network's range, then by quarter turns."""
 
+import numpy as np
+
 from models.deskew.predictor import DeskewPredictor
-from models.geometry import turn
+from models.geometry import fit_within, turn, turn_matrix
 from models.orientation.predictor import OrientationPredictor
+from pipelines.documents import encode_jpeg, encode_png
 from pipelines.page import Page
 
 
@@ -36,3 +39,25 @@ class OrientationStage:
             record.models[self.name] = self.predictor.name
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             page.view = None
+
+
+class UprightStage:
+    """Makes the upright image of the pages that ask for one: reduced first, then turned, the whole page kept."""
+
+    name = "upright"
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            wanted = page.upright
+            if wanted is None:
+                continue
+            small = fit_within(page.image, wanted.max_side)
+            height, width = small.shape[:2]
+            degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
+            matrix, (wanted.width, wanted.height) = turn_matrix(width, height, degrees)
+            # Pixel centres: x in the original is (x + 0.5) * scale - 0.5 in the reduced page.
+            scale = np.diag([width / page.image.shape[1], height / page.image.shape[0]])
+            shift = (scale.diagonal() - 1) / 2
+            wanted.matrix = np.column_stack([matrix[:, :2] @ scale, matrix[:, :2] @ shift + matrix[:, 2]])
+            turned = turn(small, degrees)
+            wanted.content = encode_png(turned) if wanted.media_type == "image/png" else encode_jpeg(turned)

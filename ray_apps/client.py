@@ -1,0 +1,395 @@
+"""A client of the HTTP API, for programs that have documents read.
+
+    from ray_apps.client import Client
+
+    with Client("http://localhost:8000") as client:
+        answer = client.read("letter.pdf", pages="1-3")
+        print(answer.pages[0].text)
+
+It waits and asks again when the server is busy, restarts, or drops the connection. An answer that says no is an
+ApiError. Importing it loads neither Ray nor any part that reads.
+"""
+
+import os
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar
+from urllib.parse import quote
+
+import requests
+from pydantic import TypeAdapter, ValidationError
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader, ReadTimeoutError
+from urllib3.util.retry import Retry
+
+from ray_apps.serving.answers import (
+    DeskewAnswer,
+    DocumentAnswer,
+    JobAnswer,
+    JobResultAnswer,
+    ModelAnswer,
+    ReadPage,
+)
+
+Source = str | os.PathLike[str] | bytes | BinaryIO
+Upright = Literal["none", "jpeg", "png"]
+Value = TypeVar("Value")
+
+_CONNECT_SECONDS = 10.0
+_LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
+_ENDED = ("finished", "failed", "cancelled")
+
+_adapter = cache(TypeAdapter)
+
+
+class ClientError(Exception):
+    """There is no answer to work with."""
+
+
+class ApiError(ClientError):
+    """The server, or a proxy before it, answered that it did not do what was asked.
+
+    Attributes:
+        status: HTTP status.
+        title, detail: what is wrong, and what to do.
+        request_id: the server's log knows the request by it.
+        problem: the whole problem details object (RFC 9457); empty when the answer was none.
+    """
+
+    def __init__(self, status: int, title: str, detail: str, request_id: str, problem: dict[str, Any]):
+        super().__init__(status, title, detail, request_id, problem)
+        self.status, self.title, self.detail = status, title, detail
+        self.request_id, self.problem = request_id, problem
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}: {self.detail} (request {self.request_id})"
+
+
+class TransportError(ClientError):
+    """The server could not be reached, or did not answer in time."""
+
+
+class Client:
+    """Talks to one server; may be used from several threads.
+
+    Args:
+        url: where the server is, such as `http://localhost:8000`.
+        api_key: sent as `X-API-Key`.
+        timeout: seconds the server may be silent while it reads. What takes longer is a job (`submit`).
+        retries: further tries when the server is busy (429, 503), not ready (502, 504), unreachable, or drops the
+            connection. Pauses double from about half a second, are spread, and are never shorter than `Retry-After`
+            asks for, up to a minute. A time-out is not tried again: the server is working on it.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None, timeout: float = 120, retries: int = 5):
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is no address of a server; it starts with http:// or https://")
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self.retries = retries
+        self._session = requests.Session()
+        if api_key is not None:
+            self._session.headers["X-API-Key"] = api_key
+        # Of the methods POST is among those repeated: reading changes nothing, and jobs carry an idempotency key.
+        policy = _Patient(
+            total=retries,
+            allowed_methods=None,
+            status_forcelist=(429, 502, 503, 504),
+            other=0,  # a certificate that is wrong stays wrong
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=policy, pool_maxsize=64))
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def read(
+        self,
+        source: Source | None = None,
+        *,
+        uri: str | None = None,
+        pages: str | Iterable[int] | None = None,
+        language: Iterable[str] = (),
+        upright: Upright = "none",
+    ) -> DocumentAnswer:
+        """Read a document. A page that failed is among the pages, with `status` `error`.
+
+        Args:
+            source: a path, the encoded bytes, or a binary file object.
+            uri: instead of `source`, an address that the server fetches itself, when it may.
+            pages: 1-based numbers, or `"1-3,7"`; all without it.
+            language: codes of the languages in it; the server's own default without it.
+            upright: give each page as an image turned upright.
+
+        Raises:
+            ApiError, TransportError. OSError: the file cannot be read.
+        """
+        options = _options(pages, language, upright)
+        return self._post("/v1/documents", DocumentAnswer, source, uri, options)
+
+    def deskew(
+        self,
+        source: Source | None = None,
+        *,
+        uri: str | None = None,
+        pages: str | Iterable[int] | None = None,
+        upright: Upright = "none",
+    ) -> DeskewAnswer:
+        """How the pages of a document stand; arguments and errors as in `read`."""
+        return self._post("/v1/deskew", DeskewAnswer, source, uri, _options(pages, (), upright))
+
+    def read_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        concurrency: int = 8,
+        pages: str | Iterable[int] | None = None,
+        language: Iterable[str] = (),
+        upright: Upright = "none",
+    ) -> Iterator[tuple[Source, DocumentAnswer | ClientError | OSError]]:
+        """Read documents side by side: each source with its answer or its error, in the order of `sources`.
+
+        `sources` is run ahead of by twice `concurrency` at most, so it may be endless.
+        """
+        options: dict[str, Any] = {
+            "pages": pages if pages is None or isinstance(pages, str) else tuple(pages),
+            "language": tuple(language),
+            "upright": upright,
+        }
+
+        def read(source: Source) -> DocumentAnswer | ClientError | OSError:
+            try:
+                return self.read(source, **options)
+            except (ClientError, OSError) as error:
+                return error
+
+        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="read_many")
+        try:
+            ahead: deque = deque()
+            for source in sources:
+                ahead.append((source, pool.submit(read, source)))
+                if len(ahead) >= 2 * concurrency:
+                    source, future = ahead.popleft()
+                    yield source, future.result()
+            for source, future in ahead:
+                yield source, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def submit(
+        self,
+        source: Source | None = None,
+        *,
+        uri: str | None = None,
+        pages: str | Iterable[int] | None = None,
+        language: Iterable[str] = (),
+        upright: Upright = "none",
+        idempotency_key: str | None = None,
+    ) -> JobAnswer:
+        """Hand in a long document to be read as a job; arguments and errors as in `read`.
+
+        The server makes one job of all submissions with one key. Each call has a key of its own, so that its tries
+        make one job; give one to have that over several calls, too.
+        """
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        options = _options(pages, language, upright)
+        return self._post("/v1/jobs", JobAnswer, source, uri, options, headers)
+
+    def job(self, job_id: str) -> JobAnswer:
+        """Where a job stands."""
+        return _parse(JobAnswer, self._request("GET", _job_path(job_id)))
+
+    def wait(self, job_id: str, *, poll: float = 2.0, timeout: float | None = None) -> JobAnswer:
+        """Wait until a job is finished, failed or cancelled; asks every `poll` seconds.
+
+        Raises:
+            TimeoutError: it goes on after `timeout` seconds. ApiError, TransportError.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (job := self.job(job_id)).state not in _ENDED:
+            if deadline is not None and time.monotonic() + poll > deadline:
+                raise TimeoutError(
+                    f"job {job_id} is {job.state} after {timeout:g} s: {job.pages_done} of {job.pages} pages"
+                )
+            time.sleep(poll)
+        return job
+
+    def result(self, job_id: str, *, poll: float = 2.0, limit: int = 100) -> Iterator[ReadPage]:
+        """All pages of a job in order, up to `limit` a request. Those of a running job come as they are read."""
+        offset: int | None = 0
+        while offset is not None:
+            answer = self._request("GET", f"{_job_path(job_id)}/result", {"offset": offset, "limit": limit})
+            part = _parse(JobResultAnswer, answer)
+            yield from part.pages
+            if not part.pages and part.next_offset == offset:
+                time.sleep(poll)
+            offset = part.next_offset
+
+    def cancel(self, job_id: str) -> JobAnswer:
+        """Stop a job; its pages so far stay. One that has ended stays as it ended."""
+        return _parse(JobAnswer, self._request("POST", f"{_job_path(job_id)}/cancel"))
+
+    def delete(self, job_id: str) -> None:
+        """Stop a job, and delete it with its result."""
+        self._request("DELETE", _job_path(job_id))
+
+    def models(self) -> list[ModelAnswer]:
+        """The models that read."""
+        return _parse(list[ModelAnswer], self._request("GET", "/v1/models"))
+
+    def ready(self) -> bool:
+        """Whether the server answers and can read now. Asks once, and waits ten seconds at most."""
+        try:
+            with requests.get(f"{self.url}/readyz", headers=self._session.headers, timeout=_CONNECT_SECONDS) as answer:
+                return answer.ok
+        except requests.RequestException:
+            return False
+
+    def _post(
+        self,
+        path: str,
+        kind: type[Value],
+        source: Source | None,
+        uri: str | None,
+        options: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> Value:
+        if (source is None) == (uri is None):
+            raise ValueError("give a source or a uri")
+        if source is None:
+            return _parse(kind, self._request("POST", path, options, headers, json={"uri": uri}))
+        name, content = _content(source)
+        headers = {**(headers or {}), "Content-Type": "application/octet-stream"}
+        return _parse(kind, self._request("POST", path, {"name": name, **options}, headers, data=content))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        **body: Any,
+    ) -> requests.Response:
+        url = self.url + path
+        request_id = uuid.uuid4().hex
+        headers = {"X-Request-ID": request_id, **(headers or {})}
+        try:
+            answer = self._session.request(
+                method, url, params, headers=headers, timeout=(_CONNECT_SECONDS, self.timeout), **body
+            )
+        except requests.ReadTimeout as error:
+            raise TransportError(f"{url} did not answer within {self.timeout:g} s (request {request_id})") from error
+        except requests.ConnectionError as error:
+            raise TransportError(
+                f"{url} cannot be reached, or drops the connection, in {self.retries + 1} tries"
+                f" (request {request_id}): {_cause(error)}"
+            ) from error
+        except requests.RequestException as error:
+            raise TransportError(f"{url} (request {request_id}): {_cause(error)}") from error
+        if not answer.ok:
+            raise _api_error(answer, request_id)
+        return answer
+
+
+class _Patient(Retry):
+    """Retries with spread pauses. A time-out while reading is raised: the server may still be at work on it."""
+
+    def get_backoff_time(self) -> float:
+        return min(_LONGEST_PAUSE, 0.25 * 2 ** len(self.history)) * random.uniform(0.75, 1.25)
+
+    def get_retry_after(self, response: Any) -> float | None:
+        try:
+            seconds = super().get_retry_after(response)
+        except InvalidHeader:
+            return None
+        # Not exactly what was asked for: all who were refused together would come back together.
+        return None if seconds is None else min(_LONGEST_PAUSE, seconds) * random.uniform(1.0, 1.5)
+
+    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None) -> "_Patient":
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+def _content(source: Source) -> tuple[str, bytes]:
+    """File name, as far as there is one, and bytes: whole, so that they can be sent again."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "", bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).name, Path(source).read_bytes()
+    name = getattr(source, "name", "")
+    return (Path(name).name if isinstance(name, str) else ""), source.read()
+
+
+def _options(pages: str | Iterable[int] | None, language: Iterable[str], upright: Upright) -> dict[str, Any]:
+    if isinstance(language, str):
+        language = (language,)
+    if pages is not None and not isinstance(pages, str):
+        pages = _ranges(pages)
+    return {"pages": pages, "language": tuple(language), "upright": upright}
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """`1-3,7` for 1, 2, 3, 7: in a URL hundreds of numbers would be too long."""
+    # In a run of consecutive numbers, number and position grow alike.
+    runs = groupby(enumerate(sorted(set(numbers))), key=lambda pair: pair[1] - pair[0])
+    bounds = ([number for _, number in run] for _, run in runs)
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in bounds)
+
+
+def _job_path(job_id: str) -> str:
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _parse(kind: type[Value], answer: requests.Response) -> Value:
+    """The answer's body. A server newer than the client may tell more than it knows: that is left out."""
+    try:
+        return _adapter(kind).validate_json(answer.content, extra="ignore")
+    except ValidationError as error:
+        request_id = answer.headers.get("X-Request-ID", "")
+        raise ApiError(
+            answer.status_code, "Unexpected answer", f"{answer.url} is not this API? {_start(answer)}", request_id, {}
+        ) from error
+
+
+def _api_error(answer: requests.Response, request_id: str) -> ApiError:
+    try:
+        problem = answer.json()
+    except requests.JSONDecodeError:
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {}
+    return ApiError(
+        answer.status_code,
+        str(problem.get("title") or answer.reason or "Error"),
+        str(problem.get("detail") or _start(answer)),
+        str(problem.get("request_id") or answer.headers.get("X-Request-ID") or request_id),
+        problem,
+    )
+
+
+def _start(answer: requests.Response) -> str:
+    """The first words of a body that is not what it should be, such as a proxy's page."""
+    return " ".join(answer.text[:500].split())[:200] or "empty body"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a chain of transport exceptions."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,138 @@
+"""What the HTTP API answers. Pages are the bulk job's records; the rest is an envelope round them."""
+
+import base64
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.records import PageError, PageRecord
+
+if TYPE_CHECKING:  # clients import this module, and pages bring OpenCV with them
+    from pipelines.page import Page
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class UprightImage(Answer):
+    """A page turned upright. `matrix` (2 × 3) maps original pixels (x, y, 1) to pixels of this image."""
+
+    media_type: Literal["image/jpeg", "image/png"]
+    width: int = Field(description="px")
+    height: int = Field(description="px")
+    matrix: list[list[float]]
+    content: str = Field(description="base64")
+
+    @classmethod
+    def of(cls, page: "Page") -> "UprightImage | None":
+        """The upright image of a page that has one."""
+        made = page.upright
+        if made is None or made.matrix is None:
+            return None
+        return cls(
+            media_type=made.media_type,
+            width=made.width,
+            height=made.height,
+            matrix=made.matrix.tolist(),
+            content=base64.b64encode(made.content).decode(),
+        )
+
+
+class ReadPage(PageRecord):
+    """A page's record, and its upright image when that was asked for."""
+
+    upright: UprightImage | None = None
+
+    @classmethod
+    def of(cls, page: "Page") -> "ReadPage":
+        # The record was validated when it was made; doing it again would cost more than the rest of an answer.
+        return cls.model_construct(**dict(page.record), upright=UprightImage.of(page))
+
+
+class DocumentInfo(Answer):
+    """The document as it was received."""
+
+    name: str = Field(description="file name or URI the client gave")
+    bytes: int
+    sha256: str
+    page_count: int
+
+
+class DocumentAnswer(Answer):
+    """A document read. A page that failed has `status` `error` and says why; the others are not touched by it."""
+
+    request_id: str
+    document: DocumentInfo
+    pages: list[ReadPage]
+    total_ms: float = Field(description="time from the complete request to the answer")
+
+
+class StraightenedPage(Answer):
+    """How a page stands: turning it clockwise by `orientation_degrees + skew_degrees` makes it upright."""
+
+    page_number: int
+    width: int
+    height: int
+    status: Literal["ok", "error"]
+    error: PageError | None
+    skew_degrees: float | None
+    skew_confidence: float | None
+    orientation_degrees: int | None
+    orientation_confidence: float | None
+    timings_ms: dict[str, float]
+    models: dict[str, str]
+    upright: UprightImage | None = None
+
+    @classmethod
+    def of(cls, page: "Page") -> "StraightenedPage":
+        record = dict(page.record)
+        fields = {name: record[name] for name in cls.model_fields if name in record}
+        return cls(**fields, upright=UprightImage.of(page))
+
+
+class DeskewAnswer(Answer):
+    """A document's pages, straightened."""
+
+    request_id: str
+    document: DocumentInfo
+    pages: list[StraightenedPage]
+    total_ms: float
+
+
+class JobAnswer(Answer):
+    """A job: where it stands, and where its result will be."""
+
+    id: str
+    state: Literal["queued", "running", "finished", "failed", "cancelled"]
+    document: DocumentInfo
+    pages: int = Field(description="pages to read")
+    pages_done: int
+    pages_failed: int
+    created: str = Field(description="ISO 8601, UTC")
+    updated: str = Field(description="ISO 8601, UTC")
+    error: PageError | None = Field(default=None, description="why the job as a whole failed")
+    status_url: str
+    result_url: str
+
+
+class JobResultAnswer(Answer):
+    """Pages of a job, in page order. Those of a running job come as they are read: ask again from `next_offset`."""
+
+    job: JobAnswer
+    pages: list[ReadPage]
+    next_offset: int | None = Field(description="offset of the next pages; null when there are no more")
+
+
+class ModelAnswer(Answer):
+    """A model that reads: the card of its bundle."""
+
+    stage: str
+    name: str
+    task: str
+    architecture: str
+    languages: list[str]
+    licence: str
+    training_data: str
+    metrics: list[dict] = Field(description="measured figures, with data and command")
+    device: str

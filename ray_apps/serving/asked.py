@@ -1,0 +1,106 @@
+"""What a request asks for in its query, and the documents it is asked of."""
+
+import asyncio
+import re
+from typing import Annotated, Literal
+
+from fastapi import Query, Request
+
+from pipelines.documents import DocumentError
+from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
+from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.metrics import RequestMetrics
+from ray_apps.serving.problems import Problem, document_problem, refused
+from ray_apps.serving.requests import Document, ReadOptions
+from ray_apps.serving.settings import AppSettings
+from ray_apps.serving.uploads import receive
+
+Pages = Annotated[
+    str | None,
+    Query(
+        pattern=r"^\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*$",
+        max_length=200,
+        description="page numbers and ranges; all pages when left out",
+        examples=["1-3,7"],
+    ),
+]
+Languages = Annotated[
+    list[str] | None,
+    Query(max_length=8, description="ISO 639-1 codes that must be read; may be repeated", examples=[["en"]]),
+]
+UprightFormat = Annotated[
+    Literal["none", "jpeg", "png"], Query(description="also answer each page turned upright, in this format")
+]
+UprightSide = Annotated[int, Query(ge=64, le=10_000, description="px of that image's longer side, at most")]
+
+
+async def take_document(request: Request, settings: AppSettings, chain: Chain, metrics: RequestMetrics) -> Document:
+    """The document a request brings, its pages counted.
+
+    Raises:
+        Problem: see `uploads.receive`; 400, 415 or 422 for a document that cannot be opened, 503.
+    """
+    name, content = await receive(request, settings)
+    metrics.taken(request.scope["route"].path, len(content))
+    name = name or "document"
+    try:
+        pages = 1
+        if sniff(content[:HEAD_BYTES], name) in MULTI_PAGE:
+            pages = await chain.count_pages(name, content)
+    except DocumentError as error:
+        raise document_problem(error) from error
+    except Unavailable as error:
+        raise refused("readers", f"{error}; try again later", settings.flow.retry_after_s) from error
+    return Document(name, content, pages)
+
+
+def choose(
+    document: Document,
+    chain: Chain,
+    most_pages: int,
+    pages: str | None,
+    language: list[str] | None,
+    upright: str = "none",
+    upright_max_side: int = 1600,
+) -> ReadOptions:
+    """The options of a request, checked against its document and the recognisers there are.
+
+    Raises:
+        Problem: 413 (more than `most_pages` pages), 422 (pages the document lacks, languages nobody reads).
+    """
+    if language and chain.recognizer(language) is None:
+        known = ", ".join("+".join(sorted(group)) for group in chain.recognizers)
+        raise Problem(422, f"no recogniser reads {'+'.join(language)}; there are: {known}")
+    chosen = _page_numbers(pages, document.page_count) if pages else range(1, document.page_count + 1)
+    if len(chosen) > most_pages:
+        raise Problem(
+            413,
+            f"{len(chosen)} pages are over the limit of {most_pages} in one request; choose some with "
+            "`pages`, or send the document as a job (POST /v1/jobs)",
+        )
+    return ReadOptions(
+        pages=tuple(chosen), language=tuple(language or ()), upright=upright, upright_max_side=upright_max_side
+    )
+
+
+def _page_numbers(text: str, page_count: int) -> list[int]:
+    numbers: set[int] = set()
+    for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
+        low, high = int(first), int(last or first)
+        if not 1 <= low <= high <= page_count:
+            raise Problem(422, f"pages {text}: the document has the pages 1 to {page_count}")
+        numbers.update(range(low, high + 1))
+    return sorted(numbers)
+
+
+async def within(seconds: float, work) -> object:
+    """Await `work`, for `seconds` at most.
+
+    Raises:
+        Problem: 503 when it takes longer.
+    """
+    try:
+        return await asyncio.wait_for(work, seconds)
+    except asyncio.TimeoutError:
+        detail = f"reading took longer than {seconds:g} s; ask for fewer pages, or send a job"
+        raise refused("slow", detail, retry_after_s=30) from None

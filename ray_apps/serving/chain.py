@@ -1,0 +1,145 @@
+"""A reader's deployments called in order, as the ingress and the jobs see them."""
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+
+import ray
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
+from pipelines.page import Page, Upright
+from pipelines.records import PageRecord, page_id
+from ray_apps.serving.requests import Document, ReadOptions
+from ray_apps.serving.stages import RECOGNITION
+
+
+class Unavailable(Exception):
+    """The readers take no more at the moment, or none of them runs; the same request can succeed later."""
+
+
+class Chain:
+    """Reads pages through the deployments of a reader.
+
+    Args:
+        handles: handle of each deployment, in reading order.
+        groups: names of the stages each deployment runs.
+        recognizers: bundle of the recogniser that reads a set of languages; the first is the reader's own.
+    """
+
+    def __init__(
+        self,
+        handles: dict[str, DeploymentHandle],
+        groups: dict[str, list[str]],
+        recognizers: dict[frozenset[str], str],
+    ):
+        self.handles = handles
+        self.groups = groups
+        self.recognizers = recognizers
+        self.own_recognizer = next(iter(recognizers.values()))
+        self.stages = tuple(stage for stages in groups.values() for stage in stages)
+        # Pages that were in a replica when it died are sent again one at a time: a second death is then theirs alone.
+        self._suspects = asyncio.Lock()
+        self._contents: weakref.WeakKeyDictionary[Document, ray.ObjectRef] = weakref.WeakKeyDictionary()
+
+    def recognizer(self, languages: Sequence[str]) -> str | None:
+        """Bundle of the first recogniser that reads all `languages`; None when there is none."""
+        return next((bundle for known, bundle in self.recognizers.items() if known >= set(languages)), None)
+
+    async def count_pages(self, name: str, content: bytes) -> int:
+        """Pages of an encoded document of several pages.
+
+        Raises:
+            DocumentError: it cannot be opened. Unavailable.
+        """
+        first = next(iter(self.handles.values()))
+        for _ in range(ATTEMPTS_ALONE):
+            try:
+                return await first.count_pages.remote(name, content)
+            except RayTaskError as error:  # raised by the call itself, not by a dying replica
+                raise error.cause from None
+            except BackPressureError as error:
+                raise Unavailable("all readers are busy") from error
+            except (RayError, ReplicaUnavailableError, DeploymentUnavailableError):
+                continue  # the replica died, perhaps over this document
+        raise Unavailable("the readers are restarting")
+
+    async def read(self, document: Document, number: int, options: ReadOptions, stages: Sequence[str]) -> Page:
+        """One page through those of `stages` that the deployments hold; a failed page is an error record.
+
+        A page whose replica dies is sent again, alone, so that it cannot take others with it twice; the record of one
+        that was alone in a replica when that died, `pipelines.attempts.ATTEMPTS_ALONE` times, says `WorkerDied`.
+
+        Raises:
+            Unavailable: the readers are full, or do not run.
+        """
+        wanted = tuple(stage for stage in stages if stage != "upright" or options.upright != "none")
+        for attempt in range(1 + ATTEMPTS_ALONE):
+            try:
+                if attempt == 0:
+                    return await self._send(document, number, options, wanted, alone=False)
+                async with self._suspects:
+                    return await self._send(document, number, options, wanted, alone=True)
+            except BackPressureError as error:
+                raise Unavailable("all readers are busy") from error
+            except (DeploymentUnavailableError, ReplicaUnavailableError) as error:
+                raise Unavailable("the readers are restarting") from error
+            except TaskCancelledError:
+                raise
+            except RayTaskError as error:  # a bug of ours: stages turn what they raise into error records
+                return self._failed(document, number, options, error.cause)
+            except RayError as error:
+                death = error
+        times = 1 + ATTEMPTS_ALONE
+        died = WorkerDied(f"the reader's process died {times} times over this page ({type(death).__name__})")
+        return self._failed(document, number, options, died)
+
+    def _send(
+        self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...], alone: bool
+    ) -> DeploymentResponse:
+        page: Page | DeploymentResponse = self._page(document, number, options)
+        content = self._shared_content(document)
+        for name, handle in self.handles.items():
+            if not set(stages) & set(self.groups[name]):
+                continue
+            # What a deployment returns goes to the next one without passing through here.
+            method = self._for_recognizer(handle, name, options)
+            method = method.run_alone if alone else method.run
+            page = method.remote(page, stages, content) if content is not None else method.remote(page, stages)
+            content = None
+        return page
+
+    def _for_recognizer(self, handle: DeploymentHandle, name: str, options: ReadOptions) -> DeploymentHandle:
+        bundle = self.recognizer(options.language)
+        # Every replica has the reader's own recogniser open; only others need a replica that has them.
+        if RECOGNITION not in self.groups[name] or bundle in (None, self.own_recognizer):
+            return handle
+        return handle.options(multiplexed_model_id=bundle)
+
+    def _shared_content(self, document: Document) -> "ray.ObjectRef | None":
+        """The content of a document of several pages, put into the object store once."""
+        if document.page_count == 1:
+            return None
+        if document not in self._contents:
+            self._contents[document] = ray.put(document.content)
+        return self._contents[document]
+
+    def _failed(self, document: Document, number: int, options: ReadOptions, error: BaseException) -> Page:
+        page = self._page(document, number, options)
+        page.fail("serve", error)
+        return page
+
+    @staticmethod
+    def _page(document: Document, number: int, options: ReadOptions) -> Page:
+        record = PageRecord(
+            page_id=page_id(document.name, document.sha256, number),
+            document_uri=document.name,
+            page_number=number,
+            page_count=document.page_count,
+        )
+        upright = None
+        if options.upright != "none":
+            upright = Upright(f"image/{options.upright}", options.upright_max_side)
+        return Page(record, content=document.content if document.page_count == 1 else None, upright=upright)

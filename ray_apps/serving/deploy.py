@@ -1,0 +1,168 @@
+"""An app's YAML (Ray Serve's own schema): checked, started on the connected Ray, stopped."""
+
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray import serve
+from ray._common.utils import import_attr
+from ray.serve._private.common import DeploymentStatus
+from ray.serve.config import AutoscalingConfig
+from ray.serve.context import _get_global_client
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    DeploymentSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+)
+
+from pipelines.config import ConfigError, validate
+from pipelines.placement import PlacementError
+from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
+
+_START_SECONDS = 180
+_CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps nobody
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A served app's configuration.
+
+    Raises:
+        ConfigError: YAML that does not parse, or a setting that is unknown or out of range. Serve itself passes over
+            unknown ones in silence.
+    """
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings")
+    _no_unknown(ServeDeploySchema, config, str(path))
+    for app in config.get("applications") or []:
+        where = f"{path}: application {app.get('name')}"
+        _no_unknown(ServeApplicationSchema, app, where)
+        validate(AppSettings, app.get("args", {}), where)
+        for deployment in app.get("deployments", []):
+            name = f"{where}, deployment {deployment.get('name')}"
+            _no_unknown(DeploymentSchema, deployment, name)
+            _no_unknown(AutoscalingConfig, deployment.get("autoscaling_config", {}), name)
+    try:
+        ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return config
+
+
+def _no_unknown(model: type[BaseModel], content: dict[str, Any], where: str) -> None:
+    unknown = content.keys() - model.model_fields.keys()
+    if unknown:
+        raise ConfigError(f"{where}: unknown setting {', '.join(sorted(unknown))}")
+
+
+def build_apps(config: dict[str, Any]) -> None:
+    """Build the apps in this process, as Serve will in one of its own.
+
+    Raises:
+        ConfigError, BundleError: what the apps' builders raise.
+    """
+    for app in config["applications"]:
+        import_attr(app["import_path"])(app.get("args", {}))
+
+
+def fit(config: dict[str, Any], resources: dict[str, float], replicas: int | None) -> None:
+    """Bound the replicas of autoscaled deployments by `replicas` and by what fits into `resources` when all grow alike;
+    Serve would ask for more for ever.
+
+    Raises:
+        PlacementError: not even the least number of replicas fits.
+    """
+    deployments = [deployment for app in config["applications"] for deployment in app.get("deployments", [])]
+    scaled = [deployment for deployment in deployments if "autoscaling_config" in deployment]
+    own = [deployment for deployment in scaled if deployment["name"] in OWN_DEPLOYMENTS]
+    growing = [deployment for deployment in scaled if deployment["name"] not in OWN_DEPLOYMENTS]
+    for deployment in own:
+        _bound(deployment, int(resources.get("CPU", 0) / _CORES_PER_INGRESS))
+    for resource, key in (("CPU", "num_cpus"), ("GPU", "num_gpus")):
+        least = sum(_need(deployment, key) * _least_replicas(deployment) for deployment in deployments)
+        has = resources.get(resource, 0)
+        if least > has:
+            raise PlacementError(
+                f"cannot be scheduled: the deployments need at least {least:g} {resource}, the cluster has {has:g}"
+            )
+        together = sum(_need(deployment, key) for deployment in growing)
+        room = int((has - least) / together) if together else None
+        for deployment in growing:
+            if room is not None:
+                _bound(deployment, _least_replicas(deployment) + room)
+            if replicas is not None:
+                _bound(deployment, replicas)
+
+
+def _bound(deployment: dict[str, Any], replicas: int) -> None:
+    scaling = deployment["autoscaling_config"]
+    scaling["max_replicas"] = max(_least_replicas(deployment), min(scaling["max_replicas"], replicas))
+
+
+def _need(deployment: dict[str, Any], key: str) -> float:
+    return deployment.get("ray_actor_options", {}).get(key, 0)
+
+
+def _least_replicas(deployment: dict[str, Any]) -> int:
+    scaling = deployment.get("autoscaling_config")
+    return scaling.get("min_replicas", 1) if scaling else deployment.get("num_replicas", 1)
+
+
+def start(config: dict[str, Any]) -> None:
+    """Start the apps on the connected Ray and wait until they run.
+
+    Raises:
+        ConnectionError: the port is taken. ConfigError: an app could not be deployed; Serve's reason is in it.
+    """
+    schema = ServeDeploySchema.model_validate(config)
+    _check_port(schema.http_options.host, schema.http_options.port)
+    serve.start(
+        proxy_location=schema.proxy_location,
+        http_options=schema.http_options.model_dump(),
+        logging_config=schema.logging_config,
+    )
+    # What `serve run` calls; there is no public function for it.
+    _get_global_client().deploy_apps(schema)
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        apps = serve.status().applications
+        failed = {name: app for name, app in apps.items() if app.status == ApplicationStatus.DEPLOY_FAILED}
+        if failed:
+            name, app = failed.popitem()
+            raise ConfigError(f"the app {name} could not be deployed: {_reason(app)}")
+        if apps and all(app.status == ApplicationStatus.RUNNING for app in apps.values()):
+            return
+        if time.monotonic() > deadline:
+            states = {f"{n}/{d}": str(v.status) for n, app in apps.items() for d, v in app.deployments.items()}
+            raise ConfigError(
+                f"not running after {_START_SECONDS} s: {states}; see the logs in /tmp/ray/session_latest"
+            )
+        time.sleep(0.2)
+
+
+def _reason(app: ApplicationStatusOverview) -> str:
+    """The last line of what the first failed deployment says: its exception; Serve gives whole tracebacks."""
+    messages = [d.message for d in app.deployments.values() if d.status == DeploymentStatus.DEPLOY_FAILED]
+    lines = [line for line in (messages or [app.message])[0].splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (errors or lines or ["no reason given"])[-1]
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConnectionError(
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another --port"
+            ) from error

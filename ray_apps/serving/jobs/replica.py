@@ -1,0 +1,68 @@
+"""The deployment that reads jobs: one replica, which resumes what the store holds when it starts."""
+
+from ray.serve.handle import DeploymentHandle
+
+from pipelines.storage import Storage
+from ray_apps.serving.answers import ReadPage
+from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.jobs.record import JobRecord, JobResult
+from ray_apps.serving.jobs.runner import JobRunner, TryAgain
+from ray_apps.serving.jobs.store import JobStore
+from ray_apps.serving.requests import Document, ReadOptions
+from ray_apps.serving.settings import AppSettings
+
+
+class JobsReplica:
+    """`JobRunner` behind handles. `readers`, `groups` and `recognizers` are what `Chain` takes."""
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        readers: dict[str, DeploymentHandle],
+        groups: dict[str, list[str]],
+        recognizers: dict[frozenset[str], str],
+    ):
+        self.chain = Chain(readers, groups, recognizers)
+        self.retry_after_s = settings.flow.retry_after_s
+        self.runner = JobRunner(
+            JobStore(Storage(settings.jobs.store)),
+            self._read_page,
+            pages_in_flight=settings.jobs.pages_in_flight,
+            max_waiting=settings.jobs.waiting,
+            keep_hours=settings.jobs.keep_hours,
+        )
+
+    async def _start(self) -> JobRunner:
+        # Not in the constructor, which Serve does not run in the loop that requests run in. Later calls cost nothing.
+        await self.runner.start()
+        return self.runner
+
+    async def describe(self) -> dict[str, dict[str, str]]:
+        """No networks run here; answering says that jobs are taken on."""
+        await self._start()
+        return {"jobs": {}}
+
+    async def submit(self, document: Document, options: ReadOptions, key: str | None) -> JobRecord:
+        return await (await self._start()).submit(document, options, key)
+
+    async def job(self, job_id: str) -> JobRecord:
+        return await (await self._start()).job(job_id)
+
+    async def result(self, job_id: str, offset: int, limit: int) -> JobResult:
+        return await (await self._start()).result(job_id, offset, limit)
+
+    async def cancel(self, job_id: str) -> JobRecord:
+        return await (await self._start()).cancel(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        await (await self._start()).delete(job_id)
+
+    async def __del__(self) -> None:
+        """Serve's graceful shutdown: pages in flight end, jobs stay to be resumed."""
+        await self.runner.stop()
+
+    async def _read_page(self, document: Document, number: int, options: ReadOptions) -> ReadPage:
+        try:
+            return ReadPage.of(await self.chain.read(document, number, options, self.chain.stages))
+        except Unavailable as error:
+            raise TryAgain(self.retry_after_s) from error

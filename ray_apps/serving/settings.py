@@ -1,0 +1,117 @@
+"""Settings of a served app: the `args` of an application in `configs/serve/*.yaml`. Replicas, batch sizes, queues and
+time-outs are Ray Serve's own and stand beside them under `deployments`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from pipelines.config import ConfigError, Settings
+
+# Storage whose address alone says what is read. HTTP is not among them: a redirect may lead anywhere.
+_FETCHED = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")
+
+
+# The deployments of an app that are not its reader's stages.
+OWN_DEPLOYMENTS = ("ingress", "jobs")
+
+
+class LimitSettings(Settings):
+    """What is refused before anything is decoded. A document over `pages` can still be a job."""
+
+    upload_mib: float = Field(default=50, gt=0)
+    upload_seconds: float = Field(default=30, gt=0, description="time for a request body to arrive")
+    megapixels: float = Field(default=100, gt=0, description="a page; PDF pages are rendered smaller instead")
+    pages: int = Field(default=50, ge=1, description="read in one request")
+    job_pages: int = Field(default=5000, ge=1, description="read in one job")
+
+
+class FlowSettings(Settings):
+    """How much is taken on at once by each ingress replica; what is above is refused with 503."""
+
+    requests: int = Field(default=32, ge=1, description="requests being received, read or waiting")
+    pages_per_request: int = Field(default=8, ge=1, description="pages of one document in the readers' hands")
+    request_seconds: float = Field(default=110, gt=0, description="a request is given up after it; below Serve's own")
+    retry_after_s: int = Field(default=2, ge=1, description="told to a client that is refused")
+
+
+class JobSettings(Settings):
+    """Asynchronous jobs."""
+
+    store: str = Field(default="~/.ocray/jobs", description="folder or URI; documents and results are kept there")
+    pages_in_flight: int = Field(default=4, ge=1, description="over all jobs")
+    waiting: int = Field(default=100, ge=1, description="unfinished jobs; more are refused with 429")
+    keep_hours: float = Field(default=168, gt=0, description="a finished job is deleted after it")
+
+    @field_validator("store")
+    @classmethod
+    def _store_is_absolute(cls, store: str) -> str:
+        if "://" not in store and not store.startswith(("/", "~")):
+            raise ValueError(f"{store!r} is relative, and a replica's working folder is anywhere; begin it with / or ~")
+        return os.path.expanduser(store)
+
+
+class AppSettings(Settings):
+    """A served reader.
+
+    `stages` says which stages share a deployment: `{reader: [decode, deskew, …]}` is one deployment for all,
+    `{straighten: [decode, …], text: […]}` is two, in this order.
+    """
+
+    reader: str = Field(default="documents", description="name in configs/pipelines or a YAML file")
+    device: str = "cpu"
+    threads: int = Field(default=1, ge=1, description="CPU threads of a replica's networks")
+    stages: dict[str, list[str]]
+    recognizers: list[str] = Field(default=[], description="bundles beside the reader's own, chosen by language")
+    limits: LimitSettings = LimitSettings()
+    flow: FlowSettings = FlowSettings()
+    jobs: JobSettings = JobSettings()
+    uri_prefixes: list[str] = Field(default=[], description="documents may be given by URIs below these; none: never")
+    require_api_key: bool = Field(default=False, description="refuse to start without keys in OCRAY_API_KEYS")
+
+    @field_validator("uri_prefixes")
+    @classmethod
+    def _prefixes_are_storage(cls, prefixes: list[str]) -> list[str]:
+        for prefix in prefixes:
+            if not prefix.startswith(_FETCHED) or not prefix.endswith("/") or ".." in prefix:
+                raise ValueError(f"{prefix!r} must be a folder of {', '.join(_FETCHED)} and end in /")
+        return prefixes
+
+    @field_validator("stages")
+    @classmethod
+    def _names_are_free(cls, stages: dict[str, list[str]]) -> dict[str, list[str]]:
+        taken = set(OWN_DEPLOYMENTS) & stages.keys()
+        if taken:
+            raise ValueError(f"{taken.pop()} is the name of a deployment of its own; choose another")
+        return stages
+
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs" / "serve"
+
+
+def find_config(reference: str) -> Path:
+    """The YAML file of a served app: a name from `configs/serve/` or a path.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(reference)
+    if path.suffix not in (".yaml", ".yml"):
+        path = CONFIGS / f"{reference}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+        raise ConfigError(f"no served app {reference}; give a YAML file or one of: {known}")
+    return path
+
+
+def check_groups(groups: dict[str, list[str]], stages: list[str]) -> None:
+    """Check that `groups` hold each of `stages` once, in order.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    given: list[Any] = [stage for group in groups.values() for stage in group]
+    if given != stages or not all(groups.values()):
+        raise ConfigError(f"stages: the deployments hold {given}; they must hold {stages}, each once and in this order")

@@ -1,0 +1,147 @@
+"""A group of a reader's stages as one Serve deployment: all of them on a CPU machine, one or a few where stages need
+different resources. The stages are the bulk job's own (`pipelines.stages`), so their records are too.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import cv2
+from pydantic import Field
+from ray import serve
+
+from pipelines.config import Settings
+from pipelines.documents import count_pages
+from pipelines.page import Page
+from pipelines.stages.base import Stage, StageSpec, run_stages
+from ray_apps.serving.metrics import StageMetrics
+
+RECOGNITION = "text_recognition"
+_NICENESS = 10
+logger = logging.getLogger("ray.serve")
+
+
+class BatchSettings(Settings):
+    """The `user_config` of a stage deployment; it can be changed without a restart."""
+
+    max_batch_size: int = Field(default=4, ge=1, description="pages read together")
+    batch_wait_timeout_s: float = Field(default=0, ge=0, description="how long an idle replica waits for company")
+    stuck_after_s: float = Field(default=300, gt=0, description="a batch that takes longer makes the replica unhealthy")
+
+
+class StageReplica:
+    """Runs its stages over pages, those that wait together in one batch.
+
+    A batch is formed when the one before is done, not when its first page arrives: pages that come while the stages are
+    busy wait outside `serve.batch`, whose own queue would cut them into batches of one.
+    """
+
+    def __init__(self, specs: list[StageSpec], recognizers: list[str]):
+        # The HTTP side must answer at once also when every core reads. Threads started from here inherit it.
+        os.nice(_NICENESS)
+        cv2.setNumThreads(1)
+        self.specs = {spec.stage.name: spec for spec in specs}
+        self.stages = {name: spec.build() for name, spec in self.specs.items()}
+        self.recognizers = recognizers
+        self.metrics = StageMetrics()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.busy_since: float | None = None
+        # One thread: OpenVINO's and OpenCV's are bounded by the replica's CPUs, and PDFium takes one at a time.
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="stages")
+
+    def reconfigure(self, config: dict[str, Any]) -> None:
+        """Called by Serve with the deployment's `user_config`, at the start and when it changes."""
+        settings = BatchSettings.model_validate(config)
+        self._together.set_max_batch_size(settings.max_batch_size)
+        self._together.set_batch_wait_timeout_s(settings.batch_wait_timeout_s)
+        self.stuck_after_s = settings.stuck_after_s
+
+    async def run(self, page: Page, wanted: tuple[str, ...], content: bytes | None = None) -> Page:
+        """Run those of the replica's stages that are `wanted` over a page, together with what else waits.
+
+        Args:
+            page: a page of a one-page document brings its content with it.
+            wanted: stage names of the whole chain.
+            content: the encoded document of a page that does not.
+        """
+        if content is not None:
+            page.content = content
+        await self.idle.wait()
+        return self._logged(await self._together((page, wanted)))
+
+    async def run_alone(self, page: Page, wanted: tuple[str, ...], content: bytes | None = None) -> Page:
+        """`run` in a batch of one: for a page that was in a replica's hands when it died."""
+        if content is not None:
+            page.content = content
+        (page,) = await self._in_thread([(page, wanted)])
+        return self._logged(page)
+
+    def _logged(self, page: Page) -> Page:
+        # Here, where Serve's log lines carry the request's id: inside a batch they do not.
+        error = page.record.error
+        if error is not None and error.stage in self.specs:
+            logger.warning("page failed in %s: %s", error.stage, error.type)
+        return page
+
+    async def count_pages(self, name: str, content: bytes) -> int:
+        """Pages of an encoded document; raises DocumentError. Here and not in the ingress: a parser may crash."""
+        return await asyncio.to_thread(count_pages, BytesIO(content), name)
+
+    async def describe(self) -> dict[str, dict[str, str]]:
+        """{stage: {"name", "device", "precision"}} of the networks that are open."""
+        networks = {name: stage.predictor.network for name, stage in self.stages.items() if hasattr(stage, "predictor")}
+        return {
+            name: {"name": network.name, "device": network.device, "precision": network.precision}
+            for name, network in networks.items()
+        }
+
+    async def check_health(self) -> None:
+        """Called by Serve, which replaces a replica whose check fails."""
+        if self.busy_since is not None and time.monotonic() - self.busy_since > self.stuck_after_s:
+            raise RuntimeError(f"a batch takes longer than {self.stuck_after_s:g} s; the replica is replaced")
+
+    @serve.batch(max_batch_size=4, batch_wait_timeout_s=0, max_concurrent_batches=1)
+    async def _together(self, items: list[tuple[Page, tuple[str, ...]]]) -> list[Page]:
+        self.idle.clear()
+        try:
+            return await self._in_thread(items)
+        finally:
+            self.idle.set()
+
+    async def _in_thread(self, items: list[tuple[Page, tuple[str, ...]]]) -> list[Page]:
+        # A batch is of one recogniser: Serve splits it by the multiplexed model.
+        model = serve.get_multiplexed_model_id()
+        recognizer = await self._recognizer(model) if model and RECOGNITION in self.stages else None
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self._timed, items, recognizer)
+
+    @serve.multiplexed(max_num_models_per_replica=4)
+    async def _recognizer(self, bundle: str) -> Stage:
+        if bundle not in self.recognizers:  # the name can come from a request header
+            raise ValueError(f"{bundle} is not among the recognizers {self.recognizers}")
+        spec = self.specs[RECOGNITION]
+        return await asyncio.to_thread(replace(spec, kwargs=spec.kwargs | {"bundle": bundle}).build)
+
+    def _timed(self, items: list[tuple[Page, tuple[str, ...]]], recognizer: Stage | None) -> list[Page]:
+        self.busy_since = time.monotonic()
+        try:
+            return self._run(items, recognizer)
+        finally:
+            self.busy_since = None
+
+    def _run(self, items: list[tuple[Page, tuple[str, ...]]], recognizer: Stage | None) -> list[Page]:
+        stages = self.stages | ({RECOGNITION: recognizer} if recognizer else {})
+        for wanted in {wanted for _, wanted in items}:
+            chosen = {name: stage for name, stage in stages.items() if name in wanted}
+            pages = [page for page, page_wants in items if page_wants == wanted]
+            started = time.perf_counter()
+            chain = [(stage, self.specs[name].batch_size) for name, stage in chosen.items()]
+            for _ in run_stages(chain, pages):
+                pass
+            self.metrics.observe(pages, list(chosen), len(items), time.perf_counter() - started)
+        return [page for page, _ in items]

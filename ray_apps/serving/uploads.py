@@ -1,0 +1,159 @@
+"""From an HTTP request to a document's bytes, within limits: multipart, raw body, base64 in JSON, or a URI."""
+
+import asyncio
+import base64
+import binascii
+import os
+import re
+from collections.abc import AsyncIterator
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from pipelines.documents import DocumentError, open_filesystem, read_bytes
+from ray_apps.serving.problems import Problem
+from ray_apps.serving.settings import AppSettings
+
+_RAW = re.compile(r"^(image/[\w.+-]+|application/(pdf|octet-stream))$")
+_LONGEST_NAME = 255
+
+
+class JsonDocument(BaseModel):
+    """A document in a JSON body: either `content` (base64), or the `uri` of one the server may fetch."""
+
+    model_config = ConfigDict(extra="forbid")
+    content: str | None = None
+    name: str = ""
+    uri: str | None = None
+
+
+async def receive(request: Request, settings: AppSettings) -> tuple[str, bytes]:
+    """Name and bytes of the document a request brings or names.
+
+    Raises:
+        Problem: 400 (malformed), 408 (too slow), 413 (too large), 415 (of another kind), 422 (a URI that may not or
+            cannot be read).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem(415, f"Content-Encoding {encoding} is not taken; send the document as it is")
+    seconds = settings.limits.upload_seconds
+    try:
+        name, content = await asyncio.wait_for(_take(request, kind, settings), seconds)
+    except asyncio.TimeoutError:
+        raise Problem(408, f"the request body did not arrive within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise Problem(400, "the connection was closed before the whole request had arrived") from None
+    if not content:
+        raise Problem(400, "the document is empty (0 bytes)")
+    _check_size(len(content), settings)
+    return name, content
+
+
+async def _take(request: Request, kind: str, settings: AppSettings) -> tuple[str, bytes]:
+    if kind == "multipart/form-data":
+        return await _multipart(request, settings)
+    if kind == "application/json":
+        return await _json(request, settings)
+    if _RAW.match(kind):
+        return _file_name(request.query_params.get("name", "")), await _body(request, settings)
+    raise Problem(
+        415,
+        f"Content-Type {kind or '(none)'} is not taken; send multipart/form-data with a part `file`, image/*, "
+        "application/pdf, application/octet-stream or application/json",
+    )
+
+
+async def _stream(request: Request, settings: AppSettings) -> AsyncIterator[bytes]:
+    """The body as it arrives, up to what a document of the largest size takes as base64, with its wrapping."""
+    limit = int(settings.limits.upload_mib * 2**20 * 4 / 3) + 64 * 1024
+    length = request.headers.get("content-length", "")
+    arrived = int(length) if length.isdigit() else 0
+    _check_size(arrived, settings, limit)
+    arrived = 0
+    async for chunk in request.stream():
+        arrived += len(chunk)
+        _check_size(arrived, settings, limit)
+        yield chunk
+
+
+async def _body(request: Request, settings: AppSettings) -> bytes:
+    return b"".join([chunk async for chunk in _stream(request, settings)])
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 2**40  # the body is bounded already; the disk would only slow it down
+
+
+async def _multipart(request: Request, settings: AppSettings) -> tuple[str, bytes]:
+    parser = _InMemory(request.headers, _stream(request, settings), max_files=1, max_fields=0)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Problem(400, f"malformed multipart body: {error.message}; send one part, `file`") from error
+    except KeyError as error:  # no boundary in the Content-Type
+        raise Problem(400, "malformed multipart body: its Content-Type has no boundary") from error
+    file = form.get("file")
+    if file is None or isinstance(file, str):
+        raise Problem(400, "the multipart body has no file part called `file`")
+    return _file_name(file.filename or ""), await file.read()
+
+
+async def _json(request: Request, settings: AppSettings) -> tuple[str, bytes]:
+    try:
+        document = JsonDocument.model_validate_json(await _body(request, settings))
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+        raise Problem(422, f"the JSON body is not a document: {what}") from error
+    if (document.content is None) == (document.uri is None):
+        raise Problem(422, "the JSON body must have either `content` (base64) or `uri`")
+    if document.uri is not None:
+        return document.uri, await asyncio.to_thread(_fetch, document.uri, settings)
+    try:
+        return _file_name(document.name), base64.b64decode(document.content, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(422, f"`content` is not base64: {error}") from error
+
+
+def _check_size(size: int, settings: AppSettings, limit: int | None = None) -> None:
+    """Refuse more than `limit` bytes (default: those of the largest document)."""
+    mib = settings.limits.upload_mib
+    if size > (limit or mib * 2**20):
+        raise Problem(413, f"the document is over the limit of {mib:g} MiB; split it or scale it down")
+
+
+def _file_name(name: str) -> str:
+    """The last part of a client's file name, without control characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    return "".join(character for character in last if character.isprintable())[-_LONGEST_NAME:]
+
+
+def _fetch(uri: str, settings: AppSettings) -> bytes:
+    _check_uri(uri, settings.uri_prefixes)
+    try:
+        filesystem, path = open_filesystem(uri)
+        _check_size(filesystem.info(path).get("size") or 0, settings)
+        return read_bytes(uri)
+    except Problem:
+        raise
+    except (DocumentError, OSError, ValueError, ImportError) as error:
+        # Storage's own words could name buckets, hosts or paths of the server.
+        raise Problem(422, f"{uri} cannot be read ({type(error).__name__}); check that it exists") from error
+
+
+def _check_uri(uri: str, prefixes: list[str]) -> None:
+    """Refuse what is not below an allowed prefix, whatever way it is written."""
+    if not prefixes:
+        raise Problem(422, "this server fetches no URIs; send the document itself")
+    plain = not re.search(r"(^|/)\.\.?(/|$)|::|[\\%?#\x00-\x1f]", uri.partition("://")[2])
+    allowed = [prefix for prefix in prefixes if uri.startswith(prefix)] if plain else []
+    if uri.startswith("file://"):  # a link below the prefix must not lead out of it
+        real = os.path.realpath(uri.removeprefix("file://"))
+        allowed = [
+            prefix for prefix in allowed if real.startswith(os.path.realpath(prefix.removeprefix("file://")) + os.sep)
+        ]
+    if not allowed:
+        raise Problem(422, f"{uri} is not below a prefix this server reads from")

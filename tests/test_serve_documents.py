@@ -1,0 +1,313 @@
+"""The documents app as it is shipped, in a process of its own: records, bodies, bad input, limits, models."""
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import ray
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from models.bundle import load_bundle
+from pipelines.config import load_config
+from pipelines.ledger import Ledger
+from pipelines.records import PageRecord, table_to_records
+from pipelines.runner import JobOptions, run_job
+from pipelines.storage import Storage
+from ray_apps.cluster import connect
+from tests.browser import chromium, open_page
+from tests.pages import draw_page, write_page
+from tests.served import deployment, served
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+
+
+@pytest.fixture(scope="module")
+def bulk(tmp_path_factory) -> dict[tuple[str, int], PageRecord]:
+    """Records of the bulk job over the samples, by (file name, page number)."""
+    output = tmp_path_factory.mktemp("bulk") / "out"
+    connect()
+    try:
+        run_job([str(SAMPLES)], str(output), load_config("documents"), JobOptions(max_error_rate=1))
+    finally:
+        ray.shutdown()
+    ledger = Ledger(Storage(str(output)))
+    records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    return {(record.document_uri.rsplit("/", 1)[-1], record.page_number): record for record in records}
+
+
+@pytest.fixture(scope="module")
+def app(bulk, tmp_path_factory):
+    """The app on both cores, with a second recogniser that says it reads Korean, and small limits."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "readable").mkdir()
+    korean_recognizer(folder / "korean")
+
+    def edit(app):
+        app["args"] |= {
+            "recognizers": [str(folder / "korean")],
+            "uri_prefixes": [f"file://{folder}/readable/"],
+            "limits": {"upload_mib": 2, "megapixels": 20, "pages": 4, "job_pages": 5, "upload_seconds": 2},
+        }
+        deployment(app, "reader")["autoscaling_config"]["min_replicas"] = 2
+
+    with served(folder, "documents", edit) as app:
+        yield app
+
+
+def korean_recognizer(folder: Path) -> None:
+    """A bundle with the packaged recogniser's weights under another language."""
+    bundle = load_bundle("ppocrv6-rec@small")
+    folder.mkdir()
+    (folder / "network.onnx").write_bytes(bundle.network)
+    card = bundle.card.model_dump() | {"name": "korean", "network": "network.onnx"}
+    card["decoding"]["language"] = "ko+en"
+    (folder / "bundle.json").write_text(json.dumps(card))
+
+
+@pytest.fixture(scope="module")
+def page() -> bytes:
+    """A small page as PNG."""
+    return encoded(draw_page(["Invoice 1047", "Total amount 38.50"], width=420, height=140))
+
+
+def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def problem(answer: requests.Response, status: int) -> dict:
+    """The body of an error answer, checked for what RFC 9457 and this API promise."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status and body["title"] and body["detail"]
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+def comparable(record: PageRecord) -> dict:
+    """A record without what must differ: where it came from, how long it took; numbers as Parquet keeps them."""
+    fields = record.model_dump(exclude={"page_id", "document_uri", "timings_ms"})
+    if record.error is not None:
+        fields["error"]["message"] = record.error.message.replace(record.document_uri, "")
+    return fields
+
+
+def same(bulk: PageRecord, served: PageRecord) -> None:
+    ours, theirs = comparable(bulk), comparable(served)
+    for name in ("skew_degrees", "skew_confidence", "orientation_confidence"):
+        assert ours.pop(name) == pytest.approx(theirs.pop(name), abs=1e-4), name
+    for line, other in zip(ours["lines"], theirs["lines"], strict=True):
+        assert line.pop("confidence") == pytest.approx(other.pop("confidence"), abs=2e-4)
+        assert np.allclose(line.pop("polygon"), other.pop("polygon"), atol=0.02)
+    assert ours == theirs
+
+
+@pytest.mark.timeout(900)  # every sample, twice
+def test_bulk_and_serve_give_the_same_record_for_every_sample(bulk, app):
+    def read(path: Path) -> requests.Response:
+        return app.read(path.read_bytes(), name=path.name)
+
+    paths = sorted(SAMPLES.iterdir())
+    with ThreadPoolExecutor(4) as pool:
+        answers = dict(zip(paths, pool.map(read, paths), strict=True))
+    compared = 0
+    for path, answer in answers.items():
+        if answer.status_code == 200:
+            for page in answer.json()["pages"]:
+                page.pop("upright")
+                record = PageRecord.model_validate(page)
+                same(bulk[path.name, record.page_number], record)
+                assert record.timings_ms.keys() == bulk[path.name, record.page_number].timings_ms.keys()
+                compared += 1
+        else:
+            error = bulk[path.name, 1].error
+            told = problem(answer, 422)["page_error"]
+            assert (told["stage"], told["type"]) == (error.stage, error.type)
+            compared += 1
+    assert compared == len(bulk)
+
+
+def test_every_kind_of_body_is_the_same_document(app, page):
+    (app.folder / "readable" / "page.png").write_bytes(page)
+    url = f"{app.url}/v1/documents"
+    answers = [
+        requests.post(url, files={"file": ("page.png", page)}, timeout=60),
+        requests.post(url, page, headers={"Content-Type": "image/png"}, timeout=60),
+        requests.post(url, json={"content": base64.b64encode(page).decode(), "name": "page.png"}, timeout=60),
+        requests.post(url, json={"uri": f"file://{app.folder}/readable/page.png"}, timeout=60),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        (read,) = answer.json()["pages"]
+        assert read["text"] == "Invoice 1047\nTotal amount 38.50"
+    documents = [answer.json()["document"] for answer in answers]
+    assert len({document["sha256"] for document in documents}) == 1
+    assert documents[0] == {"name": "page.png", "bytes": len(page), "sha256": documents[0]["sha256"], "page_count": 1}
+
+
+def test_names_never_hold_a_path(app, page):
+    answer = requests.post(f"{app.url}/v1/documents", files={"file": ("../../etc/pass\x07wd", page)}, timeout=60)
+    assert answer.json()["document"]["name"] == "passwd"
+
+
+def test_chosen_pages_of_a_long_document(app):
+    pages = [encoded(draw_page([f"Page {number}"], width=240, height=90), ".png") for number in range(1, 7)]
+    frames = [cv2.imdecode(np.frombuffer(page, np.uint8), cv2.IMREAD_COLOR) for page in pages]
+    path = app.folder / "six.tiff"
+    assert cv2.imwritemulti(str(path), frames)
+    content = path.read_bytes()
+    answer = app.read(content, pages="2,4-5").json()
+    assert [page["text"] for page in answer["pages"]] == ["Page 2", "Page 4", "Page 5"]
+    assert answer["document"]["page_count"] == 6
+    assert "as a job" in problem(app.read(content), 413)["detail"]
+    assert "1 to 6" in problem(app.read(content, pages="6-7"), 422)["detail"]
+    assert "pages" in problem(app.read(content, pages="last"), 422)["errors"][0]["where"]
+    assert "limit of 5" in problem(app.post("v1/jobs", content), 413)["detail"]
+
+
+def test_deskew_finds_the_angle_and_gives_the_straightened_page(app):
+    content = (SAMPLES / "form_turned_37_degrees.jpg").read_bytes()
+    (page,) = app.post("v1/deskew", content, upright="png", upright_max_side=500).json()["pages"]
+    assert page["skew_degrees"] == pytest.approx(37, abs=0.5) and page["orientation_degrees"] == 0
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(page["upright"]["content"]), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[:2] == (page["upright"]["height"], page["upright"]["width"])
+    matrix = np.array(page["upright"]["matrix"])
+    # The page's centre stays its centre.
+    centre = matrix @ [(page["width"] - 1) / 2, (page["height"] - 1) / 2, 1]
+    assert centre == pytest.approx([(image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2], abs=1)
+    assert page["timings_ms"].keys() == {"decode", "deskew", "orientation", "upright"}
+
+
+def test_the_language_chooses_the_recogniser(app, page):
+    (own,) = app.read(page, language="en").json()["pages"]
+    (korean,) = app.read(page, language=["ko", "en"]).json()["pages"]
+    assert own["models"]["text_recognition"] == "ppocrv6-rec@small"
+    assert korean["models"]["text_recognition"] == "korean@small"
+    assert {line["language"] for line in korean["lines"]} == {"ko+en"} and korean["text"] == own["text"]
+    assert "no recogniser reads fr" in problem(app.read(page, language="fr"), 422)["detail"]
+    # Serve takes a model's name from this header too; it must not open anything.
+    header = {"serve_multiplexed_model_id": "/etc", "Content-Type": "image/png"}
+    assert requests.post(f"{app.url}/v1/documents", page, headers=header, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "kind"),
+    [
+        (b"", 400, None),
+        (b"no image at all", 415, "UnknownFormat"),
+        (b"PK\x03\x04 an office document", 415, "UnknownFormat"),
+        (b"%PDF-1.7 broken", 422, "UnreadableDocument"),
+        (b"II*\0\x08\0\0\0", 422, "UnreadableDocument"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), 422, "UnreadableDocument"),
+    ],
+)
+def test_a_document_that_cannot_be_opened(app, content, status, kind):
+    body = problem(app.read(content), status)
+    assert body.get("page_error", {}).get("type") == kind
+
+
+def test_too_many_pixels_are_refused_before_decoding(app):
+    bomb = encoded(np.zeros((6000, 6000, 3), np.uint8))
+    body = problem(app.read(bomb), 413)
+    assert body["page_error"]["type"] == "PageTooLarge" and "36.0 megapixels" in body["detail"]
+
+
+def test_too_many_bytes_are_refused(app):
+    assert "2 MiB" in problem(app.read(bytes(2_200_000)), 413)["detail"]
+    problem(app.read(bytes(4_000_000)), 413)  # over what any body may hold: cut off while it arrives
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b'{"content": "%%%"}', "application/json", 422),
+        (b'{"content": "QQ==", "uri": "s3://a/b"}', "application/json", 422),
+        (b'{"file": "QQ=="}', "application/json", 422),
+        (b"hello", "text/plain", 415),
+        (b"hello", "multipart/form-data", 400),
+        (b"--x\r\n\r\nhello", "multipart/form-data; boundary=x", 400),
+    ],
+)
+def test_malformed_bodies(app, body, kind, status):
+    problem(requests.post(f"{app.url}/v1/documents", body, headers={"Content-Type": kind}, timeout=60), status)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "file://{folder}/readable/../app.yaml",
+        "file://{folder}/readable/%2e%2e/app.yaml",
+        "file://{folder}/readable/link",
+        "s3://bucket/key",
+        "simplecache::file://{folder}/readable/page.png",
+    ],
+)
+def test_only_allowed_uris_are_fetched(app, uri):
+    link = app.folder / "readable" / "link"
+    if not link.is_symlink():
+        link.symlink_to("/etc/hostname")
+    answer = requests.post(f"{app.url}/v1/documents", json={"uri": uri.format(folder=app.folder)}, timeout=60)
+    assert "not below a prefix" in problem(answer, 422)["detail"]
+
+
+def test_a_missing_uri_tells_no_more_than_its_name(app):
+    uri = f"file://{app.folder}/readable/none.png"
+    detail = problem(requests.post(f"{app.url}/v1/documents", json={"uri": uri}, timeout=60), 422)["detail"]
+    assert detail == f"{uri} cannot be read (FileNotFoundError); check that it exists"
+
+
+def test_other_paths_and_methods_are_problems_too(app):
+    problem(app.get("nowhere"), 404)
+    problem(app.get("v1/documents"), 405)
+
+
+def test_health_and_models(app):
+    assert app.get("healthz").json()["status"] == "alive"
+    assert app.get("readyz").json()["deployments"].keys() == {"reader", "jobs"}
+    models = {model["name"]: model for model in app.get("v1/models").json()}
+    assert models.keys() == {"deskew@1", "orientation@1", "ppocrv6-det@small", "ppocrv6-rec@small", "korean@small"}
+    assert models["deskew@1"]["device"] == "openvino:CPU f32"
+    assert models["korean@small"]["languages"] == ["ko", "en"] and models["deskew@1"]["training_data"]
+
+
+def test_the_clients_request_id_is_kept(app, page):
+    headers = {"X-Request-ID": "order-7", "Content-Type": "image/png"}
+    answer = requests.post(f"{app.url}/v1/documents", page, headers=headers, timeout=60)
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "order-7"
+
+
+def test_no_request_that_the_description_allows_makes_the_server_fail(app):
+    schema = schemathesis.openapi.from_url(f"{app.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) == 10
+    for operation in operations:
+
+        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(case=operation.as_strategy())
+        def refused_or_answered(case):
+            assert case.call().status_code < 500, case.as_curl_command()
+
+        refused_or_answered()
+
+
+def test_the_documentation_needs_no_other_server(app):
+    with chromium() as browser, open_page(browser, f"{app.url}/docs") as tab:
+        tab.get_by_text("Read a document").first.wait_for(timeout=30_000)
+
+
+def test_the_page_reads_a_document_in_a_browser(app):
+    path = write_page(app.folder / "letter.png", ["Dear customer", "your order 4711 is on its way"])
+    with chromium() as browser, open_page(browser, f"{app.url}/") as tab:
+        tab.set_input_files("input[type=file]", str(path))
+        words = tab.locator("#lines .words")
+        words.nth(1).wait_for(timeout=60_000)
+        assert words.all_inner_texts() == ["Dear customer", "your order 4711 is on its way"]
