@@ -25,7 +25,7 @@ import yaml
 from benchmarks.real_pages import write_pages
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from ray_apps.serving.deploy import load
-from ray_apps.serving.settings import OWN_DEPLOYMENTS, find_config
+from ray_apps.serving.settings import OWN_DEPLOYMENTS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 _START_SECONDS = 240
@@ -56,7 +56,7 @@ def light_documents(count: int = 8) -> list[bytes]:
 
 def configuration(app: str, replicas: int | None = None) -> dict[str, Any]:
     """The YAML of a served app, its reading deployments held at `replicas` when that is given."""
-    config = load(find_config(app))
+    config = load(app)
     if replicas is not None:
         for deployment in readers(config):
             deployment["autoscaling_config"] |= {"min_replicas": replicas, "max_replicas": replicas}

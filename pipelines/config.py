@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -99,19 +99,30 @@ def load_config(reference: str | Path) -> DocumentsConfig:
         ConfigError: no such file, YAML that does not parse, an unknown key (the nearest known one is named) or a
             value out of range.
     """
+    path = find_yaml(reference, CONFIGS, "configuration")
+    return validate(DocumentsConfig, read_yaml(path), str(path))
+
+
+def find_yaml(reference: str | Path, folder: Path, kind: str) -> Path:
+    """The file of `reference`: a name in `folder` or a YAML file. Raises ConfigError; `kind` says of what."""
     path = Path(reference)
     if path.suffix not in (".yaml", ".yml"):
-        path = CONFIGS / f"{reference}.yaml"
+        path = folder / f"{reference}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
-        raise ConfigError(f"no configuration {reference}; give a YAML file or one of: {known}")
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ConfigError(f"no {kind} {reference}; give a YAML file or one of: {known}")
+    return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping a YAML file holds. Raises ConfigError."""
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of settings")
-    return validate(DocumentsConfig, content, str(path))
+    return content
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

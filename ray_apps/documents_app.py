@@ -31,7 +31,7 @@ from ray_apps.serving.jobs.routes import job_routes
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.page import page_routes
-from ray_apps.serving.problems import refused
+from ray_apps.serving.problems import refused, request_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings, check_groups
 from ray_apps.serving.stages import RECOGNITION, StageReplica
@@ -125,13 +125,23 @@ def api(service: "DocumentsIngress") -> FastAPI:
     app.include_router(page_routes())
     app.include_router(job_routes(service.jobs, chain, settings, service.key, service.admission, service.metrics))
 
-    @app.post(
-        "/v1/documents",
-        summary="Read a document",
-        dependencies=[Depends(service.key)],
-        openapi_extra=openapi.DOCUMENT_BODY,
-        responses=problems.responses(400, 401, 408, 413, 415, 422, 503),
-    )
+    takes_document: dict[str, Any] = {
+        "dependencies": [Depends(service.key)],
+        "openapi_extra": openapi.DOCUMENT_BODY,
+        "responses": problems.responses(400, 401, 408, 413, 415, 422, 503),
+    }
+
+    async def through(stages: Sequence[str], request: Request, **asked: Any) -> tuple[dict[str, Any], list[Page]]:
+        """What both answers begin with, and the pages."""
+        with service.admission.enter():
+            document = await take_document(request, settings, chain, service.metrics)
+            started = time.perf_counter()
+            options = choose(document, chain, settings.limits.pages, **asked)
+            pages = await read_pages(chain, document, options, stages, settings)
+        total_ms = round((time.perf_counter() - started) * 1000, 3)
+        return {"request_id": request_id(request), "document": document.info(), "total_ms": total_ms}, pages
+
+    @app.post("/v1/documents", summary="Read a document", **takes_document)
     async def read_document(
         request: Request,
         pages: Pages = None,
@@ -141,25 +151,11 @@ def api(service: "DocumentsIngress") -> FastAPI:
     ) -> DocumentAnswer:
         """Every page as the record the bulk job writes. A document of one page that cannot be read is a problem; of
         several pages, those that cannot be read have `status` `error`."""
-        with service.admission.enter():
-            document = await take_document(request, settings, chain, service.metrics)
-            started = time.perf_counter()
-            options = choose(document, chain, settings.limits.pages, pages, language, upright, upright_max_side)
-            read = await read_pages(chain, document, options, chain.stages, settings)
-        return DocumentAnswer(
-            request_id=problems.request_id(request),
-            document=document.info(),
-            pages=[ReadPage.of(page) for page in read],
-            total_ms=_since(started),
-        )
+        asked = {"pages": pages, "language": language, "upright": upright, "upright_max_side": upright_max_side}
+        envelope, read = await through(chain.stages, request, **asked)
+        return DocumentAnswer(**envelope, pages=[ReadPage.of(page) for page in read])
 
-    @app.post(
-        "/v1/deskew",
-        summary="Find how a document's pages are turned",
-        dependencies=[Depends(service.key)],
-        openapi_extra=openapi.DOCUMENT_BODY,
-        responses=problems.responses(400, 401, 408, 413, 415, 422, 503),
-    )
+    @app.post("/v1/deskew", summary="Find how a document's pages are turned", **takes_document)
     async def deskew_document(
         request: Request,
         pages: Pages = None,
@@ -167,17 +163,9 @@ def api(service: "DocumentsIngress") -> FastAPI:
         upright_max_side: UprightSide = 1600,
     ) -> DeskewAnswer:
         """Skew and orientation of every page, without reading it; with `upright`, the straightened page itself."""
-        with service.admission.enter():
-            document = await take_document(request, settings, chain, service.metrics)
-            started = time.perf_counter()
-            options = choose(document, chain, settings.limits.pages, pages, None, upright, upright_max_side)
-            straightened = await read_pages(chain, document, options, STRAIGHTEN, settings)
-        return DeskewAnswer(
-            request_id=problems.request_id(request),
-            document=document.info(),
-            pages=[StraightenedPage.of(page) for page in straightened],
-            total_ms=_since(started),
-        )
+        asked = {"pages": pages, "upright": upright, "upright_max_side": upright_max_side}
+        envelope, straightened = await through(STRAIGHTEN, request, **asked)
+        return DeskewAnswer(**envelope, pages=[StraightenedPage.of(page) for page in straightened])
 
     return app
 
@@ -203,7 +191,3 @@ async def read_pages(
     if document.page_count == 1 and pages[0].record.error is not None:
         raise problems.page_problem(pages[0].record.error)
     return pages
-
-
-def _since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)

@@ -20,7 +20,6 @@ from ray_apps import doors
 from ray_apps.cluster import connect
 from ray_apps.serving import keys
 from ray_apps.serving.deploy import build_apps, fit, load, start
-from ray_apps.serving.settings import find_config
 
 _LATENCY_BUCKETS_MS = (5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 7000, 10_000)
 _LATENCY_BUCKETS_MS += (15_000, 20_000, 30_000, 60_000, 120_000)
@@ -53,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = load(find_config(args.app))
+    config = load(args.app)
     _override(config, args)
     http = config["http_options"]
     if http["host"] not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(keys.VARIABLE):

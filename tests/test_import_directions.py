@@ -44,6 +44,12 @@ def test_torch_is_only_in_networks_and_trainers():
                 assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
-def test_the_bulk_door_loads_no_torch():
-    code = "import sys, ray_apps.bulk_ocr, pipelines.stages.text; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("door", ["bulk_ocr", "serve", "documents_app"])
+def test_doors_that_read_load_no_torch(door):
+    code = f"import sys, ray_apps.{door}, pipelines.stages.text; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_the_client_loads_nothing_that_reads():
+    code = "import sys, ray_apps.client; sys.exit(bool({'ray', 'cv2', 'openvino'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -12,9 +12,9 @@ from pipelines.config import ConfigError
 from pipelines.placement import PlacementError
 from ray_apps import serve
 from ray_apps.documents_app import build
-from ray_apps.serving.deploy import build_apps, fit, load, start
+from ray_apps.serving.deploy import CONFIGS, build_apps, fit, load, start
 from ray_apps.serving.keys import KeyCheck
-from ray_apps.serving.settings import CONFIGS, OWN_DEPLOYMENTS, find_config
+from ray_apps.serving.settings import OWN_DEPLOYMENTS
 from ray_apps.serving.stages import BatchSettings
 
 SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -22,7 +22,7 @@ ALL = ["decode", "deskew", "orientation", "text_detection", "text_recognition"]
 
 
 def shipped(name: str) -> dict:
-    return load(find_config(name))
+    return load(name)
 
 
 def edited(tmp_path: Path, change) -> Path:
@@ -93,7 +93,7 @@ def test_every_stage_must_have_its_place(stages):
 
 def test_an_unknown_app_is_told_the_known_ones():
     with pytest.raises(ConfigError, match="documents, documents-composed"):
-        find_config("document")
+        load("document")
 
 
 def test_replicas_are_bounded_by_what_the_cluster_holds():

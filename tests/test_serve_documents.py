@@ -2,8 +2,10 @@
 
 import base64
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -221,6 +223,14 @@ def test_too_many_pixels_are_refused_before_decoding(app):
 def test_too_many_bytes_are_refused(app):
     assert "2 MiB" in problem(app.read(bytes(2_200_000)), 413)["detail"]
     problem(app.read(bytes(4_000_000)), 413)  # over what any body may hold: cut off while it arrives
+
+
+def test_a_body_that_does_not_arrive_is_given_up(app):
+    address = urlsplit(app.url)
+    head = b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\nhalf"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(

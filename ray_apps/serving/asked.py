@@ -58,8 +58,8 @@ def choose(
     document: Document,
     chain: Chain,
     most_pages: int,
-    pages: str | None,
-    language: list[str] | None,
+    pages: str | None = None,
+    language: list[str] | None = None,
     upright: str = "none",
     upright_max_side: int = 1600,
 ) -> ReadOptions:

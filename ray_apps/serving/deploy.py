@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from ray import serve
 from ray._common.utils import import_attr
@@ -21,27 +20,24 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from pipelines.config import ConfigError, validate
+from pipelines.config import ConfigError, find_yaml, read_yaml, validate
 from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 
+CONFIGS = Path(__file__).parent.parent.parent / "configs" / "serve"
 _START_SECONDS = 180
 _CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps nobody
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A served app's configuration.
+def load(reference: str | Path) -> dict[str, Any]:
+    """A served app's configuration: a name from `configs/serve/` or a YAML file.
 
     Raises:
-        ConfigError: YAML that does not parse, or a setting that is unknown or out of range. Serve itself passes over
-            unknown ones in silence.
+        ConfigError: no such file, YAML that does not parse, or a setting that is unknown or out of range. Serve
+            itself passes over unknown ones in silence.
     """
-    try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path} must hold a mapping of settings")
+    path = find_yaml(reference, CONFIGS, "served app")
+    config = read_yaml(path)
     _no_unknown(ServeDeploySchema, config, str(path))
     for app in config.get("applications") or []:
         where = f"{path}: application {app.get('name')}"

@@ -3,7 +3,6 @@ time-outs are Ray Serve's own and stand beside them under `deployments`.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -86,24 +85,6 @@ class AppSettings(Settings):
         if taken:
             raise ValueError(f"{taken.pop()} is the name of a deployment of its own; choose another")
         return stages
-
-
-CONFIGS = Path(__file__).parent.parent.parent / "configs" / "serve"
-
-
-def find_config(reference: str) -> Path:
-    """The YAML file of a served app: a name from `configs/serve/` or a path.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    path = Path(reference)
-    if path.suffix not in (".yaml", ".yml"):
-        path = CONFIGS / f"{reference}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
-        raise ConfigError(f"no served app {reference}; give a YAML file or one of: {known}")
-    return path
 
 
 def check_groups(groups: dict[str, list[str]], stages: list[str]) -> None:

@@ -22,7 +22,7 @@ from pipelines.stages.base import Stage, StageSpec, run_stages
 from ray_apps.serving.metrics import StageMetrics
 
 RECOGNITION = "text_recognition"
-_NICENESS = 10
+_NICENESS = 19
 logger = logging.getLogger("ray.serve")
 
 
