@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
-from pipelines.documents import DocumentError
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from ray_apps.serving.chain import Chain, Unavailable
 from ray_apps.serving.metrics import RequestMetrics
-from ray_apps.serving.problems import Problem, document_problem, refused
+from ray_apps.serving.problems import Problem, refused
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings
 from ray_apps.serving.uploads import receive
@@ -38,7 +37,7 @@ async def take_document(request: Request, settings: AppSettings, chain: Chain, m
     """The document a request brings, its pages counted.
 
     Raises:
-        Problem: see `uploads.receive`; 400, 415 or 422 for a document that cannot be opened, 503.
+        Problem: see `uploads.receive`; 503. DocumentError: it cannot be opened.
     """
     name, content = await receive(request, settings)
     metrics.taken(request.scope["route"].path, len(content))
@@ -47,8 +46,6 @@ async def take_document(request: Request, settings: AppSettings, chain: Chain, m
         pages = 1
         if sniff(content[:HEAD_BYTES], name) in MULTI_PAGE:
             pages = await chain.count_pages(name, content)
-    except DocumentError as error:
-        raise document_problem(error) from error
     except Unavailable as error:
         raise refused("readers", f"{error}; try again later", settings.flow.retry_after_s) from error
     return Document(name, content, pages)

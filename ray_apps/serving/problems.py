@@ -56,11 +56,6 @@ def refused(reason: str, detail: str, retry_after_s: int, status: int = 503) -> 
     return problem
 
 
-def document_problem(error: DocumentError) -> Problem:
-    """The answer for a document that cannot be opened."""
-    return page_problem(PageError(stage="decode", type=type(error).__name__, message=str(error)))
-
-
 def page_problem(error: PageError) -> Problem:
     """The answer for a document of one page that could not be read; `page_error` is the record's error."""
     status = _DOCUMENT_STATUS.get(error.type, 500)
@@ -83,7 +78,9 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
 
     @app.exception_handler(DocumentError)
     async def document(request: Request, error: DocumentError) -> JSONResponse:
-        return await problem(request, document_problem(error))
+        # As the error of a page that cannot be decoded: the same trouble, found before there were pages.
+        told = PageError(stage="decode", type=type(error).__name__, message=str(error))
+        return await problem(request, page_problem(told))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
