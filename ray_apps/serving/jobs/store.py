@@ -154,11 +154,7 @@ class JobStore:
         """Jobs that are queued or running, oldest first. Opens the record of every job: for a server's start."""
         records = []
         for job_id, content in self._records(self._ids()):
-            try:
-                record = JobRecord.model_validate_json(content) if content is not None else None
-            except ValidationError as error:
-                logger.error("job %s is left alone, its record cannot be read: %s", job_id, error)
-                continue
+            record = _readable(job_id, content) if content is not None else None
             if record is not None and not record.ended:
                 records.append(self.load(record.id))
         return sorted((record for record in records if not record.ended), key=lambda record: record.created)
@@ -178,12 +174,8 @@ class JobStore:
                     self.storage.delete(job_id)
                     deleted.append(job_id)
                 continue
-            try:
-                record = JobRecord.model_validate_json(content)
-            except ValidationError as error:
-                logger.error("job %s is left alone, its record cannot be read: %s", job_id, error)
-                continue
-            if record.ended and datetime.fromisoformat(record.updated) <= before:
+            record = _readable(job_id, content)
+            if record is not None and record.ended and datetime.fromisoformat(record.updated) <= before:
                 self.delete(job_id)
                 deleted.append(job_id)
         return deleted
@@ -211,6 +203,15 @@ class JobStore:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(read, names))
+
+
+def _readable(job_id: str, content: bytes) -> JobRecord | None:
+    """A record among many; one that cannot be read is told and left alone."""
+    try:
+        return JobRecord.model_validate_json(content)
+    except ValidationError as error:
+        logger.error("job %s is left alone, its record cannot be read: %s", job_id, error)
+        return None
 
 
 def _page_file(job_id: str, number: int) -> str:
