@@ -13,6 +13,7 @@ DOORS = (
     ("status", "status", "how far a job is"),
     ("serve", "serve", "answer requests over HTTP"),
     ("train", "train", "train a model"),
+    ("tune", "tune", "search a training's settings"),
     ("evaluate", "evaluate", "measure a model"),
     ("export", "export", "make a bundle of a trained model"),
 )
@@ -35,11 +36,14 @@ def main(argv: list[str] | None = None) -> int:
     return doors.answer(_door(dict((name, module) for name, module, _ in DOORS)[args.command]).run, args)
 
 
+_TRAINING_PACKAGES = ("torch", "timm", "mlflow", "tensorboard", "onnx", "optuna", "plotly")
+
+
 def _door(module: str):
     try:
         return importlib.import_module(f"ray_apps.{module}")
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("torch", "timm", "mlflow", "tensorboard", "onnx"):
+        if error.name and error.name.split(".")[0] in _TRAINING_PACKAGES:
             sys.exit(f"ocray: {error.name} is not installed; training needs the extra: pip install 'ocray[train]'")
         raise
 

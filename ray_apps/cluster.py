@@ -6,9 +6,10 @@ import os
 import ray
 
 
-def connect(address: str | None = None, metrics_port: int | None = None) -> None:
+def connect(address: str | None = None, metrics_port: int | None = None, dashboard: bool = False) -> None:
     """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine;
-    its Prometheus metrics are at `metrics_port` (default: any free port).
+    its Prometheus metrics are at `metrics_port` (default: any free port). With `dashboard` the local Ray has one: Ray
+    Train asks it every second whether its controller lives.
 
     Raises:
         ConnectionError: there is no cluster at that address.
@@ -25,7 +26,7 @@ def connect(address: str | None = None, metrics_port: int | None = None) -> None
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     ray.init(
         address="local",
-        include_dashboard=False,
+        include_dashboard=dashboard,
         logging_level=logging.WARNING,
         log_to_driver=False,
         _metrics_export_port=metrics_port,

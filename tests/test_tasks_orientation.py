@@ -134,3 +134,11 @@ def test_a_blank_page_trains_nothing():
     samples = [task.sample(index, "train") for index in range(2)]
     loss, _ = task.loss(task.network(), task.collate(samples))
     assert loss.item() == 0.0 or any(sample["count"] for sample in samples)
+
+
+def test_width_is_the_glyph_networks():
+    narrow, usual = make_task(width=8), make_task()
+    assert narrow.network().features[0][0].out_channels == 8
+    assert (narrow.card_fields().architecture, usual.card_fields().architecture) == ("glyphnet width 8", "glyphnet")
+    with pytest.raises(ValueError, match="mobilevit_xxs has one width only"):
+        make_task(architecture="mobilevit_xxs", width=8)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from tiny_task import TinySettings, TinyTask
 
-from trainers.data.feed import PlainFeed, chunks, training_indices, validation_indices
+from trainers.data.feed import KeptValidation, PlainFeed, chunks, training_indices, validation_indices
 from trainers.data.pages import PagesError, ShardPages
 
 
@@ -97,3 +97,20 @@ def test_processes_and_start_change_nothing():
             assert torch.equal(batch[name], other[name])
             assert torch.equal(batch[name], torch.cat([first[name], second[name]]))
     assert sum(len(batch["label"]) for batch in plain.validation()) == 10
+
+
+@pytest.mark.parametrize(("most_bytes", "made"), [(10_000, 1), (100, 2)])
+def test_validation_batches_are_made_once_unless_they_are_too_large(most_bytes, made):
+    class Counted(PlainFeed):
+        validations = 0
+
+        def validation(self):
+            self.validations += 1
+            return super().validation()
+
+    feed = Counted(TinyTask(TinySettings(), {}, 0), global_batch=4, validation_samples=11)
+    kept = KeptValidation(feed, most_bytes)
+    first, second = list(kept.validation()), list(kept.validation())
+    assert feed.validations == made
+    assert [len(batch["label"]) for batch in first] == [4, 4, 3]
+    assert all(torch.equal(a["point"], b["point"]) for a, b in zip(first, second, strict=True))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ class TinySettings(TaskSettings):
     bad_step: int | None = None  # the first sample of this training step (at batch 8) is not a number
     kill_at_call: int | None = None  # this call of loss() kills its process, once:
     killed: str | None = None  # a file made then
+    step_seconds: float = 0.0  # so long does a step take at least
 
 
 class TinyTask(Task):
@@ -44,6 +46,7 @@ class TinyTask(Task):
         if self.calls == self.settings.kill_at_call and not os.path.exists(self.settings.killed):
             with open(self.settings.killed, "x"):
                 os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.settings.step_seconds)
         logits = network(batch["point"])
         loss = nn.functional.cross_entropy(logits, batch["label"])
         return loss, {"accuracy": (logits.argmax(1) == batch["label"]).float().mean().detach()}

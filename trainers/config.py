@@ -15,7 +15,7 @@ import difflib
 import importlib
 import pkgutil
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,13 +85,18 @@ class DataSettings(_Strict):
     processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
 
 
+OpenPages = Callable[[PagesSettings, Split, int], PageSource]
+
+
 class ScalingSettings(_Strict):
     """How a run is spread by Ray Train. CPUs are logical; several workers and tasks may share one."""
 
     workers: int = Field(default=1, ge=1)
     use_gpu: bool = False
     cpus_per_worker: float = Field(default=1.0, gt=0, description="CPUs of a train worker (the loop itself)")
-    data_tasks: int = Field(default=2, ge=1, description="tasks that make samples for one train worker at once")
+    data_tasks: int = Field(
+        default=2, ge=0, description="tasks that make samples for a train worker at once (0: it makes its own)"
+    )
     cpus_per_data_task: float = Field(default=0.25, gt=0)
     max_failures: int = Field(default=3, ge=0, description="how often a crashed run goes on from its last checkpoint")
     storage: str | None = Field(default=None, description="shared folder or URI of checkpoints; several nodes need it")
@@ -128,15 +133,27 @@ class Config(_Strict):
     logging: LoggingSettings = LoggingSettings()
     card: CardSettings
 
-    def build_task(self) -> Task:
-        """The task with its page sources opened."""
+    def build_task(self, open_source: OpenPages | None = None) -> Task:
+        """The task with its page sources opened, by `open_source` in the place of `open_pages`."""
         task = task_class(self.task)
+        open_source = open_source or open_pages
         pages = {
-            split: open_pages(source, split, self.train.seed)
+            split: open_source(source, split, self.train.seed)
             for split, source in (("train", self.data.train), ("validation", self.data.validation))
             if source is not None
         }
         return task(task.Settings(**self.settings), pages, self.train.seed)
+
+    def changed(self, values: Mapping[str, Any], source: str) -> "Config":
+        """A copy with dotted settings (`train.lr`) changed, checked like a file; errors begin with `source`.
+
+        Raises:
+            ConfigError: as `load_config`.
+        """
+        content = self.model_dump()
+        for key, value in values.items():
+            assign(content, key, value)
+        return parse_config(content, source)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
@@ -152,24 +169,80 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: unreadable file, unknown task or key, a value out of range. Every problem is named at once.
     """
+    content = read_config_yaml(path, "a training config is a mapping (task, settings, train, data, scaling, card)")
+    for assignment in overrides:
+        assign(content, *parse_assignment(assignment))
+    return parse_config(content, str(path))
+
+
+def parse_config(content: Mapping[str, Any], source: str) -> Config:
+    """Check a config's content, the task's settings included; errors begin with `source`. Raises ConfigError."""
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {explain(error, Config)}") from error
+    settings = task_class(config.task).Settings
+    try:
+        settings.model_validate(config.settings)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {explain(error, settings, 'settings.')}") from error
+    return config
+
+
+def read_config_yaml(path: str | Path, expected: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds; `expected` says what it should be. Raises ConfigError."""
     try:
         content = yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: a training config is a mapping (task, settings, train, data, scaling, card)")
-    for assignment in overrides:
-        _assign(content, assignment)
+        raise ConfigError(f"{path}: {expected}")
+    return content
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """Key and value of `train.lr=1e-3`; the value is YAML. Raises ConfigError."""
+    key, separator, value = assignment.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {assignment}: write it as KEY=VALUE, for example train.lr=1e-3")
     try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, Config)}") from error
-    settings = task_class(config.task).Settings
-    try:
-        settings.model_validate(config.settings)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, settings, 'settings.')}") from error
-    return config
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {assignment}: the value cannot be read as YAML: {error}") from error
+
+
+def assign(content: dict, key: str, value: Any) -> None:
+    """Set a dotted key in nested mappings. Raises ConfigError when a part of it is a value."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        if content.get(parent) is None:
+            content[parent] = {}
+        content = content[parent]
+        if not isinstance(content, dict):
+            raise ConfigError(f"{key}: {parent} is a value, not a group of keys")
+    content[last] = value
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """Every problem of a validation in one line; an unknown key comes with the nearest valid one of `model`."""
+    lines = []
+    for problem in error.errors():
+        location = problem["loc"]
+        key = (prefix + ".".join(str(part) for part in location)).rstrip(".")
+        if problem["type"] == "extra_forbidden":
+            valid = sorted(_model_at(model, location[:-1]).model_fields)
+            lines.append(f"unknown key {key}{nearest(str(location[-1]), valid)}; valid here: {', '.join(valid)}")
+        elif problem["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')} (it is {problem['input']!r})")
+    return "; ".join(lines)
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """` (did you mean NAME?)` with the most similar valid name; empty when none is similar."""
+    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def task_class(name: str) -> type[Task]:
@@ -186,7 +259,7 @@ def task_class(name: str) -> type[Task]:
             raise ConfigError(f"task {name}: {error}") from error
     known = sorted(module.name for module in pkgutil.iter_modules(trainers.tasks.__path__) if module.name != "base")
     if name not in known:
-        raise ConfigError(f"no task {name!r}{_nearest(name, known)}; there are: {', '.join(known)}")
+        raise ConfigError(f"no task {name!r}{nearest(name, known)}; there are: {', '.join(known)}")
     module = importlib.import_module(f"trainers.tasks.{name}")
     return next(
         value
@@ -202,41 +275,11 @@ def open_pages(source: PagesSettings, split: Split, seed: int) -> PageSource:
     return ShardPages(source.shards, skews=source.skews, shuffle_seed=seed if split == "train" else None)
 
 
-def _assign(content: dict, assignment: str) -> None:
-    path, separator, value = assignment.partition("=")
-    if not separator:
-        raise ConfigError(f"--set {assignment}: write it as KEY=VALUE, for example train.lr=1e-3")
-    *parents, key = path.strip().split(".")
-    for parent in parents:
-        content = content.setdefault(parent, {})
-        if not isinstance(content, dict):
-            raise ConfigError(f"--set {assignment}: {parent} is a value, not a group of keys")
-    content[key] = yaml.safe_load(value)
-
-
-def _explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    lines = []
-    for problem in error.errors():
-        location = problem["loc"]
-        key = prefix + ".".join(str(part) for part in location)
-        if problem["type"] == "extra_forbidden":
-            valid = sorted(_model_at(model, location[:-1]).model_fields)
-            lines.append(f"unknown key {key}{_nearest(str(location[-1]), valid)}; valid here: {', '.join(valid)}")
-        elif problem["type"] == "missing":
-            lines.append(f"{key} is missing")
-        else:
-            lines.append(f"{key}: {problem['msg']} (it is {problem['input']!r})")
-    return "; ".join(lines)
-
-
 def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
     for name in location:
+        if str(name) not in model.model_fields:  # a key of a mapping of models
+            continue
         annotation = model.model_fields[str(name)].annotation
         choices = [annotation, *typing.get_args(annotation)]
         model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
     return model
-
-
-def _nearest(name: str, valid: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]}?)" if matches else ""

@@ -17,13 +17,14 @@ import torch
 
 from trainers.checkpoint import BEST_FILE, LAST_FILE, WeightsError
 from trainers.config import Config
-from trainers.data.feed import PlainFeed
+from trainers.data.feed import KeptValidation, PlainFeed
 from trainers.data.pages import PagesError
 from trainers.loop import Outcome, TrainingError, train
 from trainers.reporters import RunReporter, Silent, end_mlflow_run
 from trainers.runs import Run, RunError, open_run
+from trainers.tasks.base import Task
 
-_LASTING = (TrainingError, WeightsError, PagesError)  # another try would meet them again
+LASTING = (TrainingError, WeightsError, PagesError)  # another try would meet them again
 
 
 def launch(
@@ -80,7 +81,7 @@ def _train_plainly(config: Config, run: Run, stop_after_minutes: float | None) -
         config.train,
         reporter=RunReporter(run.folder, config) if rank == 0 else Silent(),
         checkpoint_dir=run.checkpoint,
-        feed=feed,
+        feed=KeptValidation(feed),
         rank=rank,
         world_size=world_size,
         device=device,
@@ -96,30 +97,17 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None) 
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths of the config mean the same everywhere
     import ray
     import ray.train
-    from ray.train.torch import TorchTrainer
 
     if not ray.is_initialized():
         ray.init()  # with the dashboard: Ray Train asks it every second whether its controller lives
     scaling = config.scaling
     preflight(config, ray.cluster_resources(), nodes=sum(node["Alive"] for node in ray.nodes()))
-    storage = scaling.storage or str(run.folder.resolve() / "ray")
-    storage = storage if "://" in storage else str(Path(storage).resolve())
-    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": 1} if scaling.use_gpu else {})
-    trainer = TorchTrainer(
-        train_worker,
-        train_loop_config={"config": config.model_dump(), "stop_after_minutes": stop_after_minutes},
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=scaling.workers, use_gpu=scaling.use_gpu, resources_per_worker=resources
-        ),
-        run_config=ray.train.RunConfig(
-            name=run.folder.name,
-            storage_path=storage,
-            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
-            callbacks=[_callback(config, run)],
-            worker_runtime_env={"env_vars": {"RAY_DATA_LOG_LEVEL": "WARNING"}},
-            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-        ),
+    trainer = torch_trainer(
+        config,
+        name=run.folder.name,
+        storage=scaling.storage or str(run.folder.resolve() / "ray"),
+        callback=_tell(config, run),
+        stop_after_minutes=stop_after_minutes,
     )
     try:
         result = trainer.fit()
@@ -130,8 +118,41 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None) 
         raise TrainingError(answer["error"])
     if result.checkpoint is not None:
         with result.checkpoint.as_directory() as saved:
-            _adopt(Path(saved), run.checkpoint)
+            adopt(Path(saved), run.checkpoint)
     return Outcome(**answer)
+
+
+def torch_trainer(config: Config, *, name: str, storage: str, callback, stop_after_minutes: float | None = None):
+    """The Ray Train trainer of a config: `fit()` goes on with what lies under `storage`/`name`, if anything does.
+
+    Args:
+        callback: a `ray.train.UserCallback` that is told every report, see `RayReporter`.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    scaling = config.scaling
+    return TorchTrainer(
+        train_worker,
+        train_loop_config={"config": config.model_dump(), "stop_after_minutes": stop_after_minutes},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=scaling.workers, use_gpu=scaling.use_gpu, resources_per_worker=worker_resources(config)
+        ),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=storage if "://" in storage else str(Path(storage).resolve()),
+            failure_config=ray.train.FailureConfig(max_failures=scaling.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            callbacks=[callback],
+            worker_runtime_env={"env_vars": {"RAY_DATA_LOG_LEVEL": "WARNING"}},
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+        ),
+    )
+
+
+def worker_resources(config: Config) -> dict[str, float]:
+    """What Ray sets aside for one train worker."""
+    return {"CPU": config.scaling.cpus_per_worker} | ({"GPU": 1} if config.scaling.use_gpu else {})
 
 
 def train_worker(arguments: dict) -> dict:
@@ -146,8 +167,6 @@ def train_worker(arguments: dict) -> dict:
     import ray.train
     import ray.train.torch
 
-    from trainers.data.ray_feed import RayFeed
-
     config = Config.model_validate(arguments["config"])
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
@@ -155,36 +174,44 @@ def train_worker(arguments: dict) -> dict:
         folder = Path(temporary)
         if (saved := ray.train.get_checkpoint()) is not None:
             with saved.as_directory() as source:
-                _adopt(Path(source), folder)
+                adopt(Path(source), folder)
         try:
             task = config.build_task()
-            feed = RayFeed(
-                task,
-                global_batch=config.train.global_batch,
-                validation_samples=config.train.validation_samples,
-                rank=rank,
-                world_size=world_size,
-                tasks=config.scaling.data_tasks,
-                cpus_per_task=config.scaling.cpus_per_data_task,
-            )
             outcome = train(
                 task,
                 config.train,
-                reporter=_RayReporter(rank),
+                reporter=RayReporter(rank),
                 checkpoint_dir=folder,
-                feed=feed,
+                feed=worker_feed(task, config, rank, world_size),
                 rank=rank,
                 world_size=world_size,
                 device=ray.train.torch.get_device(),
                 stop_after_minutes=arguments["stop_after_minutes"],
             )
-        except _LASTING as error:
+        except LASTING as error:
             return {"error": str(error)}
         return vars(outcome)
 
 
-class _RayReporter:
-    """Passes reports to Ray Train, which wants them from all workers and hands rank 0's to the run's reporter."""
+def worker_feed(task: Task, config: Config, rank: int = 0, world_size: int = 1) -> KeptValidation:
+    """A Ray worker's batches: made by Ray tasks anywhere in the cluster, or by the worker itself (`data_tasks: 0`)."""
+    from trainers.data.ray_feed import RayFeed
+
+    share = {
+        "global_batch": config.train.global_batch,
+        "validation_samples": config.train.validation_samples,
+        "rank": rank,
+        "world_size": world_size,
+    }
+    if config.scaling.data_tasks == 0:
+        return KeptValidation(PlainFeed(task, **share))
+    tasks = {"tasks": config.scaling.data_tasks, "cpus_per_task": config.scaling.cpus_per_data_task}
+    return KeptValidation(RayFeed(task, **share, **tasks))
+
+
+class RayReporter:
+    """Passes reports to Ray Train, which wants them from all workers and hands rank 0's to the run's callback: the
+    arguments of the reporter's methods, with `event` (started, log or saved) and `step`."""
 
     def __init__(self, rank: int):
         self.rank = rank
@@ -205,7 +232,7 @@ class _RayReporter:
         ray.train.report({"event": event, "step": step, **values}, checkpoint=checkpoint)
 
 
-def _callback(config: Config, run: Run):
+def _tell(config: Config, run: Run):
     """The Ray Train callback that tells the run's reporter; it lives in the controller, beside the driver."""
     import ray.train
 
@@ -234,6 +261,13 @@ def _callback(config: Config, run: Run):
     return Tell(config, run.folder.resolve())
 
 
+def demand(config: Config) -> dict[str, float]:
+    """What a run needs at the least: its workers, and a data task beside each."""
+    scaling = config.scaling
+    cpus = scaling.cpus_per_worker + (scaling.cpus_per_data_task if scaling.data_tasks else 0)
+    return {"CPU": scaling.workers * cpus} | ({"GPU": scaling.workers} if scaling.use_gpu else {})
+
+
 def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
     """Refuse a run that Ray would let wait for ever.
 
@@ -245,9 +279,7 @@ def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
     scaling = config.scaling
     if nodes > 1 and scaling.storage is None:
         raise RunError(f"the cluster has {nodes} nodes: set scaling.storage to a folder or URI that all of them reach")
-    needed = {"CPU": scaling.workers * (scaling.cpus_per_worker + scaling.cpus_per_data_task)}
-    if scaling.use_gpu:
-        needed["GPU"] = scaling.workers
+    needed = demand(config)
     for name, amount in needed.items():
         available = resources.get(name, 0)
         if amount > available + 1e-9:
@@ -261,7 +293,7 @@ def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
             print(f"{message}, or wait until the cluster has grown", flush=True)
 
 
-def _adopt(source: Path, target: Path) -> None:
+def adopt(source: Path, target: Path) -> None:
     """Copy a checkpoint's files."""
     target.mkdir(parents=True, exist_ok=True)
     for name in (LAST_FILE, BEST_FILE):

@@ -13,7 +13,7 @@ import copy
 import ctypes
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trainers.checkpoint import BEST_FILE, LAST_FILE, load_state, load_weights, save_atomically, strict_load
 from trainers.config import TrainSettings
-from trainers.data.feed import Feed, PlainFeed
+from trainers.data.feed import Feed, KeptValidation, PlainFeed
 from trainers.reporters import Reporter
 from trainers.tasks.base import Batch, Task
 
@@ -59,6 +59,7 @@ def train(
     world_size: int = 1,
     device: str | torch.device = "cpu",
     stop_after_minutes: float | None = None,
+    changeable: Collection[str] = (),
 ) -> Outcome:
     """Train until `settings.total_steps`, from the checkpoint in `checkpoint_dir` if there is one.
 
@@ -68,6 +69,7 @@ def train(
             weights) here; every rank reads them when it resumes.
         feed: this worker's batches; the plain feed in this process by default.
         stop_after_minutes: save and return early after about that long (a machine that is lent for a while).
+        changeable: settings that may differ from the checkpoint's (population-based training changes them on the way).
 
     Raises:
         TrainingError: loss or gradients are not finite, or the global batch does not divide among the workers.
@@ -87,14 +89,16 @@ def train(
     optimizer = make_optimizer(network, settings)
     outcome = Outcome(step=0, finished=False)
     if (checkpoint_dir / LAST_FILE).is_file():
-        outcome = _resume(checkpoint_dir / LAST_FILE, task, settings, network, ema, optimizer)
+        outcome = _resume(checkpoint_dir / LAST_FILE, task, settings, network, ema, optimizer, changeable)
     parallel = _data_parallel(network, device, world_size)
-    feed = feed or PlainFeed(
-        task,
-        global_batch=settings.global_batch,
-        validation_samples=settings.validation_samples,
-        rank=rank,
-        world_size=world_size,
+    feed = feed or KeptValidation(
+        PlainFeed(
+            task,
+            global_batch=settings.global_batch,
+            validation_samples=settings.validation_samples,
+            rank=rank,
+            world_size=world_size,
+        )
     )
 
     begun = saved = time.monotonic()
@@ -272,11 +276,12 @@ def _state(outcome, task, settings, network, ema, optimizer) -> dict:
     }
 
 
-def _resume(path: Path, task, settings, network, ema, optimizer) -> Outcome:
+def _resume(path: Path, task, settings, network, ema, optimizer, changeable) -> Outcome:
     state = load_state(path)
     if state["task"] != task.name:
         raise TrainingError(f"{path} is a checkpoint of task {state['task']!r}, not of {task.name!r}")
-    changed = sorted(name for name, value in settings.fixed().items() if state["fixed"].get(name) != value)
+    fixed = settings.fixed()
+    changed = sorted(name for name in fixed.keys() - set(changeable) if state["fixed"].get(name) != fixed[name])
     if changed:
         raise TrainingError(
             f"{path}: this run was started with other values of {', '.join('train.' + name for name in changed)}; a "
@@ -284,5 +289,8 @@ def _resume(path: Path, task, settings, network, ema, optimizer) -> Outcome:
         )
     strict_load(network, state["network"], path)
     strict_load(ema, state["ema"], path)
+    groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state["optimizer"])
+    for group, own in zip(optimizer.param_groups, groups, strict=True):
+        group.update(own)  # moments come from the checkpoint, decay and betas from the settings
     return Outcome(state["step"], False, state["metrics"], state["best"], state["best_step"])

@@ -8,14 +8,19 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from trainers.config import Config, ConfigError
 
 PROGRESS_FILE = "progress.jsonl"
 MLFLOW_RUN_FILE = "mlflow_run_id"
 MLFLOW_STORE = "mlflow.db"
+TENSORBOARD_FOLDER = "tensorboard"
+_MLFLOW_BATCH = 100  # parameters in a call, at most
+_MLFLOW_PARAMETER_LENGTH = 6000  # characters; MLflow would cut there too, with a warning a parameter
 
 
 class Reporter(Protocol):
@@ -72,19 +77,103 @@ class ProgressFile:
 
 
 class TensorBoard:
-    """Scalars under `tensorboard/` of the run folder."""
+    """Scalars under `tensorboard/` of a run's folder."""
 
     def __init__(self, folder: Path):
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self.writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER))
 
-    def log(self, step: int, values: dict[str, float]) -> None:
+    def log(self, step: int, values: dict[str, float], at: float | None = None) -> None:
+        """Figures after `step` steps, told at `at` (seconds since the epoch; default: now)."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+            self.writer.add_scalar(name, value, step, at)
 
     def flush(self) -> None:
-        self._writer.flush()
+        self.writer.flush()
+
+
+class MLflowRun:
+    """One run in an MLflow store; opened by `open_mlflow_run`."""
+
+    def __init__(self, client, run_id: str):
+        self.client = client
+        self.run_id = run_id
+
+    def log(self, step: int, values: dict[str, float], at: float | None = None) -> None:
+        """Figures after `step` steps, told at `at` (seconds since the epoch; default: now).
+
+        What is told twice with the same `at` is kept once. NaN stays NaN.
+        """
+        from mlflow.entities import Metric
+
+        milliseconds = int((time.time() if at is None else at) * 1000)
+        metrics = [Metric(name, value, milliseconds, step) for name, value in values.items()]
+        self.client.log_batch(self.run_id, metrics=metrics, synchronous=True)
+
+    def end(self, status: str, at: float | None = None) -> None:
+        """Mark it as FINISHED, FAILED or KILLED (MLflow's words) at `at` (seconds since the epoch; default: now)."""
+        self.client.set_terminated(self.run_id, status, end_time=None if at is None else int(at * 1000))
+
+
+def open_mlflow_run(
+    folder: Path,
+    task: str,
+    *,
+    name: str,
+    parameters: dict[str, Any],
+    tags: dict[str, Any] | None = None,
+    store_folder: Path | None = None,
+) -> MLflowRun:
+    """The folder's MLflow run, marked as running: a new one of the experiment `ocray/TASK`, or the one it had before.
+
+    Args:
+        folder: keeps the run's id, in `mlflow_run_id`.
+        parameters: kept by a new run alone (MLflow lets none change), cut where MLflow would.
+        tags: of a new run.
+        store_folder: where `mlflow.db` lies when $MLFLOW_TRACKING_URI is not set; default: beside `folder`.
+
+    Raises:
+        ConfigError: the store does not hold the run that the folder had.
+    """
+    from mlflow.entities import Param
+    from mlflow.exceptions import MlflowException
+
+    store_folder = store_folder or folder.resolve().parent
+    client = _mlflow_client(store_folder)
+    run_file = folder / MLFLOW_RUN_FILE
+    if run_file.is_file():
+        run = MLflowRun(client, run_file.read_text("utf-8").strip())
+        try:
+            client.update_run(run.run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise ConfigError(
+                    f"the MLflow store {client.tracking_uri} does not hold run {run.run_id} of {folder}; "
+                    f"name its store in $MLFLOW_TRACKING_URI, or delete {run_file} for a new run"
+                ) from error
+            raise
+        return run
+    experiment = client.get_experiment_by_name(f"ocray/{task}")
+    experiment_id = (
+        experiment.experiment_id
+        if experiment
+        else client.create_experiment(f"ocray/{task}", artifact_location=(store_folder / "mlartifacts").as_uri())
+    )
+    run = MLflowRun(client, client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+    kept = [Param(key, str(value)[:_MLFLOW_PARAMETER_LENGTH]) for key, value in parameters.items()]
+    for start in range(0, len(kept), _MLFLOW_BATCH):
+        client.log_batch(run.run_id, params=kept[start : start + _MLFLOW_BATCH], synchronous=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    run_file.write_text(run.run_id + "\n", "utf-8")
+    return run
+
+
+def _mlflow_client(store_folder: Path):
+    import mlflow
+
+    store = f"sqlite:///{store_folder / MLFLOW_STORE}"
+    return mlflow.MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", store))
 
 
 class MLflow:
@@ -95,40 +184,30 @@ class MLflow:
     """
 
     def __init__(self, folder: Path, config: Config):
-        import mlflow
-
-        store = f"sqlite:///{folder.resolve().parent / MLFLOW_STORE}"
-        self._client = mlflow.MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", store))
-        run_file = folder / MLFLOW_RUN_FILE
-        if run_file.is_file():
-            self._run_id = run_file.read_text("utf-8").strip()
-            self._client.update_run(self._run_id, status="RUNNING")
-            return
-        name = f"ocray/{config.task}"
-        experiment = self._client.get_experiment_by_name(name)
-        experiment_id = (
-            experiment.experiment_id
-            if experiment
-            else self._client.create_experiment(
-                name, artifact_location=(folder.resolve().parent / "mlartifacts").as_uri()
-            )
-        )
-        self._run_id = self._client.create_run(experiment_id, run_name=folder.name).info.run_id
         parameters = {f"train.{k}": v for k, v in config.train.model_dump().items()}
         parameters |= {f"settings.{k}": v for k, v in config.settings.items()}
-        for key, value in parameters.items():
-            self._client.log_param(self._run_id, key, value)
-        run_file.write_text(self._run_id + "\n", "utf-8")
+        self._run = open_mlflow_run(folder, config.task, name=folder.name, parameters=parameters)
 
     def log(self, step: int, values: dict[str, float]) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, value in values.items()]
-        self._client.log_batch(self._run_id, metrics=metrics, synchronous=True)
+        self._run.log(step, values)
 
     def flush(self) -> None:
         pass
+
+
+@contextmanager
+def missing_sink_named() -> Iterator[None]:
+    """Around the opening of sinks.
+
+    Raises:
+        ConfigError: a sink's package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{error}: pip install 'ocray[train]', or set logging.tensorboard / logging.mlflow to false"
+        ) from error
 
 
 class RunReporter:
@@ -138,15 +217,11 @@ class RunReporter:
         self._folder = folder
         self._total_steps = config.train.total_steps
         self._sinks: list = [Console(config.train.total_steps), ProgressFile(folder)]
-        try:
+        with missing_sink_named():
             if config.logging.tensorboard:
                 self._sinks.append(TensorBoard(folder))
             if config.logging.mlflow:
                 self._sinks.append(MLflow(folder, config))
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"{error}: pip install 'ocray[train]', or set logging.tensorboard / logging.mlflow to false"
-            ) from error
 
     def started(self, step: int) -> None:
         how = f"goes on from step {step} of" if step else "starts:"
@@ -166,11 +241,7 @@ def end_mlflow_run(folder: Path, status: str) -> None:
     run_file = folder / MLFLOW_RUN_FILE
     if not run_file.is_file():
         return
-    import mlflow
-
-    store = f"sqlite:///{folder.resolve().parent / MLFLOW_STORE}"
-    client = mlflow.MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", store))
-    client.set_terminated(run_file.read_text("utf-8").strip(), status)
+    MLflowRun(_mlflow_client(folder.resolve().parent), run_file.read_text("utf-8").strip()).end(status)
 
 
 def console_line(step: int, total_steps: int, values: dict[str, float]) -> str:

@@ -77,18 +77,26 @@ def open_run(folder: Path, config: Config, *, host: str, command: str, overwrite
     run = Run(folder)
     if folder.exists() and not run.exists and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty and holds no run; give another folder")
-    if overwrite and run.exists:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        if not _locked(lock):
+    with exclusive(folder) as held:
+        if not held:
             raise RunError(f"another process is training in {folder}; wait for it, or give another folder")
+        if overwrite and run.exists:
+            shutil.rmtree(folder)
+            folder.mkdir()
         if run.exists:
             _check_same(run, config, host)
         else:
             (folder / RUN_FILE).write_text(json.dumps({"host": host, "command": command}) + "\n", "utf-8")
             (folder / CONFIG_FILE).write_text(config.to_yaml(), "utf-8")
         yield run
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[bool]:
+    """Make a folder and hold it for this process; False while another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        yield _locked(lock)
 
 
 def _locked(lock) -> bool:

@@ -83,6 +83,41 @@ class PlainFeed:
         )
 
 
+class KeptValidation:
+    """A feed whose validation batches are made once and kept, since they are the same each time.
+
+    Args:
+        feed: makes the batches.
+        most_bytes: more than so much of tensors is made anew each time instead.
+
+    Attributes:
+        kept: the validation batches, once they have been made.
+    """
+
+    def __init__(self, feed: Feed, most_bytes: int = 512 * 2**20):
+        self.kept: list[Batch] | None = None
+        self._feed = feed
+        self._most_bytes = most_bytes
+
+    def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
+        return self._feed.training(start_step, end_step)
+
+    def validation(self) -> Iterator[Batch]:
+        if self.kept is not None:
+            yield from self.kept
+            return
+        batches: list[Batch] | None = []
+        size = 0
+        for batch in self._feed.validation():
+            size += sum(tensor.nbytes for tensor in batch.values())
+            if size > self._most_bytes:
+                batches = None
+            if batches is not None:
+                batches.append(batch)
+            yield batch
+        self.kept = batches
+
+
 class _Samples(Dataset):
     def __init__(self, task: Task, split: Split):
         self.task = task

@@ -100,6 +100,18 @@ class RenderedPages:
         return 0.0
 
 
+def count_pages(location: str) -> int:
+    """Rows of a Parquet file, or of all in a folder, from their metadata alone. Raises PagesError: no file, no row."""
+    filesystem, paths = _parquet_files(location)
+    count = 0
+    for path in paths:
+        with filesystem.open(path, "rb") as file:
+            count += pq.ParquetFile(file).metadata.num_rows
+    if not count:
+        raise PagesError(f"{location}: no pages")
+    return count
+
+
 @lru_cache(maxsize=4)
 def _order(seed: int, turn: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, turn]).permutation(count)

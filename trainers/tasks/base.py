@@ -72,12 +72,15 @@ class Task(ABC):
     Attributes:
         name: the task's name in configs and cards (`deskew`).
         Settings: the class of `settings`.
+        validation_settings: the settings on which validation samples depend, so that trainings that differ in others
+            can share them; None: on all.
         best_metric: the metric (a key of `metrics()`) by which validated weights are compared; highest wins when
             best_mode is "max".
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[TaskSettings]] = TaskSettings
+    validation_settings: ClassVar[frozenset[str] | None] = None
     best_metric: ClassVar[str]
     best_mode: ClassVar[Literal["max", "min"]] = "max"
 

@@ -20,6 +20,7 @@ from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSett
 from trainers.turns import random_crop, turn_with_surroundings
 
 VALIDATION_LONG_SIDE = 1600
+VALIDATION_DAMAGE = 0.7  # share of damaged pages, whatever is trained on: trainings are compared by it
 
 
 class DeskewSettings(TaskSettings):
@@ -29,7 +30,7 @@ class DeskewSettings(TaskSettings):
         range_degrees: pages are turned by up to so much either way; 45 folds right angles together.
         width: see `DeskewNet`.
         target_sigma: degrees; spread of the target round the truth.
-        damage: share of pages that are damaged after the turn.
+        damage: share of training pages that are damaged after the turn.
         long_side: (least, most) px that training pages are reduced to before they are turned.
     """
 
@@ -45,6 +46,7 @@ class DeskewTask(Task):
 
     name = "deskew"
     Settings = DeskewSettings
+    validation_settings = frozenset({"range_degrees"})
     best_metric = "within_0.5"
 
     def network(self) -> torch.nn.Module:
@@ -56,7 +58,7 @@ class DeskewTask(Task):
         rng = self.rng(split, index)
         page = self.pages[split].page(index)
         page, degrees = self._train_turn(page, rng) if split == "train" else self._validation_turn(page, rng)
-        if rng.random() < self.settings.damage:
+        if rng.random() < (self.settings.damage if split == "train" else VALIDATION_DAMAGE):
             page = degrade(page, rng)
         degrees += self.pages[split].skew_degrees(index)
         spectrum = preprocess.polar_spectrum(page)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch.nn import functional
 
 from models.geometry import fit_within, turn
@@ -25,6 +25,8 @@ from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSett
 from trainers.turns import random_crop, turn_with_surroundings
 
 VALIDATION_LONG_SIDE = 1600
+VALIDATION_DAMAGE = 0.8  # share of damaged pages, whatever is trained on: trainings are compared by it
+DEFAULT_WIDTH = 16
 INKY = 0.03  # share of ink round a place from which its vote counts fully
 _STEPS = 127 / CLIP  # contrast is kept in int8 on its way to the network
 
@@ -35,19 +37,21 @@ class OrientationSettings(TaskSettings):
     Attributes:
         architecture: `glyphnet`, or `mobilevit_xxs` (then long_side = tile = train_tile = 512 and max_tiles = crops = 1
             show it the whole page, as in the source system).
+        width: channels of the first convolution of glyphnet; see `GlyphNet`.
         classes: 4 quarter turns, or 2: upright and upside down.
         long_side, tile, max_tiles: how pages are read, see `TileSettings`.
         train_tile: px, side of the crops trained on.
         crops: crops of a page that are trained on together.
         scale: (least, most) factor on `long_side` in training.
         residual_skew: degrees; pages are turned by up to so much either way, as deskew leaves them.
-        damage: share of pages that are damaged.
+        damage: share of training pages that are damaged.
         tile_loss, place_loss: weights of the losses of single crops and of single places beside the loss of the page's
             pooled answer.
         windowed: share of training crops that are cut to a window.
     """
 
     architecture: Literal["glyphnet", "mobilevit_xxs"] = "glyphnet"
+    width: int = Field(default=DEFAULT_WIDTH, ge=4)
     classes: Literal[2, 4] = 4
     long_side: int = Field(default=1024, ge=32)
     tile: int = Field(default=384, ge=32)
@@ -61,12 +65,19 @@ class OrientationSettings(TaskSettings):
     place_loss: float = Field(default=1.0, ge=0)
     windowed: float = Field(default=0.5, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _width_is_glyphnets(self):
+        if self.architecture != "glyphnet" and self.width != DEFAULT_WIDTH:
+            raise ValueError(f"width belongs to architecture glyphnet; {self.architecture} has one width only")
+        return self
+
 
 class OrientationTask(Task):
     """See the module's text."""
 
     name = "orientation"
     Settings = OrientationSettings
+    validation_settings = frozenset({"classes", "long_side", "tile", "max_tiles", "residual_skew"})
     best_metric = "accuracy"
 
     @property
@@ -75,7 +86,8 @@ class OrientationTask(Task):
         return (0, 1, 2, 3) if self.settings.classes == 4 else (0, 2)
 
     def network(self) -> torch.nn.Module:
-        network = ARCHITECTURES[self.settings.architecture](classes=self.settings.classes)
+        width = {"width": self.settings.width} if self.settings.architecture == "glyphnet" else {}
+        network = ARCHITECTURES[self.settings.architecture](classes=self.settings.classes, **width)
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
@@ -126,8 +138,10 @@ class OrientationTask(Task):
         return Export({"tiles": torch.randn(2, self.settings.tile, self.settings.tile)}, ["evidence", "weight"])
 
     def card_fields(self) -> CardFields:
+        settings = self.settings
         return CardFields(
-            architecture=self.settings.architecture,
+            architecture=settings.architecture
+            + (f" width {settings.width}" if settings.width != DEFAULT_WIDTH else ""),
             input=Input(**vars(self._tile_settings())).model_dump(),
             labels=[str(90 * quarter) for quarter in self.quarters],
         )
@@ -154,7 +168,7 @@ class OrientationTask(Task):
     def _validation_sample(self, page: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         label = int(rng.integers(len(self.quarters)))
         page = turn(page, float(rng.uniform(-self.settings.residual_skew, self.settings.residual_skew)))
-        page = turn(self._damaged(page, rng), 90 * self.quarters[label])
+        page = turn(degrade(page, rng) if rng.random() < VALIDATION_DAMAGE else page, 90 * self.quarters[label])
         return self._packed(page_tiles(page, self._tile_settings()), self.settings.max_tiles, self.settings.tile, label)
 
     def _damaged(self, page: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,111 @@
+"""What is tried next: Optuna behind Ray Tune, told first what earlier starts of the sweep found."""
+
+import warnings
+from typing import Any
+
+import optuna
+from ray import tune
+from ray.tune.search import BasicVariantGenerator
+from ray.tune.search.optuna import OptunaSearch
+
+from tuners.ledger import TrialRecord
+from tuners.plan import Plan
+from tuners.trial import CHECKPOINT, NUMBER, SCORE
+
+_STUDY = "sweep"
+
+
+def make_searcher(plan: Plan, trials: list[TrialRecord]) -> OptunaSearch:
+    """The searcher of a sweep.
+
+    Trials that an earlier start of the sweep left unfinished come first, under their numbers; then, for a grid, the
+    points that no trial has; then what the sampler proposes.
+
+    Args:
+        trials: of earlier starts.
+    """
+    study = _study(plan, trials)
+    for trial in trials:
+        if trial.status == "running":
+            continue
+        if (report := trial.best(plan.metric, plan.mode)) is not None:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=plan.space.encode(trial.values),
+                    distributions=plan.space.distributions(trial.values),
+                    value=report.metrics[plan.metric],
+                )
+            )
+    for point in remaining_points(plan, trials):
+        study.enqueue_trial(plan.space.encode(point))
+    return OptunaSearch(
+        space=_Proposal(plan, trials),
+        metric=SCORE,
+        mode=plan.mode,
+        storage=study._storage,
+        study_name=_STUDY,
+        sampler=_sampler(plan, len(trials)),
+    )
+
+
+def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[BasicVariantGenerator, dict[str, Any]]:
+    """The members of a population, all known from the start (Ray's PBT takes no searcher), and their parameter space.
+
+    Args:
+        trials: of earlier starts; the unfinished ones are members again.
+        size: how many members.
+    """
+    study = _study(plan, trials)
+    propose = _Proposal(plan, trials)
+    members = [propose(study.ask()) for _ in range(size)]
+    space = {key: tune.choice([member[key] for member in members]) for key in members[0]}
+    return BasicVariantGenerator(points_to_evaluate=members), space
+
+
+def _study(plan: Plan, trials: list[TrialRecord]) -> optuna.Study:
+    """A new study that begins with the trials that were left unfinished."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=optuna.storages.InMemoryStorage(),
+        sampler=_sampler(plan, len(trials)),
+        study_name=_STUDY,
+        direction="maximize" if plan.mode == "max" else "minimize",
+    )
+    for trial in trials:
+        if trial.status == "running":
+            known = {NUMBER: trial.number, CHECKPOINT: trial.checkpoint}
+            study.enqueue_trial(plan.space.encode(trial.values), user_attrs=known)
+    return study
+
+
+class _Proposal:
+    """Optuna's define-by-run space, which also numbers new trials."""
+
+    def __init__(self, plan: Plan, trials: list[TrialRecord]):
+        self._space = plan.space
+        self._last_number = max((trial.number for trial in trials), default=0)
+
+    def __call__(self, trial: optuna.trial.Trial) -> dict[str, Any]:
+        values = self._space.suggest(trial)
+        known = trial.user_attrs
+        if (number := known.get(NUMBER)) is None:
+            number = self._last_number = self._last_number + 1
+        return values | {NUMBER: number, CHECKPOINT: known.get(CHECKPOINT)}
+
+
+def remaining_points(plan: Plan, trials: list[TrialRecord]) -> list[dict[str, Any]]:
+    """The points of a grid search that no trial has; none for other searches."""
+    if plan.settings.search != "grid":
+        return []
+    taken = [trial.values for trial in trials]
+    return [point for point in plan.space.grid() if point not in taken]
+
+
+def _sampler(plan: Plan, done: int) -> optuna.samplers.BaseSampler:
+    seed = plan.settings.seed + 7919 * done  # a sweep that goes on must not draw what it drew before
+    if plan.settings.search != "tpe":
+        return optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # constant_liar: trials that are still running count as bad, so that trials at the same time differ.
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)

@@ -1,0 +1,268 @@
+"""Runs a sweep: checks everything, hands it to Ray Tune, and writes what was found."""
+
+import json
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from trainers.config import ConfigError, nearest
+from trainers.launch import adopt, demand
+from trainers.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
+from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep, write_atomically
+from tuners.plan import Plan
+from tuners.report import write_report
+from tuners.results import SweepFacts, write_trials
+
+BEST_CONFIG = "best.yaml"
+BEST_RUN = "best"
+TRIALS_TABLE = "trials.parquet"
+REPORT = "report.html"
+EXPERIMENT = "ray"  # Ray Tune's own folder
+TRAINERS = "trainers"  # what Ray Train keeps, where a TorchTrainer is a trial
+
+_HELD = {  # Ray Tune's own habits that a sweep does without
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger and the tracker take the place of its files
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the config mean the same everywhere
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the sweep has its own progress line
+}
+
+
+class ClusterError(Exception):
+    """A cluster that cannot hold the sweep; the message names the demand and the remedy."""
+
+
+def run_sweep(
+    plan: Plan,
+    folder: Path,
+    *,
+    resources: dict[str, float],
+    nodes: int,
+    command: str,
+    overwrite: bool = False,
+) -> tuple[SweepFacts, list[TrialRecord]]:
+    """Run a sweep, or go on with the one in the folder, on the connected Ray cluster.
+
+    Args:
+        resources: of the cluster (`CPU`, `GPU`), with what it may grow to.
+        nodes: of the cluster.
+        command: that goes on with the sweep; stands in the report.
+        overwrite: delete an earlier sweep in this folder first.
+
+    Raises:
+        SweepError: the folder cannot be used, or the sweep in it is complete.
+        ConfigError, PagesError: what the trials need is not there, see `check_metric`.
+        ClusterError: the cluster is too small.
+    """
+    concurrent = concurrent_trials(plan, resources, nodes)
+    check_metric(plan)
+    with open_sweep(folder, plan, overwrite=overwrite) as sweep:
+        return _run(plan, sweep, concurrent, command)
+
+
+def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> int:
+    """How many trials may run at once so that each finds its workers and their data tasks.
+
+    Raises:
+        ClusterError: the cluster does not hold one trial, or not as many as `max_concurrent` asks for; or it has
+            several nodes and no storage that they share.
+    """
+    from tuners.trial import DRIVER_CPUS
+
+    if nodes > 1 and plan.base.scaling.storage is None:
+        raise ClusterError(
+            f"the cluster has {nodes} nodes: set scaling.storage to a folder or URI that all of them reach"
+        )
+    needed = demand(plan.base)
+    if plan.host == "trainer":
+        needed["CPU"] += DRIVER_CPUS
+    fits = {name: math.floor(resources.get(name, 0) / amount + 1e-9) for name, amount in needed.items()}
+    scarce = min(fits, key=fits.get)
+    what = f"a trial needs {needed[scarce]:g} {scarce}s, Ray has {resources.get(scarce, 0):g}"
+    if fits[scarce] == 0:
+        raise ClusterError(f"{what}; lower scaling.workers, scaling.cpus_per_worker or scaling.data_tasks")
+    asked = plan.settings.max_concurrent
+    if asked is not None and asked > fits[scarce]:
+        raise ClusterError(f"max_concurrent is {asked}, but {what}, which holds {fits[scarce]}; lower max_concurrent")
+    return asked or fits[scarce]
+
+
+def check_metric(plan: Plan) -> None:
+    """Make a training sample and validate two samples with an untrained network: what the trials need is there, and
+    the task reports the metric.
+
+    Raises:
+        ConfigError: it does not, or the task fails.
+        PagesError: the pages cannot be had.
+    """
+    import torch
+
+    from trainers.data.pages import PagesError
+
+    config = plan.trial_config(plan.space.corners()[0])
+    task = config.build_task()
+    try:
+        task.sample(0, "train")
+        batch = task.collate([task.sample(index, "validation") for index in range(2)])
+        with torch.no_grad():
+            reported = task.metrics(task.predict(task.network().eval(), batch))
+    except PagesError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"task {config.task} fails on its first samples: {type(error).__name__}: {error}") from error
+    if plan.metric not in reported:
+        raise ConfigError(
+            f"task {config.task} reports no metric {plan.metric!r}{nearest(plan.metric, reported)}; it reports "
+            f"{', '.join(reported)}"
+        )
+
+
+def planned_trials(plan: Plan, trials: list[TrialRecord]) -> int | None:
+    """How many trials the sweep has in all, those of earlier starts included; None: as many as the time allows."""
+    from tuners.search import remaining_points
+
+    if plan.settings.search == "grid":
+        points = len(trials) + len(remaining_points(plan, trials))
+        return min(points, plan.settings.trials or points)
+    return plan.settings.trials
+
+
+def _run(plan: Plan, sweep: SweepFolder, concurrent: int, command: str) -> tuple[SweepFacts, list[TrialRecord]]:
+    os.environ.update(_HELD)
+    from tuners.schedulers import make_scheduler
+    from tuners.tracking import Tracker
+    from tuners.watch import Watch
+
+    trials = sweep.trials()
+    ended = sum(trial.status != "running" for trial in trials)
+    planned = planned_trials(plan, trials)
+    seconds_left = None if plan.settings.hours is None else 3600 * plan.settings.hours - sweep.wall_seconds()
+    _refuse_complete(sweep, planned, ended, seconds_left)
+    if trials:
+        print(f"goes on with {sweep.folder}: {ended} trials are done, {len(trials) - ended} were under way", flush=True)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    scheduler = make_scheduler(plan, trials)
+    tracker = Tracker(sweep.folder, plan.base, metric=plan.metric, mode=plan.mode, parameters=_parameters(plan))
+    watch = Watch(plan, sweep, trials, tracker, scheduler, planned=planned, seconds_left=seconds_left)
+    state = "interrupted"
+    try:
+        _tuner(
+            plan, sweep, trials, watch, count=-1 if planned is None else planned - ended, concurrent=concurrent
+        ).fit()
+        trials = sorted(watch.trials.values(), key=lambda trial: trial.number)
+        state = _state(watch, trials, planned)
+    finally:
+        sweep.write_wall_seconds(watch.wall_seconds)
+        best = best_trial(list(watch.trials.values()), plan.metric, plan.mode)
+        tracker.close("KILLED" if state == "interrupted" else "FINISHED", best)
+    facts = SweepFacts(
+        name=sweep.folder.name,
+        task=plan.base.task,
+        metric=plan.metric,
+        mode=plan.mode,
+        search=plan.settings.search,
+        scheduler=plan.settings.scheduler.kind,
+        full_samples=plan.samples,
+        planned=planned,
+        concurrent=concurrent,
+        wall_seconds=watch.wall_seconds,
+        state=state,
+        command=command,
+    )
+    write_results(plan, sweep, facts, trials)
+    return facts, trials
+
+
+def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, count: int, concurrent: int):
+    """Ray Tune's tuner for `count` trials (-1: any number) that were not there or not finished yet."""
+    from ray import tune
+
+    from tuners.search import make_population, make_searcher
+    from tuners.trial import trainable
+    from tuners.watch import EarlyStop
+
+    if plan.population:
+        searcher, space = make_population(plan, trials, count)
+    else:
+        searcher, space = make_searcher(plan, trials), None
+    storage = plan.base.scaling.storage
+    storage = f"{storage.rstrip('/')}/{sweep.folder.name}" if storage else str(sweep.folder.resolve())
+    return tune.Tuner(
+        trainable(plan, f"{storage}/{TRAINERS}"),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=watch.scheduler,
+            num_samples=count,
+            # A population lives side by side: Ray Tune pauses some members to let others train.
+            max_concurrent_trials=None if plan.population else concurrent,
+            time_budget_s=watch.seconds_left,
+            reuse_actors=plan.host == "actor",
+            trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name=EXPERIMENT,
+            storage_path=storage,
+            verbose=0,
+            stop=EarlyStop(watch),
+            callbacks=[watch],
+            failure_config=tune.FailureConfig(max_failures=plan.base.scaling.max_failures),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=4 if plan.population else 2),
+        ),
+    )
+
+
+def write_results(plan: Plan, sweep: SweepFolder, facts: SweepFacts, trials: list[TrialRecord]) -> None:
+    """Write best.yaml, the best trial as a run folder, trials.parquet and report.html."""
+    best = best_trial(trials, plan.metric, plan.mode)
+    if best is not None:
+        write_atomically(sweep.folder / BEST_CONFIG, plan.tuned_config(best.values).to_yaml())
+        _write_best_run(plan, sweep, best)
+    write_trials(sweep.folder / TRIALS_TABLE, trials, facts)
+    write_report(sweep.folder / REPORT, trials, facts)
+
+
+def _write_best_run(plan: Plan, sweep: SweepFolder, best: TrialRecord) -> None:
+    """The best trial's weights as a run that `ocray export` and `ocray evaluate` take; of a population they are the
+    result, for no single set of values made them."""
+    from ray.tune import Checkpoint
+
+    if best.checkpoint is None:
+        return
+    folder = sweep.folder / BEST_RUN
+    with Checkpoint(best.checkpoint).as_directory() as source:
+        adopt(Path(source), folder / CHECKPOINT_FOLDER)
+    config = plan.trial_config(best.values)
+    write_atomically(folder / CONFIG_FILE, config.to_yaml())
+    command = f"trial {best.number} of the sweep {sweep.folder.name}"
+    write_atomically(folder / RUN_FILE, json.dumps({"host": "ray", "command": command}) + "\n")
+
+
+def _refuse_complete(sweep: SweepFolder, planned: int | None, ended: int, seconds_left: float | None) -> None:
+    remedy = "give more with {}, another --sweep folder, or --overwrite to delete it"
+    if planned is not None and ended >= planned:
+        raise SweepError(f"{sweep.folder}: all {planned} trials are done; {remedy.format('--trials')}")
+    if seconds_left is not None and seconds_left <= 0:
+        raise SweepError(f"{sweep.folder}: its hours are spent; {remedy.format('--hours')}")
+
+
+def _state(watch, trials: list[TrialRecord], planned: int | None) -> str:
+    ended = sum(trial.status != "running" for trial in trials)
+    if planned is not None and ended >= planned:
+        return "finished"
+    if watch.stop_early():
+        return "no better trials"
+    return "out of time" if watch.out_of_time else "interrupted"
+
+
+def _parameters(plan: Plan) -> dict[str, Any]:
+    space = {f"space.{key}": str(each.model_dump(exclude_none=True)) for key, each in plan.space.parameters.items()}
+    return space | {
+        "search": plan.settings.search,
+        "scheduler": plan.settings.scheduler.kind,
+        "metric": plan.metric,
+        "samples": plan.samples,
+    }
