@@ -97,6 +97,18 @@ def test_the_tuned_config_trains_as_many_samples_as_before(sweep_file):
     assert parse_config(yaml.safe_load(same.to_yaml()), "best.yaml") == same
 
 
+def test_how_trials_are_hosted_is_not_the_tuned_configs(sweep_file):
+    usual = load_sweep(sweep_file()).base
+    path = sweep_file(set={"scaling.data_tasks": 0, "logging.mlflow": False, "train.seed": 3})
+    plan = load_sweep(path)
+    assert plan.base.scaling.data_tasks == 0 and not plan.base.logging.mlflow
+    for one in (plan, Plan.from_yaml(plan.to_yaml())):
+        tuned = one.tuned_config({"train.lr": 0.05})
+        assert tuned.scaling == usual.scaling and tuned.logging == usual.logging
+        assert tuned.train.seed == 3
+    assert plan.differences(load_sweep(path, ["scaling.data_tasks=1"])) == []
+
+
 def test_a_sweep_is_kept_whole(sweep_file):
     space = WIDE | {
         "settings.dropout": {"uniform": [0, 0.5], "when": {"settings.hidden": [8]}},
@@ -209,6 +221,7 @@ def test_what_is_refused(sweep_file, content, message):
         ({"search": "tpe"}, "search: tpe does not go with scheduler pbt"),
         ({"host": "trainer"}, "host: actor"),
         ({"set": {"scaling.workers": 2}}, "scaling.workers: 1"),
+        ({"set": {}}, "needs scaling.data_tasks: 0"),
         ({"trials": 1}, "the size of its population"),
         ({"trials": None, "hours": 1}, "the size of its population"),
         ({"space": WIDE}, r"space\.settings\.hidden changes the network"),
@@ -230,6 +243,7 @@ def test_what_is_refused(sweep_file, content, message):
 )
 def test_what_pbt_cannot_do(sweep_file, content, message):
     fine = {"space": {"train.lr": LR, "settings.dropout": {"uniform": [0, 0.5]}}, "scheduler": "pbt"}
+    fine["set"] = {"scaling.data_tasks": 0}
     assert load_sweep(sweep_file(**fine)).population
     with pytest.raises(ConfigError, match=message):
         load_sweep(sweep_file(**fine | content))

@@ -3,13 +3,17 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from torch import nn
 
 from trainers.config import Config
 from trainers.tasks.base import CardFields, Export, Task, TaskSettings
+
+GRID = {"train.lr": {"grid": [0.001, 0.01, 0.03, 0.1]}}
 
 
 class TinySettings(TaskSettings):
@@ -94,6 +98,19 @@ def tiny_config(**changes):
     for section, values in changes.items():
         config[section] = config.get(section, {}) | values
     return Config.model_validate(config)
+
+
+def sweep_file(folder: Path, training: dict | None = None, **sweep) -> Path:
+    """A sweep of the tiny task: 4 validations a trial of 48 steps, one worker that makes its own samples."""
+    config = tiny_config(
+        scaling={"workers": 1, "cpus_per_worker": 0.5, "data_tasks": 0},
+        train={"total_steps": 48},
+        **{"settings": training or {}},
+    )
+    path = folder / "tiny.yaml"
+    content = {"config": config.model_dump(), "space": GRID, "search": "grid", "budget": {"validations": 4}}
+    path.write_text(yaml.safe_dump(content | sweep, sort_keys=False), "utf-8")
+    return path
 
 
 class TinyNetwork(nn.Module):

@@ -1,7 +1,7 @@
 """Sweeps: one YAML, checked completely before anything starts.
 
     config: ../train/deskew.yaml          # the training config, beside this file
-    set: {train.validation_samples: 256}  # changes of it, for the trials and for best.yaml alike
+    set: {train.validation_samples: 256}  # changes of it; of scaling and logging for the trials only
     space: {train.lr: {loguniform: [1.0e-4, 1.0e-2]}, settings.width: {int: [8, 32], step: 4}}
     search: tpe                           # random, grid, tpe
     scheduler: {kind: asha, grace: 0.1}   # none, asha, pbt
@@ -53,15 +53,18 @@ class Plan:
     """A checked sweep.
 
     Attributes:
-        settings: complete: the training config's content, `set` applied, in place of its path; metric, mode and budget
+        settings: complete: `training`'s content in place of its path, what is left of `set`; metric, mode and budget
             (samples and validations) as decided.
-        base: the training config, `set` applied.
+        training: the training config, `set` applied, but for what says only where and how fast trials train
+            (`scaling`, `logging`, `data.processes`).
+        base: `training` with these too: the trials' config.
         space: what is searched.
         samples: training samples of a full trial.
         validations: of a full trial; fewer where its steps do not divide.
     """
 
     settings: SweepSettings
+    training: Config
     base: Config
     space: Space
     metric: str
@@ -104,13 +107,13 @@ class Plan:
         return config.changed(budget | {"logging.tensorboard": False, "logging.mlflow": False}, "budget")
 
     def tuned_config(self, values: Mapping[str, Any]) -> Config:
-        """The base with these values, ready to train in full: with another batch it sees as many samples as before."""
-        config = self.base.changed(values, "space")
-        before, now = self.base.train, config.train
+        """The training with these values, ready to run in full: with another batch it sees as many samples."""
+        config = self.training.changed(values, "space")
+        before, now = self.training.train, config.train
         if now.global_batch == before.global_batch:
             return config
         steps = math.ceil(before.total_steps * before.global_batch / now.global_batch)
-        return config.changed(_lengths(self.base, steps, values), "tuned config")
+        return config.changed(_lengths(self.training, steps, values), "tuned config")
 
     def to_yaml(self) -> str:
         """The whole sweep, the training config included; see `from_yaml`."""
@@ -191,7 +194,7 @@ def _plan(content: Any, folder: Path) -> Plan:
         settings = SweepSettings.model_validate(content)
     except ValidationError as error:
         raise ConfigError(explain(error, SweepSettings)) from error
-    base = _base(settings, folder)
+    training, base = _training(settings, folder)
     space = Space(settings.space)
     task = task_class(base.task)
     metric = settings.metric or task.best_metric
@@ -202,13 +205,13 @@ def _plan(content: Any, folder: Path) -> Plan:
     epochs = settings.budget.epochs or 0
     validations = settings.budget.validations or (int(epochs) if epochs >= 2 and epochs % 1 == 0 else 10)
     decided = {
-        "config": base.model_dump(exclude_none=True),
-        "set": {},
+        "config": training.model_dump(exclude_none=True),
+        "set": {key: value for key, value in settings.set.items() if _is_hosting(key)},
         "metric": metric,
         "mode": mode,
         "budget": Budget(samples=samples, validations=validations),
     }
-    plan = Plan(settings.model_copy(update=decided), base, space, metric, mode, samples, validations)
+    plan = Plan(settings.model_copy(update=decided), training, base, space, metric, mode, samples, validations)
     _check_keys(plan, settings.set)
     _check_search(plan)
     _check_values(plan)
@@ -217,14 +220,23 @@ def _plan(content: Any, folder: Path) -> Plan:
     return plan
 
 
-def _base(settings: SweepSettings, folder: Path) -> Config:
+def _training(settings: SweepSettings, folder: Path) -> tuple[Config, Config]:
     content, source = settings.config, "config"
     if isinstance(content, str):
         source = str(folder / content)
         content = read_config_yaml(source, "a training config is a mapping (task, settings, train, data, …)")
+    if settings.set:
+        source = f"{source} with `set`"
     for key, value in settings.set.items():
-        assign(content, key, value)
-    return parse_config(content, f"{source} with `set`" if settings.set else source)
+        if not _is_hosting(key):
+            assign(content, key, value)
+    training = parse_config(content, source)
+    return training, training.changed({key: value for key, value in settings.set.items() if _is_hosting(key)}, source)
+
+
+def _is_hosting(key: str) -> bool:
+    """Whether a setting says only where and how fast to train: trials and the tuned training may differ in it."""
+    return key.startswith(("scaling.", "logging.")) or key == "data.processes"
 
 
 def _samples(budget: Budget, base: Config) -> int:
@@ -295,6 +307,11 @@ def _check_population(plan: Plan) -> None:
         raise ConfigError(f"search: {settings.search} does not go with scheduler pbt, which chooses values itself")
     if plan.host == "trainer":
         raise ConfigError("scheduler pbt needs host: actor and scaling.workers: 1, where a trial can be copied")
+    if plan.base.scaling.data_tasks:
+        raise ConfigError(
+            "scheduler pbt needs scaling.data_tasks: 0 (write it under `set`): its members take all CPUs, and tasks that "
+            "make their samples would find none"
+        )
     if settings.trials is None or settings.trials < 2:
         raise ConfigError("scheduler pbt needs trials, the size of its population: 2 or more")
     plan.space.tune_domains()

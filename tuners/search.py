@@ -1,5 +1,6 @@
 """What is tried next: Optuna behind Ray Tune, told first what earlier starts of the sweep found."""
 
+import random
 import warnings
 from typing import Any
 
@@ -94,11 +95,18 @@ class _Proposal:
 
 
 def remaining_points(plan: Plan, trials: list[TrialRecord]) -> list[dict[str, Any]]:
-    """The points of a grid search that no trial has; none for other searches."""
+    """The points of a grid search that no trial has; none for other searches.
+
+    Under ASHA their order is drawn by the sweep's seed: it lets what comes first pass, which should not be all of one
+    end of a range.
+    """
     if plan.settings.search != "grid":
         return []
     taken = [trial.values for trial in trials]
-    return [point for point in plan.space.grid() if point not in taken]
+    points = [point for point in plan.space.grid() if point not in taken]
+    if plan.settings.scheduler.kind == "asha":
+        random.Random(plan.settings.seed).shuffle(points)
+    return points
 
 
 def _sampler(plan: Plan, done: int) -> optuna.samplers.BaseSampler:

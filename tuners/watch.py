@@ -91,13 +91,13 @@ class Watch(tune.Callback):
         )
         record.reports = [earlier for earlier in record.reports if earlier.step < report.step] + [report]
         if "checkpoint_path" in result:  # Ray Train keeps the checkpoints of its workers itself
-            record.checkpoint = result["checkpoint_path"]
+            record.checkpoint = self._uri(result["checkpoint_path"])
         self._sweep.append_report(record, report)
         self._tracker.reported(record, report)
 
     def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint, **info: Any) -> None:
         record = self._record(trial)
-        record.checkpoint = checkpoint.path
+        record.checkpoint = self._uri(checkpoint.path)
         self._sweep.write_trial(record)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -174,6 +174,11 @@ class Watch(tune.Callback):
         self._told = time.monotonic()
         self._sweep.write_wall_seconds(self.wall_seconds)
         print(self.progress_line(), flush=True)
+
+    def _uri(self, path: str) -> str:
+        """Ray names checkpoints without the scheme of the storage."""
+        scheme, separator, _ = (self._plan.base.scaling.storage or "").partition("://")
+        return f"{scheme}://{path}" if separator else path
 
     def _record(self, trial: Trial) -> TrialRecord:
         return self.trials[self._numbers[trial.trial_id]]
