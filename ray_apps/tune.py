@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=doors.positive, help="trials in all, those of earlier starts included")
     parser.add_argument("--hours", type=float, help="hours in all, those of earlier starts included")
     parser.add_argument("--patience", type=doors.positive, help="stop after so many trials without a better one")
+    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, from their checkpoints")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier sweep in the sweep folder first")
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)")
 
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             nodes=sum(node["Alive"] for node in ray.nodes()),
             command=_command(arguments, folder),
             overwrite=arguments.overwrite,
+            retry_failed=arguments.retry_failed,
         )
     except BAD_REQUESTS as error:
         print(f"ocray: {error}", file=sys.stderr)

@@ -89,6 +89,8 @@ def test_bad_trials_are_recorded_and_the_rest_goes_on(tmp_path):
     assert [trial.status for trial in good] == ["finished"] * 2
     assert [report.step for report in good[0].reports] == [report.step for report in good[1].reports]
     assert good[0].reports[-1].metrics == good[1].reports[-1].metrics  # the kill changed nothing
+    _, again = run(path, tmp_path / "sweep", retry_failed=True)
+    assert [(trial.number, trial.status) for trial in again] == [(trial.number, trial.status) for trial in trials]
 
 
 def test_asha_stops_what_is_behind_and_remembers_it_in_the_next_start(tmp_path):

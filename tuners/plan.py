@@ -309,8 +309,8 @@ def _check_population(plan: Plan) -> None:
         raise ConfigError("scheduler pbt needs host: actor and scaling.workers: 1, where a trial can be copied")
     if plan.base.scaling.data_tasks:
         raise ConfigError(
-            "scheduler pbt needs scaling.data_tasks: 0 (write it under `set`): its members take all CPUs, and tasks that "
-            "make their samples would find none"
+            "scheduler pbt needs scaling.data_tasks: 0 (write it under `set`): its members take all CPUs, and "
+            "tasks that make their samples would find none"
         )
     if settings.trials is None or settings.trials < 2:
         raise ConfigError("scheduler pbt needs trials, the size of its population: 2 or more")

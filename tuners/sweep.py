@@ -42,6 +42,7 @@ def run_sweep(
     nodes: int,
     command: str,
     overwrite: bool = False,
+    retry_failed: bool = False,
 ) -> tuple[SweepFacts, list[TrialRecord]]:
     """Run a sweep, or go on with the one in the folder, on the connected Ray cluster.
 
@@ -50,6 +51,7 @@ def run_sweep(
         nodes: of the cluster.
         command: that goes on with the sweep; stands in the report.
         overwrite: delete an earlier sweep in this folder first.
+        retry_failed: run failed trials of earlier starts again, each from its last checkpoint.
 
     Raises:
         SweepError: the folder cannot be used, or the sweep in it is complete.
@@ -59,7 +61,11 @@ def run_sweep(
     concurrent = concurrent_trials(plan, resources, nodes)
     check_metric(plan)
     with open_sweep(folder, plan, overwrite=overwrite) as sweep:
-        return _run(plan, sweep, concurrent, command)
+        trials = sweep.trials()
+        for trial in trials:
+            if retry_failed and trial.status == "failed":
+                trial.status, trial.reason = "running", ""
+        return _run(plan, sweep, trials, concurrent, command)
 
 
 def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> int:
@@ -129,13 +135,14 @@ def planned_trials(plan: Plan, trials: list[TrialRecord]) -> int | None:
     return plan.settings.trials
 
 
-def _run(plan: Plan, sweep: SweepFolder, concurrent: int, command: str) -> tuple[SweepFacts, list[TrialRecord]]:
+def _run(
+    plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], concurrent: int, command: str
+) -> tuple[SweepFacts, list[TrialRecord]]:
     os.environ.update(_HELD)
     from tuners.schedulers import make_scheduler
     from tuners.tracking import Tracker
     from tuners.watch import Watch
 
-    trials = sweep.trials()
     ended = sum(trial.status != "running" for trial in trials)
     planned = planned_trials(plan, trials)
     seconds_left = None if plan.settings.hours is None else 3600 * plan.settings.hours - sweep.wall_seconds()

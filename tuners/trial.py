@@ -11,6 +11,7 @@ import json
 import math
 import tempfile
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,16 +73,29 @@ def _train_here(values: dict[str, Any], plan: Plan) -> None:
                     device="cuda" if config.scaling.use_gpu else "cpu",
                     changeable=changeable,
                 )
-        except LASTING as error:
-            reporter.failed(str(error))
+        except Exception as error:  # whatever a task raises, another try would meet it again; only deaths are retried
+            reporter.failed(_told(error))
 
 
 def _train_with_trainer(values: dict[str, Any], plan: Plan, storage: str) -> None:
     config = plan.trial_config(searched(values, plan))
     name = f"{values[NUMBER]:04d}"
-    result = torch_trainer(config, name=name, storage=storage, callback=_forward(config, plan.metric)).fit()
-    if "error" in result.return_value:
-        TrialReporter(config, plan.metric, _report).failed(result.return_value["error"])
+    trainer = torch_trainer(config, name=name, storage=storage, callback=_forward(config, plan.metric))
+    reporter = TrialReporter(config, plan.metric, _report)
+    try:
+        answer = trainer.fit().return_value
+    except Exception as error:  # its own retries are spent
+        reporter.failed(_told(error))
+        return
+    if "error" in answer:
+        reporter.failed(answer["error"])
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, LASTING):
+        return str(error)
+    traceback.print_exc()  # to the worker's log: the fault may be in the task's code
+    return " ".join(f"{type(error).__name__}: {error}".split())[:2000]
 
 
 def searched(values: dict[str, Any], plan: Plan) -> dict[str, Any]:
