@@ -93,19 +93,33 @@ def test_bad_trials_are_recorded_and_the_rest_goes_on(tmp_path):
     assert [(trial.number, trial.status) for trial in again] == [(trial.number, trial.status) for trial in trials]
 
 
-def test_asha_stops_what_is_behind_and_remembers_it_in_the_next_start(tmp_path):
-    """Best first: what follows is stopped at the first rung, also when another start of the sweep tries it."""
-    space = {"train.lr": {"grid": [0.03, 1e-7, 2e-7, 3e-7]}}
-    options = {"space": space, "scheduler": {"kind": "asha", "grace": 0.25, "reduction": 4}, "max_concurrent": 1}
-    options["seed"] = 5  # of the order: 0.03 comes first
-    path = sweep_file(tmp_path, **options)
-    facts, trials = run(path, tmp_path / "sweep", "trials=2")
-    assert [trial.status for trial in trials] == ["finished", "stopped"]
+def test_asha_trains_few_in_full_and_remembers_its_rungs_in_the_next_start(tmp_path):
+    """Of six trials the better half passes the first rung, of twelve in two starts the better half of all twelve."""
+    space = {"train.lr": {"loguniform": [1e-7, 1e-1]}}
+    scheduler = {"kind": "asha", "grace": 0.25, "reduction": 2}
+    path = sweep_file(tmp_path, space=space, search="random", scheduler=scheduler, trials=6)
+    facts, first = run(path, tmp_path / "sweep")
+    assert facts.state == "finished" and {trial.status for trial in first} == {"finished", "stopped"}
+    steps = sorted(trial.reports[-1].step for trial in first)
+    assert steps[:3] == [12] * 3 and steps[-1] == 48
+    best = max(first, key=lambda trial: trial.reports[0].metrics["accuracy"])
+    assert best.reports[-1].step > 12
+    facts, trials = run(path, tmp_path / "sweep", "trials=12")
+    assert facts.state == "finished" and [trial.number for trial in trials] == list(range(1, 13))
+    for trial, before in zip(trials, first, strict=False):
+        assert [report.metrics for report in trial.reports] == [report.metrics for report in before.reports]
+    at_first_rung = sorted((trial.reports[0].metrics["accuracy"] for trial in trials), reverse=True)
+    for trial in trials[6:]:
+        assert trial.reports[-1].step == 12 or trial.reports[0].metrics["accuracy"] >= at_first_rung[5]
+
+
+def test_asha_with_fewer_trials_than_its_reduction_trains_one_in_full(tmp_path):
+    path = sweep_file(tmp_path, scheduler={"kind": "asha", "grace": 0.25, "reduction": 8}, max_concurrent=1)
     facts, trials = run(path, tmp_path / "sweep")
-    assert facts.state == "finished" and [trial.number for trial in trials] == [1, 2, 3, 4]
-    assert [trial.status for trial in trials] == ["finished"] + ["stopped"] * 3
-    assert all(len(trial.reports) == 1 for trial in trials[1:])
-    assert trials[0].seconds > trials[1].seconds > 0
+    assert facts.state == "finished"
+    assert sorted(trial.reports[-1].step for trial in trials) == [12, 12, 12, 48]
+    best = max(trials, key=lambda trial: trial.reports[0].metrics["accuracy"])
+    assert best.status == "finished"
 
 
 def test_tpe_with_conditions_goes_on_from_what_it_found(tmp_path):

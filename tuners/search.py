@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -16,7 +17,7 @@ from tuners.trial import CHECKPOINT, NUMBER, SCORE
 _STUDY = "sweep"
 
 
-def make_searcher(plan: Plan, trials: list[TrialRecord]) -> OptunaSearch:
+def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool] | None = None) -> OptunaSearch:
     """The searcher of a sweep.
 
     Trials that an earlier start of the sweep left unfinished come first, under their numbers; then, for a grid, the
@@ -24,6 +25,7 @@ def make_searcher(plan: Plan, trials: list[TrialRecord]) -> OptunaSearch:
 
     Args:
         trials: of earlier starts.
+        busy: says that no more trials should begin for now.
     """
     study = _study(plan, trials)
     for trial in trials:
@@ -39,7 +41,8 @@ def make_searcher(plan: Plan, trials: list[TrialRecord]) -> OptunaSearch:
             )
     for point in remaining_points(plan, trials):
         study.enqueue_trial(plan.space.encode(point))
-    return OptunaSearch(
+    return _PatientSearch(
+        busy,
         space=_Proposal(plan, trials),
         metric=SCORE,
         mode=plan.mode,
@@ -47,6 +50,20 @@ def make_searcher(plan: Plan, trials: list[TrialRecord]) -> OptunaSearch:
         study_name=_STUDY,
         sampler=_sampler(plan, len(trials)),
     )
+
+
+class _PatientSearch(OptunaSearch):
+    """Ray Tune limits trials at once by counting those that wait at a rung as well; here the scheduler counts."""
+
+    def __init__(self, busy: Callable[[], bool] | None, **arguments: Any):
+        super().__init__(**arguments)
+        self._busy = busy
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        return None if self._busy is not None and self._busy() else super().suggest(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: Ray Tune's snapshots are not read, the ledger takes their place."""
 
 
 def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[BasicVariantGenerator, dict[str, Any]]:
@@ -97,8 +114,8 @@ class _Proposal:
 def remaining_points(plan: Plan, trials: list[TrialRecord]) -> list[dict[str, Any]]:
     """The points of a grid search that no trial has; none for other searches.
 
-    Under ASHA their order is drawn by the sweep's seed: it lets what comes first pass, which should not be all of one
-    end of a range.
+    Under ASHA their order is drawn by the sweep's seed: what comes first is compared with few others, and should not be
+    all of one end of a range.
     """
     if plan.settings.search != "grid":
         return []

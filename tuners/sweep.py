@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,14 +144,15 @@ def _run(
     from tuners.tracking import Tracker
     from tuners.watch import Watch
 
-    ended = sum(trial.status != "running" for trial in trials)
     planned = planned_trials(plan, trials)
+    scheduler = make_scheduler(plan, trials, planned=planned, concurrent=concurrent)
+    _leave_behind(sweep, scheduler, trials)
+    ended = sum(trial.status != "running" for trial in trials)
     seconds_left = None if plan.settings.hours is None else 3600 * plan.settings.hours - sweep.wall_seconds()
     _refuse_complete(sweep, planned, ended, seconds_left)
     if trials:
         print(f"goes on with {sweep.folder}: {ended} trials are done, {len(trials) - ended} were under way", flush=True)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    scheduler = make_scheduler(plan, trials)
     tracker = Tracker(sweep.folder, plan.base, metric=plan.metric, mode=plan.mode, parameters=_parameters(plan))
     watch = Watch(plan, sweep, trials, tracker, scheduler, planned=planned, seconds_left=seconds_left)
     state = "interrupted"
@@ -193,7 +195,7 @@ def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, 
     if plan.population:
         searcher, space = make_population(plan, trials, count)
     else:
-        searcher, space = make_searcher(plan, trials), None
+        searcher, space = make_searcher(plan, trials, getattr(watch.scheduler, "busy", None)), None
     storage = plan.base.scaling.storage
     storage = f"{storage.rstrip('/')}/{sweep.folder.name}" if storage else str(sweep.folder.resolve())
     return tune.Tuner(
@@ -203,8 +205,8 @@ def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, 
             search_alg=searcher,
             scheduler=watch.scheduler,
             num_samples=count,
-            # A population lives side by side: Ray Tune pauses some members to let others train.
-            max_concurrent_trials=None if plan.population else concurrent,
+            # Ray would count paused trials as well: a population lives side by side, and ASHA counts by itself.
+            max_concurrent_trials=concurrent if plan.settings.scheduler.kind == "none" else None,
             time_budget_s=watch.seconds_left,
             reuse_actors=plan.host == "actor",
             trial_name_creator=lambda trial: f"trial-{trial.trial_id}",
@@ -246,6 +248,16 @@ def _write_best_run(plan: Plan, sweep: SweepFolder, best: TrialRecord) -> None:
     write_atomically(folder / CONFIG_FILE, config.to_yaml())
     command = f"trial {best.number} of the sweep {sweep.folder.name}"
     write_atomically(folder / RUN_FILE, json.dumps({"host": "ray", "command": command}) + "\n")
+
+
+def _leave_behind(sweep: SweepFolder, scheduler, trials: list[TrialRecord]) -> None:
+    """Trials that waited at a rung when the sweep was killed, and do not pass it, are stopped."""
+    from tuners.asha import ASHA
+
+    for trial in trials:
+        if trial.status == "running" and isinstance(scheduler, ASHA) and scheduler.behind(trial):
+            trial.status, trial.ended = "stopped", time.time()
+            sweep.write_trial(trial)
 
 
 def _refuse_complete(sweep: SweepFolder, planned: int | None, ended: int, seconds_left: float | None) -> None:

@@ -8,10 +8,11 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from tuners.asha import ASHA
 from tuners.ledger import Report, SweepFolder, TrialRecord, best_trial
 from tuners.plan import Plan
 from tuners.results import cell
-from tuners.schedulers import Population, RememberingASHA
+from tuners.schedulers import Population
 from tuners.tracking import Tracker
 from tuners.trial import NUMBER, TIME, searched
 
@@ -105,7 +106,7 @@ class Watch(tune.Callback):
         if record.status != "failed":
             if record.reports and record.reports[-1].samples >= self._plan.samples:
                 record.status = "finished"
-            elif isinstance(self.scheduler, RememberingASHA) and trial.trial_id in self.scheduler.stopped:
+            elif isinstance(self.scheduler, ASHA) and trial.trial_id in self.scheduler.stopped:
                 record.status = "stopped"
             else:
                 return  # the sweep's time is over: the trial goes on when the sweep does
