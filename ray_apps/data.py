@@ -1,0 +1,180 @@
+"""`ocray data import FORMAT SOURCE --output DIR`: labelled text images of other tools become a data set for training;
+`ocray data export FORMAT DIR --output OUT`: and back. See docs/data.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ray_apps import doors
+from trainers.data.exporters import Exported, ExportError, export_lmdb, export_paddleocr
+from trainers.data.importers import ai_hub, coco, label_file, lmdb, paddleocr, parquet
+from trainers.data.importers.rows import Row, SourceError
+from trainers.data.importers.run import MANY_BAD, Summary, import_rows
+from trainers.data.layouts import LayoutError
+from trainers.data.splits import SPLITS
+
+ERRORS = (SourceError, LayoutError, ExportError)
+# Format: what it is, the layouts it can become (the first by default).
+IMPORTS = {
+    "ai_hub": ("AI Hub JSON: fonts (printed, handwritten) and scenes", ("lines", "regions")),
+    "coco": ("COCO JSON: boxes or polygons with text", ("regions", "lines")),
+    "label_file": ("gt_*.txt, labels.txt: path, tab or space, label", ("lines",)),
+    "lmdb": ("LMDB of the deep-text-recognition-benchmark", ("lines",)),
+    "paddleocr": ("PaddleOCR Label.txt and rec_gt.txt", ("regions", "lines")),
+    "parquet": ("your own Parquet or CSV files", ("lines",)),
+}
+EXPORTS = {
+    "lmdb": ("lines as an LMDB of the deep-text-recognition-benchmark", export_lmdb),
+    "paddleocr": ("lines as rec_gt.txt, regions as Label.txt", export_paddleocr),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    ways = parser.add_subparsers(dest="way", required=True, metavar="import|export")
+    importing = ways.add_parser("import", help="make a data set of labels and images")
+    formats = importing.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    for name, (text, layouts) in IMPORTS.items():
+        _add_import_arguments(formats.add_parser(name, help=text, description=text), name, layouts)
+    exporting = ways.add_parser("export", help="write a data set for other tools")
+    formats = exporting.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    for name, (text, _) in EXPORTS.items():
+        command = formats.add_parser(name, help=text, description=text)
+        command.add_argument("source", type=Path, metavar="DIR", help="data set: folder or Parquet file")
+        _add_output_arguments(command)
+
+
+def _add_import_arguments(command: argparse.ArgumentParser, name: str, layouts: tuple[str, ...]) -> None:
+    command.add_argument("source", type=Path, help="label file, or folder that holds it")
+    _add_output_arguments(command)
+    if len(layouts) > 1:
+        text = "lines: crops of text lines; regions: pages with boxes (default: %(default)s)"
+        command.add_argument("--layout", choices=layouts, default=layouts[0], help=text)
+    command.add_argument("--validation", type=doors.share, default=0.1, help="share for validation (default: 0.1)")
+    command.add_argument("--seed", type=int, default=0, help="of the division (default: 0)")
+    command.add_argument(
+        "--group-pattern", metavar="REGEX", help="sought in names; rows with the same match are never divided"
+    )
+    command.add_argument("--name", help="first part of the Parquet files' names (default: the source's)")
+    if name != "lmdb":
+        command.add_argument("--images", type=Path, metavar="DIR", help="folder that image paths are relative to")
+    if name == "ai_hub":
+        command.add_argument(
+            "--types",
+            type=_types,
+            default=("word", "sentence"),
+            help="of character,word,sentence (default: word,sentence)",
+        )
+    if name == "parquet":
+        command.add_argument("--image-column", default="image", help="bytes or paths (default: image)")
+        command.add_argument("--text-column", default="text", help="(default: text)")
+        command.add_argument("--group-column", help="rows with the same value are never divided")
+        command.add_argument("--name-column", help="names of the rows")
+
+
+def _add_output_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", type=Path, required=True, help="folder to make")
+    command.add_argument("--overwrite", action="store_true", help="replace an earlier result in --output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0: done, whatever was left out; 2: source, output or options cannot be used; 130: interrupted."""
+    try:
+        return (_import if arguments.way == "import" else _export)(arguments)
+    except ERRORS as error:
+        print(f"ocray: {error}", file=sys.stderr)
+        return doors.BAD_REQUEST
+    except KeyboardInterrupt:
+        print("ocray: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    layout = getattr(arguments, "layout", "lines")
+    summary = import_rows(
+        _rows(arguments, layout),
+        arguments.output,
+        layout=layout,
+        name=arguments.name or arguments.source.resolve().stem,
+        source=arguments.source,
+        validation=arguments.validation,
+        seed=arguments.seed,
+        group_pattern=arguments.group_pattern,
+        overwrite=arguments.overwrite,
+        progress=_progress,
+    )
+    _tell(summary, arguments.output)
+    return doors.OK
+
+
+def _rows(arguments: argparse.Namespace, layout: str) -> Iterator[Row]:
+    source = arguments.source
+    if arguments.format == "lmdb":
+        return lmdb.read(source)
+    images = arguments.images
+    if images is not None and not images.is_dir():
+        raise SourceError(f"--images {images} is no folder")
+    if arguments.format == "ai_hub":
+        return ai_hub.read(source, images=images, types=arguments.types)
+    if arguments.format == "coco":
+        return coco.read(source, images=images)
+    if arguments.format == "paddleocr":
+        return paddleocr.read(source, layout, images=images)
+    if arguments.format == "parquet":
+        a = arguments
+        columns = parquet.Columns(a.image_column, a.text_column, a.group_column, a.name_column)
+        return parquet.read(source, columns=columns, images=images)
+    return label_file.read(source, images=images)
+
+
+def _tell(summary: Summary, output: Path) -> None:
+    what = "lines" if summary.layout == "lines" else "pages"
+    left_out = f", {summary.left_out:,} left out (see {output / 'left_out.jsonl'})" if summary.left_out else ""
+    print(f"imported {summary.imported:,} {what}{left_out}")
+    facts = [f"{split} {summary.rows[split]:,}" for split in SPLITS]
+    if summary.layout == "regions":
+        facts.append(f"{summary.regions:,} regions, {summary.ignored_regions:,} of them to ignore")
+    facts.append(f"{len(summary.characters):,} different characters (counted in {output / 'import.json'})")
+    print(" · ".join(facts))
+    for text, count in summary.skipped.most_common():
+        print(f"not taken: {count:,} {text}")
+    for reason, count in summary.reasons.most_common():
+        print(f"left out: {count:,} {reason}")
+    for example in summary.examples:
+        print(f"  {example}")
+    share = summary.left_out / (summary.left_out + summary.imported)
+    if share > MANY_BAD:
+        print(f"{share:.0%} of all rows were left out: check the format, --images and the reasons above")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    export = EXPORTS[arguments.format][1]
+    done: Exported = export(arguments.source, arguments.output, overwrite=arguments.overwrite)
+    counts = " · ".join(f"{split} {count:,}" for split, count in done.rows.items())
+    print(f"exported {done.rows.total():,} rows to {arguments.output} ({counts})")
+    for reason, count in done.left_out.most_common():
+        print(f"left out: {count:,} {reason}")
+    return doors.OK
+
+
+def _types(text: str) -> tuple[str, ...]:
+    types = tuple(part.strip() for part in text.split(","))
+    if unknown := [kind for kind in types if kind not in ai_hub.TYPES]:
+        raise argparse.ArgumentTypeError(f"unknown type {unknown[0]!r}; known: {', '.join(ai_hub.TYPES)}")
+    return types
+
+
+def _progress(rows: int) -> None:
+    if rows % 10_000 == 0:
+        print(f"{rows:,} rows looked at", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="ocray data", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

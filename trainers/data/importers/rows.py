@@ -1,0 +1,91 @@
+"""What importers yield, and the checks that every label passes."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainers.data.layouts import Region
+
+
+class SourceError(Exception):
+    """A source that cannot be imported at all; the message names the file and the remedy."""
+
+
+class RowError(Exception):
+    """A row that cannot be imported.
+
+    Attributes:
+        reason: a short phrase that rows with the same fault share; they are counted by it.
+        detail: what is particular to this row, or nothing.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that is not imported: `place` as `FILE:LINE`, `FILE:KEY` or `FILE:annotation ID`, and why."""
+
+    place: str
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}" + (f": {self.detail}" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Rows that were not asked for, for example annotations of single characters."""
+
+    what: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class LineFound:
+    """A line as the source has it; `image` as encoded bytes, or the path of the image file."""
+
+    place: str
+    name: str
+    image: bytes | Path
+    text: str
+    source: str
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class PageFound:
+    """A page as the source has it. `size`: width and height in px its labels were made for, where that is told."""
+
+    place: str
+    name: str
+    image: bytes | Path
+    regions: tuple[Region, ...]
+    source: str
+    group: str | None = None
+    size: tuple[int, int] | None = None
+
+
+Row = LineFound | PageFound | LeftOut | Skipped
+
+# Control and format characters (zero-width space, byte order mark …), halves of surrogate pairs, line separators.
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def clean_label(text: str | None) -> str:
+    """The label in Unicode's form NFC, without spaces around it.
+
+    Raises:
+        RowError: nothing is left, or it holds characters that cannot be seen (tabs and line breaks among them).
+    """
+    label = unicodedata.normalize("NFC", text or "").strip(" ")
+    if not label.strip():
+        raise RowError("empty label")
+    for character in label:
+        if unicodedata.category(character) in _INVISIBLE:
+            raise RowError("control character in the label", f"U+{ord(character):04X} in {label[:60]!r}")
+    return label
