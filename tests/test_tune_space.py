@@ -216,3 +216,18 @@ def test_a_grid_has_an_end():
 def test_a_choice_that_is_no_longer_there():
     with pytest.raises(ValueError, match=r"48 is none of \[16, 32\]"):
         make_space(MIXED).encode({"train.global_batch": 48})
+
+
+def test_the_point_of_a_training_config():
+    space = Space(
+        {
+            "train.lr": Parameter(loguniform=(1e-4, 1e-2)),
+            "settings.scale": Parameter(choice=[[0.5, 1.5], [0.8, 1.2]]),
+            "settings.depth": Parameter(int=(2, 8), step=2, when={"settings.scale": [0.5, 1.5]}),
+        }
+    )
+    config = {"train.lr": 0.003, "settings.scale": (0.8, 1.2), "settings.depth": 3, "train.seed": 0}
+    assert space.point_of(config) == {"train.lr": 0.003, "settings.scale": [0.8, 1.2]}
+    assert space.point_of(config | {"settings.scale": [0.5, 1.5]}) is None  # depth 3 is no step of 2
+    assert space.point_of(config | {"settings.scale": [0.5, 1.5], "settings.depth": 4})["settings.depth"] == 4
+    assert space.point_of(config | {"train.lr": 0.1}) is None

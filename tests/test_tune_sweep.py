@@ -132,6 +132,7 @@ def test_tpe_with_conditions_goes_on_from_what_it_found(tmp_path):
     _, first = run(path, tmp_path / "sweep")
     facts, trials = run(path, tmp_path / "sweep", "trials=6")
     assert facts.state == "finished" and [trial.number for trial in trials] == list(range(1, 7))
+    assert trials[0].values == {"train.lr": 0.01, "settings.hidden": 8, "settings.dropout": 0.0}  # the config's own
     assert [trial.values for trial in trials[:3]] == [trial.values for trial in first]
     assert all(("settings.dropout" in trial.values) == (trial.values["settings.hidden"] == 8) for trial in trials)
     assert len({trial.values["train.lr"] for trial in trials}) == 6

@@ -84,6 +84,12 @@ class Plan:
         """Whether trials copy one another while they train (PBT)."""
         return self.settings.scheduler.kind == "pbt"
 
+    def present_values(self) -> dict[str, Any]:
+        """The training config's own values by dotted setting, the task's defaults included."""
+        settings = task_class(self.training.task).Settings(**self.training.settings)
+        groups = {"settings": settings.model_dump(mode="json"), "train": self.training.train.model_dump()}
+        return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+
     def trial_config(self, values: Mapping[str, Any]) -> Config:
         """The training config of a full trial with these values.
 

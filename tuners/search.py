@@ -21,7 +21,8 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool
     """The searcher of a sweep.
 
     Trials that an earlier start of the sweep left unfinished come first, under their numbers; then, for a grid, the
-    points that no trial has; then what the sampler proposes.
+    points that no trial has. Other searches try the training config's own values first, if the space holds them: they
+    are what the others must beat. Then comes what the sampler proposes.
 
     Args:
         trials: of earlier starts.
@@ -81,7 +82,7 @@ def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[B
 
 
 def _study(plan: Plan, trials: list[TrialRecord]) -> optuna.Study:
-    """A new study that begins with the trials that were left unfinished."""
+    """A new study that begins with the trials that were left unfinished, or with the training config's own values."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=optuna.storages.InMemoryStorage(),
@@ -93,6 +94,9 @@ def _study(plan: Plan, trials: list[TrialRecord]) -> optuna.Study:
         if trial.status == "running":
             known = {NUMBER: trial.number, CHECKPOINT: trial.checkpoint}
             study.enqueue_trial(plan.space.encode(trial.values), user_attrs=known)
+    present = plan.space.point_of(plan.present_values())
+    if present is not None and not trials and plan.settings.search != "grid":
+        study.enqueue_trial(plan.space.encode(present))
     return study
 
 

@@ -125,6 +125,13 @@ class Parameter(BaseModel):
             return IntDistribution(low, high, log=self.log, step=int(self.step or 1))
         return FloatDistribution(low, high, log=self.kind == "loguniform", step=self.step)
 
+    def holds(self, value: Any) -> bool:
+        """Whether the value is one that may be tried."""
+        if (values := self.values()) is not None:
+            return _key(value) in map(_key, values)
+        low, high = self.ends
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
     def encode(self, value: Any) -> Any:
         """A value as Optuna holds it. Raises ValueError when it is none of the choices."""
         if self.choices is None:
@@ -211,6 +218,17 @@ class Space:
     def distributions(self, values: Iterable[str]) -> dict[str, BaseDistribution]:
         """Optuna's distributions of these settings."""
         return {name: self.parameters[name].distribution() for name in values}
+
+    def point_of(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The point that dotted settings of a training config make; None when the space does not hold it."""
+        point: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if self._applies(name, point):
+                value = config.get(name)
+                if not parameter.holds(value):
+                    return None
+                point[name] = parameter.decode(parameter.encode(value))
+        return point
 
     def grid(self) -> list[dict[str, Any]]:
         """All points; the last setting changes fastest.
