@@ -7,7 +7,7 @@ on a grid of 24 (docs/figures.md). Nor does it know trials of earlier starts; he
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -82,9 +82,17 @@ class ASHA(FIFOScheduler):
         for trial in trials:
             for report in trial.reports:
                 self._rungs.reach(trial.number, report.samples, report.metrics.get(plan.metric, float("nan")))
+        ended = sum(trial.status != "running" or self.behind(trial) for trial in trials)
+        self._to_come = None if planned is None else planned - ended
 
-    def busy(self) -> bool:
-        """Whether as many trials are at work as may be; those that wait do not count."""
+    def next_trial(self) -> Literal["go", "wait", "over"]:
+        """Whether another trial should begin. Not before one at work ends or waits; the search is over only when no
+        trial waits any more, because Ray Tune gives up its actors when a search is over."""
+        if self._to_come == 0:
+            return "wait" if self._active or self._waiting else "over"
+        return "wait" if self._busy() else "go"
+
+    def _busy(self) -> bool:
         return len(self._active) >= self._concurrent
 
     def behind(self, trial: TrialRecord) -> bool:
@@ -98,6 +106,8 @@ class ASHA(FIFOScheduler):
 
     def on_trial_add(self, tune_controller, trial: Trial) -> None:
         self._active.add(trial.trial_id)
+        if self._to_come is not None:
+            self._to_come -= 1
 
     def on_trial_result(self, tune_controller, trial: Trial, result: dict[str, Any]) -> str:
         if "error" in result or result[TIME] >= self._full:
@@ -129,12 +139,12 @@ class ASHA(FIFOScheduler):
         for trial in paused:
             if self._hopeless(trial.config[NUMBER], self._waiting[trial]):
                 self._stop(tune_controller, trial)
-        if self.busy():
+        if self._busy():
             return None
         paused = sorted((trial for trial in paused if trial in self._waiting), key=self._promise)
         if paused and self._rungs.may_pass(paused[0].config[NUMBER], self._waiting[paused[0]]):
             return self._resumed(paused[0])
-        if paused and not self._active and tune_controller.search_alg.is_finished():
+        if paused and not self._active and self._to_come == 0:
             if not self._completed:  # fewer trials than `reduction`: one is trained in full all the same
                 return self._resumed(paused[0])
             for trial in paused:

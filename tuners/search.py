@@ -3,7 +3,7 @@
 import random
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from ray import tune
@@ -15,9 +15,10 @@ from tuners.plan import Plan
 from tuners.trial import CHECKPOINT, NUMBER, SCORE
 
 _STUDY = "sweep"
+NextTrial = Callable[[], Literal["go", "wait", "over"]]
 
 
-def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool] | None = None) -> OptunaSearch:
+def make_searcher(plan: Plan, trials: list[TrialRecord], next_trial: NextTrial | None = None) -> OptunaSearch:
     """The searcher of a sweep.
 
     Trials that an earlier start of the sweep left unfinished come first, under their numbers; then, for a grid, the
@@ -26,7 +27,7 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool
 
     Args:
         trials: of earlier starts.
-        busy: says that no more trials should begin for now.
+        next_trial: says whether another trial should begin; always without it.
     """
     study = _study(plan, trials)
     for trial in trials:
@@ -43,7 +44,7 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool
     for point in remaining_points(plan, trials):
         study.enqueue_trial(plan.space.encode(point))
     return _PatientSearch(
-        busy,
+        next_trial,
         space=_Proposal(plan, trials),
         metric=SCORE,
         mode=plan.mode,
@@ -56,12 +57,15 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], busy: Callable[[], bool
 class _PatientSearch(OptunaSearch):
     """Ray Tune limits trials at once by counting those that wait at a rung as well; here the scheduler counts."""
 
-    def __init__(self, busy: Callable[[], bool] | None, **arguments: Any):
+    def __init__(self, next_trial: NextTrial | None, **arguments: Any):
         super().__init__(**arguments)
-        self._busy = busy
+        self._next_trial = next_trial
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        return None if self._busy is not None and self._busy() else super().suggest(trial_id)
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        answer = self._next_trial() if self._next_trial else "go"
+        if answer == "go":
+            return super().suggest(trial_id)
+        return None if answer == "wait" else self.FINISHED
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Ray Tune's snapshots are not read, the ledger takes their place."""

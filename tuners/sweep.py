@@ -195,7 +195,7 @@ def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, 
     if plan.population:
         searcher, space = make_population(plan, trials, count)
     else:
-        searcher, space = make_searcher(plan, trials, getattr(watch.scheduler, "busy", None)), None
+        searcher, space = make_searcher(plan, trials, getattr(watch.scheduler, "next_trial", None)), None
     storage = plan.base.scaling.storage
     storage = f"{storage.rstrip('/')}/{sweep.folder.name}" if storage else str(sweep.folder.resolve())
     return tune.Tuner(
@@ -204,8 +204,8 @@ def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, 
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=watch.scheduler,
-            num_samples=count,
-            # Ray would count paused trials as well: a population lives side by side, and ASHA counts by itself.
+            num_samples=-1 if plan.settings.scheduler.kind == "asha" else count,  # ASHA counts by itself
+            # Ray would count paused trials as well, and a population lives side by side.
             max_concurrent_trials=concurrent if plan.settings.scheduler.kind == "none" else None,
             time_budget_s=watch.seconds_left,
             reuse_actors=plan.host == "actor",
