@@ -8,6 +8,7 @@ A trial reports once a validation, each time with the checkpoint it could go on 
 """
 
 import json
+import logging
 import math
 import tempfile
 import time
@@ -49,6 +50,7 @@ def trainable(plan: Plan, storage: str) -> Callable:
 
 
 def _train_here(values: dict[str, Any], plan: Plan) -> None:
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells each checkpoint
     config = plan.trial_config(searched(values, plan))
     reporter = TrialReporter(config, plan.metric, _report)
     # Under population-based training the checkpoint may be another trial's, trained with other values.

@@ -133,13 +133,13 @@ class Watch(tune.Callback):
         return best is not None and len(ended) - 1 - ended.index(best) >= patience
 
     def progress_line(self) -> str:
-        """`12/40 trials · 2 at work · best within_0.5 0.984 (trial 7: train.lr=3.1e-03) · 0:12:33 left`."""
+        """`12/40 trials · 2 under way · best within_0.5 0.984 (trial 7: train.lr=0.0031) · about 13 min left`."""
         ended = [trial for trial in self.trials.values() if trial.status != "running"]
         failed = sum(trial.status == "failed" for trial in ended)
         parts = [f"{len(ended)}{f'/{self._planned}' if self._planned else ''} trials"]
         if failed:
             parts.append(f"{failed} failed")
-        parts.append(f"{len(self.trials) - len(ended)} at work")
+        parts.append(f"{len(self.trials) - len(ended)} under way")
         if (best := best_trial(list(self.trials.values()), self._plan.metric, self._plan.mode)) is not None:
             value = best.best(self._plan.metric, self._plan.mode).metrics[self._plan.metric]
             settings = " ".join(f"{key}={cell(value)}" for key, value in best.values.items())
