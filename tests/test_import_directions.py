@@ -39,7 +39,7 @@ def test_imports_point_one_way(package):
 def test_torch_is_only_in_networks_and_trainers():
     for package in ("models", "pipelines"):
         for path in (ROOT / package).rglob("*.py"):
-            if path.name != "network.py":
+            if path.name != "network.py" and path.parent.name != "networks":
                 wrong = imported_by(path) & {"torch", "torchvision", "timm"}
                 assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 

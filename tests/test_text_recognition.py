@@ -94,6 +94,16 @@ def test_confidence_is_the_mean_over_characters_kept():
     assert ctc.decode(steps, ["", "a", "b", " "]) == [("ab", pytest.approx(0.7))]
 
 
+def test_calibrated_confidence_is_of_the_geometric_mean():
+    steps = np.concatenate([path([1], 0.9), path([0], 0.4), path([2], 0.4)], axis=1)
+    characters = ["", "a", "b", " "]
+    assert ctc.decode(steps, characters, ctc.Calibration()) == [("ab", pytest.approx(0.6))]
+    ((_, lower),) = ctc.decode(steps, characters, ctc.Calibration(scale=2, offset=-1))
+    assert lower == pytest.approx(1 / (1 + np.exp(1) * (0.4 / 0.6) ** 2))
+    assert ctc.decode(path([0, 0]), characters, ctc.Calibration(offset=3)) == [("", 0.0)]
+    assert ctc.Calibration()(1.0) == pytest.approx(1, abs=1e-5) and ctc.Calibration(scale=20)(0.0) < 1e-9
+
+
 # --- batches
 
 
@@ -133,6 +143,13 @@ def test_text_and_confidence_do_not_depend_on_batch_mates(recognizer):
         (alone,) = recognizer([crop])
         assert alone.text == result.text
         assert alone.confidence == pytest.approx(result.confidence, abs=0.01)
+
+
+def test_a_card_may_calibrate_confidences(recognizer):
+    decoding = {"charset": "metadata:character", "language": "en", "calibration": {"scale": 1.0, "offset": -1.0}}
+    crops = [line(text) for text in TEXTS]
+    for before, after in zip(recognizer(crops), TextRecognizer(changed(decoding=decoding))(crops), strict=True):
+        assert after.text == before.text and after.confidence < before.confidence
 
 
 def test_very_long_line_is_read_whole(recognizer):

@@ -44,14 +44,26 @@ def load_weights(reference: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: there is nothing of these at `reference`, or it cannot be read.
     """
-    path = Path(reference)
-    for candidate in (path, path / BEST_FILE, path / "checkpoint" / BEST_FILE):
-        if candidate.is_file():
-            state = load_state(candidate)
-            return state["weights"] if "weights" in state else state["ema"]
-    if path.suffix == ".pt":
-        raise WeightsError(f"{reference}: no such checkpoint")
+    if (path := _checkpoint_file(reference)) is not None:
+        state = load_state(path)
+        return state["weights"] if "weights" in state else state["ema"]
     return _bundle_weights(reference)
+
+
+def load_labels(reference: str | Path) -> list[str] | None:
+    """What the classes of the weights at `reference` mean (see `load_weights`); None where a checkpoint does not say.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    if (path := _checkpoint_file(reference)) is not None:
+        return load_state(path).get("labels")
+    from models.bundle import BundleError, load_bundle
+
+    try:
+        return load_bundle(reference).card.labels
+    except BundleError as error:
+        raise WeightsError(f"{reference}: neither a run, a checkpoint nor a bundle ({error})") from error
 
 
 def strict_load(network: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
@@ -73,6 +85,17 @@ def strict_load(network: nn.Module, weights: dict[str, torch.Tensor], source: st
     if problems := problems + shapes:
         raise WeightsError(f"weights of {source} do not fit {type(network).__name__}: {'; '.join(problems)}")
     network.load_state_dict(weights, strict=False)
+
+
+def _checkpoint_file(reference: str | Path) -> Path | None:
+    """The checkpoint that a file, a checkpoint folder or a run folder means; None: `reference` is a bundle's."""
+    path = Path(reference)
+    for candidate in (path, path / BEST_FILE, path / "checkpoint" / BEST_FILE):
+        if candidate.is_file():
+            return candidate
+    if path.suffix == ".pt":
+        raise WeightsError(f"{reference}: no such checkpoint")
+    return None
 
 
 def _bundle_weights(reference: str | Path) -> dict[str, torch.Tensor]:

@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import trainers.tasks
+from trainers.data.lines import DrawnLines, LineSource, ShardLines
 from trainers.data.pages import RenderedPages, ShardPages
 from trainers.tasks.base import PageSource, Split, Task
 
@@ -62,30 +63,46 @@ class TrainSettings(_Strict):
 
 
 class PagesSettings(_Strict):
-    """One source of pages: Parquet shards, or pages rendered as they are needed."""
+    """One source of pages or of text lines: Parquet shards, or rendered as they are needed."""
 
     shards: str | None = Field(default=None, description="folder of Parquet files with an `image` column, or one file")
     skews: str | None = Field(default=None, description="Parquet file (set, name, skew_degrees) for real pages")
     rendered: bool = Field(default=False, description="render each page from its index when it is needed")
+    lines: str | dict[str, float] | None = Field(
+        default=None, description="folder of Parquet files with lines, or several: {FOLDER: share in training}"
+    )
+    rendered_lines: bool = Field(default=False, description="render each line from its index when it is needed")
+    texts: str | None = Field(default=None, description="for rendered lines: Parquet file with sentences in `text`")
+    balance: bool = Field(default=False, description="for rendered lines: the rarer a syllable, the more of it")
+    bucket: int = Field(
+        default=64, ge=1, description="so many training lines of `lines` in a row are about equally long: a batch"
+    )
 
     @model_validator(mode="after")
     def _one_kind(self):
-        if (self.shards is not None) == self.rendered:
-            raise ValueError("give either `shards: FOLDER` or `rendered: true`")
+        kinds = (self.shards is not None, self.rendered, self.lines is not None, self.rendered_lines)
+        if sum(kinds) != 1:
+            raise ValueError(
+                "give one of `shards: FOLDER`, `rendered: true`; or for lines: `lines: FOLDER`, `rendered_lines: true`"
+            )
         if self.skews and not self.shards:
             raise ValueError("`skews` belongs to `shards`")
+        if (self.texts or self.balance) and not self.rendered_lines:
+            raise ValueError("`texts` and `balance` belong to `rendered_lines`")
+        if isinstance(self.lines, dict) and (not self.lines or min(self.lines.values()) <= 0):
+            raise ValueError("the shares of `lines` must be above 0")
         return self
 
 
 class DataSettings(_Strict):
-    """Where pages come from and how many processes make samples of them."""
+    """Where pages or lines come from and how many processes make samples of them."""
 
     train: PagesSettings | None = None
     validation: PagesSettings | None = None
     processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
 
 
-OpenPages = Callable[[PagesSettings, Split, int], PageSource]
+OpenPages = Callable[[PagesSettings, Split, int], PageSource | LineSource]
 
 
 class ScalingSettings(_Strict):
@@ -268,11 +285,16 @@ def task_class(name: str) -> type[Task]:
     )
 
 
-def open_pages(source: PagesSettings, split: Split, seed: int) -> PageSource:
-    """The source of pages that the settings describe; training pages come in a new order each pass."""
+def open_pages(source: PagesSettings, split: Split, seed: int) -> PageSource | LineSource:
+    """The source of pages or lines that the settings describe; those for training come in a new order each pass."""
+    shuffle_seed = seed if split == "train" else None
     if source.rendered:
         return RenderedPages(split, seed)
-    return ShardPages(source.shards, skews=source.skews, shuffle_seed=seed if split == "train" else None)
+    if source.rendered_lines:
+        return DrawnLines(split, seed, texts=source.texts, balance=source.balance)
+    if source.lines is not None:
+        return ShardLines(source.lines, shuffle_seed=shuffle_seed, bucket=source.bucket)
+    return ShardPages(source.shards, skews=source.skews, shuffle_seed=shuffle_seed)
 
 
 def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:

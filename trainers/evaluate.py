@@ -30,7 +30,7 @@ def evaluate(reference: str, config: Config) -> dict[str, float]:
     data = config.data.model_copy(update={"train": None})
     task = config.model_copy(update={"data": data}).build_task()
     if is_bundle(reference):
-        bundle = load_bundle(reference, task.name)
+        bundle = load_bundle(reference, task.bundle_task or task.name)
         network, device = OnnxNetwork(bundle, list(task.export().example)), torch.device("cpu")
     else:
         network, device = task.network(), torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -49,14 +49,16 @@ def export_run(run: Run, output: Path, config: Config | None = None) -> Bundle:
     network = task.network()
     strict_load(network, state["weights"], run.folder)
     fields = task.card_fields()
+    if state.get("labels", fields.labels) != fields.labels:
+        raise ExportError(f"{run.folder} was trained with other labels than its config gives now; give the old ones")
     command = run.command()
     card = Card(
         name=config.card.name,
         version=config.card.version,
-        task=task.name,
+        task=task.bundle_task or task.name,
         architecture=fields.architecture,
         input=fields.input,
-        decoding=fields.decoding,
+        decoding=fields.decoding | task.fitted_decoding(state["metrics"]),
         labels=fields.labels,
         metrics=[
             Measurement(metric=name, value=value, data=config.card.validation_data, command=command)

@@ -24,7 +24,15 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainers.checkpoint import BEST_FILE, LAST_FILE, load_state, load_weights, save_atomically, strict_load
+from trainers.checkpoint import (
+    BEST_FILE,
+    LAST_FILE,
+    load_labels,
+    load_state,
+    load_weights,
+    save_atomically,
+    strict_load,
+)
 from trainers.config import TrainSettings
 from trainers.data.feed import Feed, KeptValidation, PlainFeed
 from trainers.reporters import Reporter
@@ -83,7 +91,7 @@ def train(
     torch.manual_seed(settings.seed)
     network = task.network()
     if settings.initial_weights and not (checkpoint_dir / LAST_FILE).is_file():
-        strict_load(network, load_weights(settings.initial_weights), settings.initial_weights)
+        _load_initial(task, network, settings.initial_weights, tell=rank == 0)
     network.to(device)
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, settings)
@@ -150,8 +158,8 @@ def train(
             if _is_better(outcome, task):
                 outcome.best, outcome.best_step = outcome.metrics[task.best_metric], done
                 if rank == 0:
-                    weights = {"weights": ema.state_dict(), "step": done, "metrics": outcome.metrics, "task": task.name}
-                    save_atomically(weights, checkpoint_dir / BEST_FILE)
+                    best = {"weights": ema.state_dict(), "step": done, "metrics": outcome.metrics, "task": task.name}
+                    save_atomically(best | {"labels": task.card_fields().labels}, checkpoint_dir / BEST_FILE)
         if last or stop or save_due or done % settings.checkpoint_every == 0:
             if rank == 0:
                 save_atomically(_state(outcome, task, settings, network, ema, optimizer), checkpoint_dir / LAST_FILE)
@@ -220,6 +228,13 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
+def _load_initial(task: Task, network: nn.Module, source: str, tell: bool) -> None:
+    weights, told = task.adapt_weights(network, load_weights(source), load_labels(source), source)
+    strict_load(network, weights, source)
+    if told and tell:
+        print(told, flush=True)
+
+
 def _autocast(device: torch.device, settings: TrainSettings):
     has = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16) if has and settings.precision == "auto" else nullcontext()
@@ -265,6 +280,7 @@ def _is_better(outcome: Outcome, task: Task) -> bool:
 def _state(outcome, task, settings, network, ema, optimizer) -> dict:
     return {
         "task": task.name,
+        "labels": task.card_fields().labels,
         "fixed": settings.fixed(),
         "step": outcome.step,
         "metrics": outcome.metrics,
@@ -280,6 +296,9 @@ def _resume(path: Path, task, settings, network, ema, optimizer, changeable) -> 
     state = load_state(path)
     if state["task"] != task.name:
         raise TrainingError(f"{path} is a checkpoint of task {state['task']!r}, not of {task.name!r}")
+    labels = task.card_fields().labels
+    if state.get("labels", labels) != labels:
+        raise TrainingError(f"{path}: this run was started with other labels; give the old ones, or start another run")
     fixed = settings.fixed()
     changed = sorted(name for name in fixed.keys() - set(changeable) if state["fixed"].get(name) != fixed[name])
     if changed:

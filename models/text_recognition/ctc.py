@@ -1,19 +1,49 @@
 """Greedy decoding of connectionist temporal classification (Graves et al., ICML 2006)."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 BLANK = 0
+_LEAST = 1e-6  # probabilities are kept so far from 0 and 1 that their log-odds are finite
 
 
-def decode(probabilities: np.ndarray, characters: list[str]) -> list[tuple[str, float]]:
+class Calibration(BaseModel):
+    """Makes confidences true: of the lines read with confidence c, the share c of the characters is right.
+
+    Logistic calibration (Platt, 1999) of the geometric mean p of the probabilities of a line's characters:
+    logit(confidence) = scale * logit(p) + offset. Fitted on validation lines, see `trainers.recognition_metrics`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    scale: float = Field(default=1.0, gt=0)
+    offset: float = 0.0
+
+    def __call__(self, probability: np.ndarray | float) -> np.ndarray | float:
+        """Confidences in 0..1 of geometric means in 0..1."""
+        return 1 / (1 + np.exp(-(self.scale * log_odds(probability) + self.offset)))
+
+
+def log_odds(probability: np.ndarray | float) -> np.ndarray | float:
+    """logit(probability), finite also at 0 and 1."""
+    probability = np.clip(np.asarray(probability, np.float64), _LEAST, 1 - _LEAST)
+    return np.log(probability) - np.log1p(-probability)
+
+
+def decode(
+    probabilities: np.ndarray, characters: Sequence[str], calibration: Calibration | None = None
+) -> list[tuple[str, float]]:
     """Read the likeliest path: repeats merged, blanks dropped.
 
     Args:
         probabilities: (N, T, C) float32, softmax over C classes, class 0 blank.
         characters: C strings, the first one for the blank.
+        calibration: makes confidences of geometric means.
 
     Returns:
-        (text, confidence) a line; the confidence is the mean probability of the characters kept, 0 for no text.
+        (text, confidence) a line, 0 for no text. Without a calibration the confidence is the mean probability of the
+        characters kept.
     """
     best = probabilities.argmax(axis=2)
     starts = best != BLANK
@@ -22,5 +52,11 @@ def decode(probabilities: np.ndarray, characters: list[str]) -> list[tuple[str, 
     for line, steps in enumerate(starts):
         classes = best[line, steps]
         text = "".join(characters[index] for index in classes)
-        results.append((text, float(probabilities[line, steps, classes].mean()) if len(classes) else 0.0))
+        results.append((text, _confidence(probabilities[line, steps, classes], calibration) if len(classes) else 0.0))
     return results
+
+
+def _confidence(kept: np.ndarray, calibration: Calibration | None) -> float:
+    if calibration is None:
+        return float(kept.mean())
+    return float(calibration(np.exp(np.log(np.maximum(kept, _LEAST)).mean())))

@@ -40,6 +40,9 @@ class CTCDecoding(BaseModel):
         description="the characters of classes 1..: the card's labels, or a newline-separated ONNX metadata entry",
     )
     language: str = Field(description="language group read, ISO 639-1 codes joined by +")
+    calibration: ctc.Calibration | None = Field(
+        default=None, description="of the confidence; without it, the mean probability of the characters"
+    )
 
 
 class TextRecognizer:
@@ -70,6 +73,7 @@ class TextRecognizer:
         except ValidationError as error:
             raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
         self.language = decoding.language
+        self.calibration = decoding.calibration
         self.min_confidence = min_confidence
         self.characters = ["", *_charset(bundle, decoding.charset)]
         self.network = Network(bundle, device, threads, precision, _CACHED_KERNELS)
@@ -104,7 +108,8 @@ class TextRecognizer:
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
                 f"{len(self.characters)}; the card belongs to other weights"
             )
-        return [self._result(text, confidence) for text, confidence in ctc.decode(output, self.characters)]
+        read = ctc.decode(output, self.characters, self.calibration)
+        return [self._result(text, confidence) for text, confidence in read]
 
     def _result(self, text: str, confidence: float) -> RecognizedText:
         return RecognizedText(text if confidence >= self.min_confidence else "", confidence, self.language)

@@ -1,4 +1,5 @@
-"""`python -m trainers.render`: render training pages into Parquet shards, or a contact sheet to look at."""
+"""`python -m trainers.render`: render training pages, or lines of text with `--lines`, into Parquet shards, or a
+contact sheet to look at."""
 
 import argparse
 from pathlib import Path
@@ -6,23 +7,37 @@ from pathlib import Path
 import numpy as np
 
 from trainers.render import KINDS, TextSource, degrade, render_page
+from trainers.render.lines import shards as line_shards
 from trainers.render.shards import contact_sheet, render_shards
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m trainers.render", description=__doc__)
-    parser.add_argument("--count", type=int, default=48, help="pages to render")
+    parser.add_argument("--count", type=int, default=48, help="pages or lines to render")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=("train", "validation"), default="train")
     parser.add_argument("--texts", help="Parquet file with Korean lines in a column `text`")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder for the shards")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the pages to this PNG")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the pages or lines to this PNG")
     parser.add_argument("--kind", choices=KINDS, help="on the sheet: only this kind")
     parser.add_argument("--degrade", action="store_true", help="on the sheet: damage the pages")
+    parser.add_argument("--lines", action="store_true", help="render single lines of text with their labels")
+    parser.add_argument("--charset", help="with --lines: the only characters to use, a packaged charset or a file")
+    parser.add_argument("--balance", action="store_true", help="with --lines: the rarer a syllable, the more of it")
     options = parser.parse_args(arguments)
     if not options.out and not options.sheet:
         parser.error("give --out DIR, --sheet FILE or both")
+    if options.lines and (options.kind or options.degrade):
+        parser.error("--kind and --degrade are for pages: leave them out with --lines")
+    if not options.lines and (options.charset or options.balance):
+        parser.error("--charset and --balance are for lines: add --lines")
+    if options.lines:
+        try:
+            _lines(options)
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            parser.error(str(error))
+        return
     if options.sheet:
         texts = TextSource.from_parquet(options.texts) if options.texts else None
         pages = []
@@ -33,6 +48,20 @@ def main(arguments: list[str] | None = None) -> None:
         contact_sheet(pages).save(options.sheet)
     if options.out:
         render_shards(options.out, options.count, options.seed, options.split, options.texts, options.processes)
+
+
+def _lines(options: argparse.Namespace) -> None:
+    characters = None
+    if options.charset:
+        from models.text_recognition.charset import charset  # needs more than numpy and Pillow
+
+        characters = "".join(charset(options.charset).characters)
+    settings = line_shards.Settings(options.split, options.seed, options.texts, characters, options.balance)
+    if options.sheet:
+        lines = settings.lines()
+        line_shards.contact_sheet(lines.line(number) for number in range(min(options.count, 200))).save(options.sheet)
+    if options.out:
+        line_shards.render_shards(options.out, options.count, settings, options.processes)
 
 
 if __name__ == "__main__":

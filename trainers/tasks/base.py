@@ -71,6 +71,7 @@ class Task(ABC):
 
     Attributes:
         name: the task's name in configs and cards (`deskew`).
+        bundle_task: the task's name in cards, where the predictor knows it by another one.
         Settings: the class of `settings`.
         validation_settings: the settings on which validation samples depend, so that trainings that differ in others
             can share them; None: on all.
@@ -79,16 +80,18 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    bundle_task: ClassVar[str | None] = None
     Settings: ClassVar[type[TaskSettings]] = TaskSettings
     validation_settings: ClassVar[frozenset[str] | None] = None
     best_metric: ClassVar[str]
     best_mode: ClassVar[Literal["max", "min"]] = "max"
 
-    def __init__(self, settings: TaskSettings, pages: Mapping[str, PageSource], seed: int):
+    def __init__(self, settings: TaskSettings, pages: Mapping[str, Any], seed: int):
         """
         Args:
             settings: an instance of `Settings`.
-            pages: split name → source of upright pages; a task that makes its samples otherwise gets an empty mapping.
+            pages: split name → source: a `PageSource`, or a `trainers.data.lines.LineSource` for tasks that read lines;
+                a task that makes its samples otherwise gets an empty mapping.
             seed: of every random choice in `sample`.
         """
         self.settings = settings
@@ -137,6 +140,32 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
         """Metrics of the whole validation set, from the concatenated results of `predict`."""
+
+    def adapt_weights(
+        self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
+    ) -> tuple[dict[str, torch.Tensor], str]:
+        """Weights of `train.initial_weights` made to fit a network of other labels; by default they stay as they are.
+
+        Args:
+            network: newly made; the result is loaded into it strictly.
+            labels: what the weights' classes mean (the card's `labels`); None where nothing says so.
+            source: for messages.
+
+        Returns:
+            The weights to load, and what to tell the user; "" for nothing.
+
+        Raises:
+            WeightsError: they cannot be made to fit.
+        """
+        return weights, ""
+
+    def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Decoding parameters fitted on the validation set: they join `CardFields.decoding` when a run is exported.
+
+        Args:
+            metrics: of the weights exported, as `metrics` gave them.
+        """
+        return {}
 
     @abstractmethod
     def export(self) -> Export:

@@ -1,0 +1,289 @@
+"""The recognition task: samples, batches, learning, calibration, other charsets, and the bundle where it is read."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from models.bundle import load_bundle
+from models.text_recognition.charset import Charset, charset
+from models.text_recognition.predictor import TextRecognizer, bucket_width
+from trainers.checkpoint import WeightsError, load_labels, load_state
+from trainers.config import Config, ConfigError, parse_config
+from trainers.data.lines import LineSample, LinesError
+from trainers.evaluate import evaluate
+from trainers.export import ExportError, export_run
+from trainers.launch import launch
+from trainers.line_augmentation import augment_line
+from trainers.loop import TrainingError, train
+from trainers.reporters import Silent
+from trainers.runs import Run
+from trainers.tasks.recognition import RecognitionSettings, RecognitionTask, width_groups
+
+TEXTS = ["135", "204", "97 1", "68 5", "3 30", "49", "722", "016"]
+
+
+def draw(text: str) -> np.ndarray:
+    font = ImageFont.load_default(30)
+    image = Image.new("RGB", (int(font.getlength(text)) + 12, 40), "white")
+    ImageDraw.Draw(image).text((6, 1), text, fill=(10, 10, 40), font=font)
+    return np.asarray(image)
+
+
+class Drawn:
+    """A few lines, over and over."""
+
+    left_out = ""
+
+    def __init__(self, texts=TEXTS):
+        self.texts = texts
+
+    def line(self, index):
+        text = self.texts[index % len(self.texts)]
+        if text == "broken":
+            raise LinesError("line 7 is no image")
+        return LineSample(draw(text), text)
+
+    def for_charset(self, charset):
+        return self
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    path = tmp_path_factory.mktemp("charset") / "digits.txt"
+    Charset("0123456789 ").save(path)
+    return path
+
+
+@pytest.fixture
+def task(digits):
+    return make_task(digits)
+
+
+def make_task(path, texts=TEXTS, **settings):
+    settings = RecognitionSettings(**{"charset": str(path), "augmentation": 0, "language": "en"} | settings)
+    return RecognitionTask(settings, {"train": Drawn(texts), "validation": Drawn(texts)}, seed=3)
+
+
+# --- samples and batches
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_samples_depend_on_seed_split_and_index_alone(digits, split):
+    task = make_task(digits, augmentation=1)
+    for index in range(4):
+        first, again = task.sample(index, split), task.sample(index, split)
+        assert first.keys() == again.keys()
+        for name in first:
+            np.testing.assert_array_equal(first[name], again[name])
+        assert first["image"].dtype == np.uint8 and first["image"].shape[::2] == (48, 3)
+
+
+def test_a_batch_is_padded_to_its_widest_strip(task):
+    samples = [task.sample(index, "train") for index in range(8)]
+    batch = task.collate(samples)
+    widest = max(sample["image"].shape[1] for sample in samples)
+    assert batch["image"].shape == (8, 3, 48, bucket_width(widest, task.form)) and batch["image"].dtype == torch.uint8
+    assert batch["length"].tolist() == [len(text) for text in TEXTS]
+    row = batch["classes"][2]
+    assert task.charset.decode(row.tolist()) == "97 1" and row.shape == (4,)
+    strips = task._strips(batch["image"], batch["width"])
+    for strip, width in zip(strips, batch["width"], strict=True):
+        assert (strip[:, :, width:] == 0).all() and strip[:, :, :width].max() > 0.9
+
+
+def test_strips_are_what_the_predictor_makes(task, monkeypatch):
+    seen = []
+
+    class Reader(TextRecognizer):
+        def __init__(self):
+            self.input, self.calibration, self.language, self.min_confidence = task.form, None, "en", 0.0
+            self.characters = ["", *task.charset.characters]
+            self.network = lambda batch: (seen.append(batch), {"p": np.zeros((len(batch), 4, 12), np.float32)})[1]
+
+    Reader()([draw("204")])
+    batch = task.collate([task.sample(1, "validation")])
+    np.testing.assert_allclose(task._strips(batch["image"], batch["width"]).numpy(), seen[0], atol=1e-6)
+
+
+def test_groups_hold_neighbouring_widths():
+    widths = torch.tensor([900, 40, 300, 310, 50, 60, 880, 70] * 4)
+    groups = width_groups(widths)
+    assert len(groups) == 4 and sorted(torch.cat(groups).tolist()) == list(range(32))
+    assert [int(widths[group].max()) for group in groups] == [50, 70, 310, 900]
+    assert len(width_groups(torch.tensor([5, 3]))) == 1
+
+
+def test_lines_that_cannot_be_used_weigh_nothing(digits, caplog):
+    task = make_task(digits, texts=["12", "broken", "1가2", "７"])
+    samples = [task.sample(index, "train") for index in range(4)]
+    assert [float(sample["weight"]) for sample in samples] == [1, 0, 0, 1]
+    assert "line 7 is no image" in caplog.text
+    loss, _ = task.loss(task.network(), task.collate(samples))
+    assert torch.isfinite(loss)
+    # In validation a label that the charset cannot write is an error, not absent.
+    batch = task.collate([task.sample(index, "validation") for index in range(4)])
+    with torch.no_grad():
+        predictions = task.predict(task.network().eval(), batch)
+    assert predictions["true"].tolist() == ["12", "", "1가2", "7"]
+    assert predictions["used"].tolist() == [True, False, True, True]
+    assert task.metrics(predictions)["cer_hangul"] == 1.0
+    with pytest.raises(LinesError, match="no image"):
+        task.metrics({name: values[1:2] for name, values in predictions.items()})
+
+
+def test_a_line_with_more_characters_than_steps_has_no_gradient(digits):
+    task = make_task(digits, texts=["1" * 40, "2"], max_width=64)
+    network = task.network()
+    loss, _ = task.loss(network, task.collate([task.sample(0, "train")]))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_settings_name_what_is_wrong():
+    content = {"task": "recognition", "train": {"total_steps": 1, "global_batch": 1, "lr": 1}}
+    content["card"] = {"name": "a", "version": "1", "licence": "b", "data": "c", "validation_data": "d"}
+    with pytest.raises(
+        ConfigError, match=r"settings.charset: no charset ko_ful: neither packaged \(ko_full, ko_ksx1001\)"
+    ):
+        parse_config(content | {"settings": {"charset": "ko_ful"}}, "file")
+    with pytest.raises(ConfigError, match="tps belong to architecture crnn"):
+        parse_config(content | {"settings": {"tps": False}}, "file")
+    for data in ({"lines": "a", "shards": "b"}, {"lines": "a", "texts": "b"}, {"lines": {"a": 0}}, {"lines": {}}):
+        with pytest.raises(ConfigError, match=r"data\.train"):
+            parse_config(content | {"data": {"train": data}}, "file")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (40, 120), (96, 20)])
+def test_augmented_lines_stay_images(shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert augment_line(image, np.random.default_rng(0), 0) is image
+    for seed in range(60):
+        changed = augment_line(image, np.random.default_rng(seed), 1)
+        assert changed.dtype == np.uint8 and changed.ndim == 3 and min(changed.shape) > 0
+
+
+# --- learning, the bundle, and training on
+
+
+@pytest.fixture(scope="module")
+def run(digits, tmp_path_factory):
+    """A training that learns the few lines by heart, through the loop and its run folder."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    shards = write_lines(folder.parent / "lines", TEXTS)
+    launch(config(shards, str(digits)), folder, use_ray=False)
+    torch.set_num_threads(threads)
+    return Run(folder)
+
+
+def write_lines(folder, texts):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    rows = []
+    for number, text in enumerate(texts):
+        buffer = io.BytesIO()
+        Image.fromarray(draw(text)).save(buffer, "PNG")
+        rows.append({"image": buffer.getvalue(), "text": text, "name": str(number), "group": None, "source": "drawn"})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "lines-00000.parquet")
+    return str(folder)
+
+
+def config(shards, charset, **train):
+    return Config.model_validate(
+        {
+            "task": "recognition",
+            "settings": {"charset": charset, "augmentation": 0, "height": 32, "max_width": 320, "language": "en"},
+            "train": {
+                "total_steps": 80,
+                "global_batch": 8,
+                "lr": 4e-3,
+                "warmup_steps": 5,
+                "weight_decay": 0.01,
+                "ema_decay": 0.8,
+                "precision": "fp32",
+                "validation_samples": 8,
+                "validate_every": 40,
+                "log_every": 40,
+            }
+            | train,
+            "data": {"train": {"lines": shards, "bucket": 8}, "validation": {"lines": shards}, "processes": 0},
+            "logging": {"tensorboard": False, "mlflow": False},
+            "card": {"name": "digits", "version": "1", "licence": "Apache-2.0", "data": "a", "validation_data": "b"},
+        }
+    )
+
+
+def test_learns_lines_by_heart(run):
+    metrics = load_state(run.checkpoint / "best.pt")["metrics"]
+    assert metrics["cer"] < 0.05 and metrics["line_accuracy"] >= 0.75, metrics
+    assert {"word_accuracy", "cer_digit", "cer_space", "ece", "confidence_scale"} <= metrics.keys()
+
+
+def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
+    folder = export_run(run, tmp_path / "bundle").folder
+    card = load_bundle(folder, "text_recognition").card
+    assert card.labels == list("0123456789 ") and card.decoding["calibration"].keys() == {"scale", "offset"}
+    reader = TextRecognizer(str(folder), min_confidence=0)
+    results = reader([draw(text) for text in TEXTS])
+    right = sum(result.text == text for result, text in zip(results, TEXTS, strict=True))
+    metrics = load_state(run.checkpoint / "best.pt")["metrics"]
+    assert right / len(TEXTS) == metrics["line_accuracy"]
+    assert all(0 <= result.confidence <= 1 and result.language == "en" for result in results)
+    assert evaluate(str(folder), run.config())["cer"] == pytest.approx(metrics["cer"])
+
+
+def test_another_charset_carries_shared_characters_over(run, digits, tmp_path, capsys):
+    other = tmp_path / "other.txt"
+    Charset("5A4 ").save(other)
+    task = make_task(other, texts=["5", "4"])
+    settings = config("", str(other), total_steps=1, lr=1e-12, initial_weights=str(run.folder)).train
+    train(task, settings, reporter=Silent(), checkpoint_dir=tmp_path / "checkpoint")
+    told = capsys.readouterr().out
+    assert "3 of its 4 characters and the blank were carried over" in told and "Accuracy starts near zero" in told
+    old, new = load_state(run.checkpoint / "best.pt"), load_state(tmp_path / "checkpoint" / "last.pt")
+    assert load_labels(tmp_path / "checkpoint" / "last.pt") == ["5", "A", "4", " "]
+    before, after = old["weights"]["head.weight"], new["network"]["head.weight"]
+    torch.testing.assert_close(after[[0, 1, 3, 4]], before[[0, 6, 5, 11]])
+    torch.testing.assert_close(
+        new["network"]["backbone.0.0.weight"], old["weights"]["backbone.0.0.weight"], msg="everything else is loaded"
+    )
+
+
+def test_a_charset_that_changed_under_a_run_is_noticed(run, tmp_path):
+    backwards = tmp_path / "backwards.txt"
+    Charset("9876543210 ").save(backwards)
+    with pytest.raises(ExportError, match="other labels"):
+        export_run(run, tmp_path / "bundle", run.config().changed({"settings.charset": str(backwards)}, "test"))
+    with pytest.raises(TrainingError, match="other labels"):
+        settings = config("", str(backwards)).train
+        train(make_task(backwards), settings, reporter=Silent(), checkpoint_dir=run.checkpoint)
+
+
+def test_other_mismatches_are_errors(run, digits, tmp_path):
+    weights = load_state(run.checkpoint / "best.pt")["weights"]
+    other = make_task(digits, architecture="crnn", tps=False, features="vgg")
+    settings = config("", str(digits), initial_weights=str(run.folder)).train
+    with pytest.raises(WeightsError, match=r"missing: features.*unknown: backbone"):
+        train(other, settings, reporter=Silent(), checkpoint_dir=tmp_path)
+    task = make_task(digits)
+    with pytest.raises(WeightsError, match="does not say its charset"):
+        task.adapt_weights(task.network(), weights, None, "somewhere")
+    with pytest.raises(WeightsError, match=r"no head.weight of 4 classes"):
+        task.adapt_weights(task.network(), weights, ["a", "b", "c"], "somewhere")
+    assert task.adapt_weights(task.network(), weights, list("0123456789 "), "x")[0] is weights
+
+
+def test_the_korean_charset_makes_a_network_and_a_card():
+    task = RecognitionTask(RecognitionSettings(charset="ko_full"), {}, 0)
+    assert task.network().head.out_features == charset("ko_full").classes == len(task.card_fields().labels) + 1
+    assert task.card_fields().decoding == {"charset": "labels", "language": "ko+en"}
+    assert task.card_fields().architecture == "SVTR-LCNet (CTC), charset ko_full"
+    crnn = RecognitionTask(RecognitionSettings(architecture="crnn", sequence="none"), {}, 0)
+    assert crnn.card_fields().architecture == "TPS-resnet-CTC, charset ko_ksx1001"

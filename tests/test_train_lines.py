@@ -1,0 +1,100 @@
+"""Sources of text lines: shards, their order, shares and charsets."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from render_fonts import font_set
+
+from models.text_recognition.charset import Charset, charset
+from trainers.config import PagesSettings, open_pages
+from trainers.data.lines import LinesError, ShardLines
+
+
+def write(path, texts, colour=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for text in texts:
+        buffer = io.BytesIO()
+        Image.new("RGB", (8 * max(1, len(text)), 16), (colour, len(text) % 256, 0)).save(buffer, "PNG")
+        rows.append({"image": b"no image" if text == "broken" else buffer.getvalue(), "text": text})
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema([("image", pa.binary()), ("text", pa.string())])), path)
+    return str(path.parent)
+
+
+def test_validation_lines_come_in_the_files_order_and_wrap_around(tmp_path):
+    write(tmp_path / "a-00001.parquet", ["c"])
+    folder = write(tmp_path / "a-00000.parquet", ["a", "bb"])
+    lines = open_pages(PagesSettings(lines=folder), "validation", 3)
+    assert [lines.line(index).text for index in range(5)] == ["a", "bb", "c", "a", "bb"]
+    assert lines.line(1).image.shape == (16, 16, 3) and lines.line(1).image.dtype == np.uint8
+
+
+def test_training_order_is_a_function_of_seed_and_index(tmp_path):
+    texts = ["x" * length for length in range(1, 41)]
+    folder = write(tmp_path / "a.parquet", texts)
+    one, again, other = (ShardLines(folder, shuffle_seed=seed, bucket=8) for seed in (1, 1, 2))
+    order = [one.line(index).text for index in range(120)]
+    assert [again.line(index).text for index in reversed(range(120))] == order[::-1]
+    assert [other.line(index).text for index in range(120)] != order
+    for turn in range(3):
+        assert sorted(order[40 * turn : 40 * turn + 40], key=len) == texts  # each line once a pass
+    assert order[:40] != order[40:80]
+
+
+def test_neighbours_in_training_are_about_equally_long(tmp_path):
+    folder = write(tmp_path / "a.parquet", ["x" * (1 + number % 50) for number in range(200)])
+    lines = ShardLines(folder, shuffle_seed=0, bucket=20)
+    runs = [[len(lines.line(index).text) for index in range(first, first + 20)] for first in range(0, 200, 20)]
+    assert max(max(run) - min(run) for run in runs) <= 5
+    assert [run[0] for run in runs] != sorted(run[0] for run in runs)
+
+
+def test_several_folders_share_as_told(tmp_path):
+    old = write(tmp_path / "old" / "a.parquet", ["x"] * 90, colour=1)
+    new = write(tmp_path / "new" / "a.parquet", ["y"] * 10, colour=2)
+    lines = open_pages(PagesSettings(lines={old: 3, new: 1}, bucket=10), "train", 0)
+    texts = [lines.line(index).text for index in range(100)]
+    assert texts.count("y") == 25 and len(lines) == 100
+
+
+def test_a_charset_leaves_lines_out_and_says_so(tmp_path):
+    folder = write(tmp_path / "a.parquet", ["가", "漢", "７", ""])
+    lines = ShardLines(folder)
+    korean = lines.for_charset(charset("ko_ksx1001"))
+    assert [korean.line(index).text for index in range(3)] == ["가", "７", "가"]
+    assert "4 labels: 1 kept, 1 mapped by rule, 2 left out" in korean.left_out and "'漢'" in korean.left_out
+    assert len(lines) == 4 and lines.left_out == ""
+    with pytest.raises(LinesError, match="the charset letters leaves no line"):
+        lines.for_charset(Charset("ab", "letters"))
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(LinesError, match=r"no Parquet files there; import or render some"):
+        ShardLines(str(tmp_path))
+    folder = write(tmp_path / "a.parquet", ["broken"])
+    with pytest.raises(LinesError, match=r"line 0 \('broken'\) is no image"):
+        ShardLines(folder).line(0)
+    pq.write_table(pa.table({"image": [b""]}), tmp_path / "b.parquet")
+    with pytest.raises(LinesError, match=r"b\.parquet has no column text"):
+        ShardLines(folder)
+    write(tmp_path / "none" / "a.parquet", [])
+    with pytest.raises(LinesError, match="no lines"):
+        ShardLines(str(tmp_path / "none"))
+
+
+def test_drawn_lines_write_what_the_charset_has(tmp_path, monkeypatch):
+    fonts = font_set(tmp_path)
+    monkeypatch.setattr("trainers.render.lines.line.system_fonts", lambda: fonts)
+    lines = open_pages(PagesSettings(rendered_lines=True, balance=True), "train", 5)
+    few = lines.for_charset(Charset("0123456789.,-: "))
+    for index in range(5):
+        sample = few.line(index)
+        assert sample.text and set(sample.text) <= set("0123456789.,-: ")
+        assert sample.image.dtype == np.uint8 and sample.image.shape[2] == 3
+        np.testing.assert_array_equal(sample.image, few.line(index).image)
+    with pytest.raises(LinesError, match=r"texts .*nowhere"):
+        open_pages(PagesSettings(rendered_lines=True, texts=str(tmp_path / "nowhere.parquet")), "train", 0)

@@ -1,0 +1,289 @@
+"""Training of text recognition: line crops to characters, with connectionist temporal classification.
+
+Strips are made as the predictor makes them (its own functions), and validated as it reads them: each padded to the
+bucket of its own width. In training a batch goes through the network in groups of about one width, so that short lines
+too are seen with little padding, and little is computed for nothing.
+
+Weights are compared by CER: early in a training, and with thousands of characters, line accuracy is zero for long.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator, model_validator
+from torch import nn
+from torch.nn import functional
+
+from models.text_recognition import ctc
+from models.text_recognition.charset import Charset, charset
+from models.text_recognition.crops import resize_to_height
+from models.text_recognition.networks import CRNN, SVTRLCNet
+from models.text_recognition.predictor import CTCDecoding, RecognitionInput, bucket_width
+from trainers.checkpoint import WeightsError
+from trainers.data.lines import LinesError, LineSource
+from trainers.line_augmentation import augment_line
+from trainers.recognition_metrics import (
+    character_accuracy,
+    expected_calibration_error,
+    fit_calibration,
+    reliability,
+    text_metrics,
+)
+from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSettings
+
+_AS_IT_IS = ctc.Calibration()  # confidences are geometric means
+_GROUPS = 4
+_LEAST_GROUP = 8  # fewer strips make poor batch statistics
+_HEAD = ("head.weight", "head.bias")
+_logger = logging.getLogger(__name__)
+
+
+class RecognitionSettings(TaskSettings):
+    """Settings of `RecognitionTask`.
+
+    Attributes:
+        architecture: `svtr` (SVTR-LCNet, light) or `crnn` (TPS-ResNet-BiLSTM).
+        tps, features, sequence: blocks of crnn; see `CRNN`.
+        charset: a packaged one (ko_ksx1001, ko_full) or a file.
+        height: px of the strips.
+        max_width: px; longer lines are squeezed, in training and in reading.
+        augmentation: 0..1, see `augment_line`.
+        language: what the charset writes, for results: ISO 639-1 codes joined by +.
+    """
+
+    architecture: Literal["svtr", "crnn"] = "svtr"
+    tps: bool = True
+    features: Literal["resnet", "vgg"] = "resnet"
+    sequence: Literal["bilstm", "none"] = "bilstm"
+    charset: str = "ko_ksx1001"
+    height: int = Field(default=48, ge=32)
+    max_width: int = Field(default=2048, ge=64)
+    augmentation: float = Field(default=0.5, ge=0, le=1)
+    language: str = Field(default="ko+en", pattern=r"^[a-z]{2}(\+[a-z]{2})*$")
+
+    @field_validator("charset")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        charset(value)  # CharsetError is a ValueError: the config's reader names the key
+        return value
+
+    @model_validator(mode="after")
+    def _blocks_are_crnns(self):
+        given = {"tps", "features", "sequence"} & self.model_fields_set
+        if self.architecture != "crnn" and any(
+            getattr(self, name) != type(self).model_fields[name].default for name in given
+        ):
+            raise ValueError(f"{', '.join(sorted(given))} belong to architecture crnn; {self.architecture} has no such")
+        return self
+
+
+class RecognitionTask(Task):
+    """See the module's text."""
+
+    name = "recognition"
+    bundle_task = "text_recognition"
+    Settings = RecognitionSettings
+    validation_settings = frozenset({"charset", "height", "max_width"})
+    best_metric = "cer"
+    best_mode = "min"
+
+    def __init__(self, settings: RecognitionSettings, pages: Mapping[str, LineSource], seed: int):
+        super().__init__(settings, pages, seed)
+        self.charset: Charset = charset(settings.charset)
+        self.form = RecognitionInput(
+            colour="RGB",
+            mean=127.5,
+            std=127.5,
+            height=settings.height,
+            min_width=32,
+            max_width=settings.max_width,
+            width_step=32,
+        )
+        # Validation keeps lines that the charset cannot write: they are errors.
+        self.lines: dict[str, LineSource] = dict(pages)
+        if "train" in pages:
+            self.lines["train"] = pages["train"].for_charset(self.charset)
+            if self.lines["train"].left_out:
+                _logger.warning("training lines of %s", self.lines["train"].left_out)
+
+    def network(self) -> nn.Module:
+        settings = self.settings
+        if settings.architecture == "crnn":
+            network = CRNN(self.charset.classes, settings.tps, settings.features, settings.sequence)
+        else:
+            network = SVTRLCNet(self.charset.classes)
+        # Convolutions of few channels run about twice as fast on CPUs with channels last.
+        return network.to(memory_format=torch.channels_last)
+
+    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+        """`image` uint8 [height, width, 3], `classes` int64 [characters] (in training; else empty), `text` int32
+        [characters] code points of the truth (in validation; else empty), `weight` float32: 0 for a line that cannot be
+        used, because its image is unreadable or the charset does not write it."""
+        rng = self.rng(split, index)
+        try:
+            image, text = self.lines[split].line(index)
+        except LinesError as error:
+            _logger.warning("left out: %s", error)
+            return self._sample(np.zeros((1, 1, 3), np.uint8), np.zeros(0, np.int64), "", 0.0)
+        label = self.charset.label(text)
+        if split == "validation":
+            return self._sample(image, np.zeros(0, np.int64), label.text, 1.0)
+        usable = label.decision != "leave out"
+        classes = self.charset.encode(label.text) if usable else np.zeros(0, np.int64)
+        return self._sample(augment_line(image, rng, self.settings.augmentation), classes, "", float(usable))
+
+    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+        """`image` uint8 [batch, 3, height, width of the widest, in steps], `width` int64 [batch]; `classes` and `text`
+        padded with 0 to the longest, `length` int64 [batch] of `classes`; `weight`."""
+        widths = [sample["image"].shape[1] for sample in samples]
+        images = np.zeros((len(samples), 3, self.form.height, bucket_width(max(widths), self.form)), np.uint8)
+        for row, sample in zip(images, samples, strict=True):
+            row[:, :, : sample["image"].shape[1]] = sample["image"].transpose(2, 0, 1)
+        batch = {
+            "image": images,
+            "width": np.array(widths),
+            "classes": _padded([sample["classes"] for sample in samples]),
+            "length": np.array([len(sample["classes"]) for sample in samples]),
+            "text": _padded([sample["text"] for sample in samples]),
+            "weight": np.stack([sample["weight"] for sample in samples]),
+        }
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        total, blanks = 0.0, 0.0
+        for indices in width_groups(batch["width"]):
+            width = bucket_width(int(batch["width"][indices].max()), self.form)
+            classes, length = batch["classes"][indices], batch["length"][indices]
+            logits = network(self._strips(batch["image"][indices, :, :, :width], batch["width"][indices])).float()
+            # A line with more characters than steps has no path and an infinite loss: zero_infinity leaves it out.
+            losses = functional.ctc_loss(
+                functional.log_softmax(logits, dim=2).transpose(0, 1),
+                classes,
+                torch.full_like(length, logits.shape[1]),
+                length,
+                blank=ctc.BLANK,
+                reduction="none",
+                zero_infinity=True,
+            )
+            total = total + (losses / length.clamp(min=1) * batch["weight"][indices]).sum()
+            blanks += (logits.detach().argmax(dim=2) == ctc.BLANK).float().mean() * len(indices)
+        return total / len(batch["width"]), {"blank_share": blanks / len(batch["width"])}
+
+    def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
+        """`true` and `read` (strings), `probability` (geometric mean over the characters read, 0 for none), `used`
+        (bool)."""
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for index, width in enumerate(batch["width"].tolist()):
+            buckets[bucket_width(width, self.form)].append(index)
+        read = np.full(len(batch["width"]), "", object)
+        probability = np.zeros(len(read))
+        characters = ["", *self.charset.characters]
+        for width, indices in buckets.items():
+            strips = self._strips(batch["image"][indices, :, :, :width], batch["width"][indices])
+            results = ctc.decode(network(strips).float().cpu().numpy(), characters, _AS_IT_IS)
+            for index, (text, value) in zip(indices, results, strict=True):
+                read[index], probability[index] = text, value
+        true = np.array(["".join(map(chr, row[row > 0])) for row in batch["text"].cpu().numpy()], object)
+        return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
+
+    def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
+        """See `text_metrics`; `confidence_scale` and `confidence_offset` (see `ctc.Calibration`), and `ece` of the
+        confidences against character accuracies, each half of the lines being calibrated on the other half.
+
+        Raises:
+            LinesError: no line has an image that can be read.
+        """
+        used = predictions["used"]
+        if not used.any():
+            raise LinesError("no image of the validation lines can be read; see the warnings above")
+        true, read, probability = (predictions[name][used] for name in ("true", "read", "probability"))
+        accuracy = np.array([character_accuracy(*pair) for pair in zip(true, read, strict=True)])
+        fitted = fit_calibration(probability, accuracy)
+        confidence = np.zeros(len(probability))
+        for part in (slice(0, None, 2), slice(1, None, 2)):
+            other = slice(1 - part.start, None, 2)
+            confidence[part] = fit_calibration(probability[other], accuracy[other])(probability[part])
+        confidence[probability == 0] = 0.0
+        metrics = text_metrics(true, read)
+        metrics["ece"] = expected_calibration_error(reliability(confidence, accuracy))
+        return metrics | {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
+
+    def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        calibration = ctc.Calibration(scale=metrics["confidence_scale"], offset=metrics["confidence_offset"])
+        return {"calibration": calibration.model_dump()}
+
+    def adapt_weights(
+        self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
+    ) -> tuple[dict[str, torch.Tensor], str]:
+        """The last layer fitted to this charset: rows of the characters that both have, and the blank's, are carried
+        over; the others stay as they are in `network`."""
+        new = list(self.charset.characters)
+        if labels == new:
+            return weights, f"{source}: all {len(weights)} tensors loaded, the charset is the same"
+        if not labels:
+            raise WeightsError(f"{source} does not say its charset; name its run folder or an exported bundle")
+        own = network.state_dict()
+        for name in _HEAD:
+            if name not in weights or weights[name].shape[0] != len(labels) + 1:
+                raise WeightsError(f"weights of {source} have no {name} of {len(labels) + 1} classes, one a label")
+            if weights[name].shape[1:] != own[name].shape[1:]:
+                return weights, ""  # another architecture: strict loading names the keys
+        old = {character: number for number, character in enumerate(labels, start=1)}
+        pairs = [(0, 0), *((i, old[c]) for i, c in enumerate(new, start=1) if c in old)]
+        targets, sources = (torch.tensor(side) for side in zip(*pairs, strict=True))
+        heads = {name: own[name].clone() for name in _HEAD}
+        for name, tensor in heads.items():
+            tensor[targets] = weights[name][sources].to(tensor.dtype)
+        shared = len(pairs) - 1
+        told = (
+            f"{source}: {len(weights) - len(_HEAD)} tensors loaded, all but the last layer ({', '.join(_HEAD)}): "
+            f"the charset is another one. {shared:,} of its {len(new):,} characters and the blank were carried over, "
+            f"{len(new) - shared:,} start from random weights, {len(labels) - shared:,} of the old are gone. "
+            "Accuracy starts near zero where lines hold new characters; that is normal and passes with training"
+        )
+        return weights | heads, told
+
+    def export(self) -> Export:
+        example = torch.randn(2, 3, self.form.height, 160)
+        return Export({"image": example}, ["probabilities"], {"image": {3: "width"}})
+
+    def card_fields(self) -> CardFields:
+        settings = self.settings
+        blocks = ["TPS"] * settings.tps + [settings.features] + ["BiLSTM"] * (settings.sequence == "bilstm")
+        architecture = "-".join([*blocks, "CTC"]) if settings.architecture == "crnn" else "SVTR-LCNet (CTC)"
+        return CardFields(
+            architecture=f"{architecture}, charset {self.charset.name}",
+            input=self.form.model_dump(),
+            decoding=CTCDecoding(language=settings.language).model_dump(exclude_none=True),
+            labels=list(self.charset.characters),
+        )
+
+    def _sample(self, image: np.ndarray, classes: np.ndarray, text: str, weight: float) -> dict[str, np.ndarray]:
+        strip = resize_to_height(image, self.form.height, self.form.max_width)
+        points = np.array([ord(character) for character in text], np.int32)
+        return {"image": strip, "classes": classes, "text": points, "weight": np.float32(weight)}
+
+    def _strips(self, image: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+        """Normalised, with zeros beyond each strip's own width, as the predictor pads."""
+        inside = torch.arange(image.shape[3], device=image.device) < width[:, None]
+        strips = (image.float() - self.form.mean) / self.form.std * inside[:, None, None, :]
+        return strips.contiguous(memory_format=torch.channels_last)
+
+
+def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Indices of strips in groups of neighbouring widths, as many groups whatever the widths: workers that normalise
+    together (SyncBatchNorm) must call the network equally often."""
+    order = torch.argsort(widths, stable=True)
+    return torch.tensor_split(order, max(1, min(_GROUPS, len(widths) // _LEAST_GROUP)))
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of several lengths in one array, zeros behind them; one column at the least."""
+    array = np.zeros((len(rows), max(1, *map(len, rows))), rows[0].dtype)
+    for target, row in zip(array, rows, strict=True):
+        target[: len(row)] = row
+    return array
