@@ -8,6 +8,8 @@ from tuners.asha import Rungs
 
 def test_milestones_are_below_a_full_trial():
     assert Rungs(10, 270, 3, 1).milestones == [10, 30, 90]
+    assert Rungs(10, 100, 3, 1).milestones == [10, 30]  # a trial that got to 90 is trained to its end
+    assert Rungs(70, 100, 3, 1).milestones == [70]
     assert Rungs(100, 100, 3, 1).milestones == []
 
 

@@ -76,6 +76,8 @@ def test_epochs_are_counted_in_the_shards(sweep_file, pages, tmp_path):
     plan = load_sweep(path)
     assert (plan.samples, plan.validations) == (150, 3)
     assert (half := load_sweep(path, ["budget.epochs=0.5"])).samples == 25 and half.validations == 10
+    lines = load_sweep(path, [f"data.train={{lines: {{{pages}: 10, {pages}/b.parquet: 1}}}}"])
+    assert lines.samples == 3 * (50 + 20)
     kept = plan.to_yaml()
     Path(pages).rename(tmp_path / "elsewhere")
     assert Plan.from_yaml(kept) == plan  # a sweep goes on with the samples that it began with

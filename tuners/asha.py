@@ -21,14 +21,15 @@ class Rungs:
     """Who has reached which rung with which score. Trials are known by their numbers.
 
     Args:
-        first: samples at the first rung; the others follow, `reduction` times as far each, below `full`.
+        first: samples at the first rung; the others follow, `reduction` times as far each, up to half of `full`: to
+            end a trial later would save little.
         sign: 1 when the greatest score is the best, -1 when the least is.
     """
 
     def __init__(self, first: int, full: int, reduction: float, sign: int):
         self.milestones: list[float] = []
         milestone = float(first)
-        while milestone < full:
+        while milestone < full and (not self.milestones or 2 * milestone <= full):
             self.milestones.append(milestone)
             milestone *= reduction
         self._reduction = reduction

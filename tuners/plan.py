@@ -251,13 +251,18 @@ def _samples(budget: Budget, base: Config) -> int:
     if budget.epochs is None:
         return base.train.total_steps * base.train.global_batch
     source = base.data.train
-    if source is None or source.shards is None:
-        raise ConfigError("budget.epochs needs shards to count (data.train.shards); use budget.samples")
+    places = [] if source is None else [place for place in (source.shards, *_line_folders(source.lines)) if place]
+    if not places:
+        raise ConfigError("budget.epochs needs shards to count (data.train.shards or lines); use budget.samples")
     try:
-        pages = len(open_pages(source, "train", 0)) if source.skews else count_pages(source.shards)
+        pages = len(open_pages(source, "train", 0)) if source.skews else sum(map(count_pages, places))
     except (PagesError, OSError) as error:
         raise ConfigError(f"budget.epochs: {error}") from error
     return max(1, round(budget.epochs * pages))
+
+
+def _line_folders(lines: str | dict[str, float] | None) -> list[str]:
+    return [lines] if isinstance(lines, str) else list(lines or {})
 
 
 def _lengths(base: Config, steps: int, values: Mapping[str, Any]) -> dict[str, Any]:
