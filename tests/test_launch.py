@@ -21,7 +21,7 @@ def cluster():
     import ray
 
     here = str(Path(__file__).parent)  # workers load tiny_task
-    ray.init(num_cpus=2, runtime_env={"env_vars": {"PYTHONPATH": here}}, log_to_driver=False)
+    ray.init("local", num_cpus=2, runtime_env={"env_vars": {"PYTHONPATH": here}}, log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -29,7 +29,7 @@ RESOURCES = {"CPU": 2.0}
 def cluster():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     environment = {"env_vars": {"PYTHONPATH": str(HERE), "TUNE_FUNCTION_THREAD_TIMEOUT_S": "10"}}
-    ray.init(num_cpus=2, runtime_env=environment, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, runtime_env=environment, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
