@@ -175,12 +175,23 @@ def open_sweep(folder: Path, plan: Plan, *, overwrite: bool = False) -> Iterator
         yield sweep
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a killed sweep never leaves half a state behind."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end: a reader sees the old file or the new one, and
+    a killed sweep leaves no half of one behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def _read_trial(file: Path) -> TrialRecord:

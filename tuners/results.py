@@ -5,7 +5,6 @@ Everything is read from the trials' records and a few facts about the sweep; `tu
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuners.ledger import Report, TrialRecord
+from tuners.ledger import Report, TrialRecord, replacing
 
 Mode = Literal["max", "min"]
 ABSENT = object()  # a conditional setting that did not apply
@@ -105,13 +104,8 @@ def trials_table(trials: Sequence[TrialRecord], facts: SweepFacts) -> pa.Table:
 
 def write_trials(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFacts) -> None:
     """Write `trials_table` to a Parquet file; a reader sees the old file or the new one, never half of one."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(Path(path)) as temporary:
         pq.write_table(trials_table(trials, facts), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def terminal_table(trials: Sequence[TrialRecord], facts: SweepFacts, limit: int = 20) -> str:

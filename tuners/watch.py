@@ -167,7 +167,6 @@ class Watch(tune.Callback):
         record.ended = time.time()
         self._done_here += 1
         self._sweep.write_trial(record)
-        self._sweep.write_wall_seconds(self.wall_seconds)
         self._tracker.ended(record)
         self._tell()
 

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+from trainers.data.layouts import LayoutError, parquet_files
+
 IMAGE_COLUMN = "image"
 
 
@@ -118,14 +120,10 @@ def _order(seed: int, turn: int, count: int) -> np.ndarray:
 
 
 def _parquet_files(location: str) -> tuple[fsspec.AbstractFileSystem, list[str]]:
-    filesystem, path = fsspec.core.url_to_fs(location)
-    if filesystem.isfile(path):
-        return filesystem, [path]
-    found = filesystem.find(path) if filesystem.exists(path) else []
-    paths = sorted(name for name in found if name.endswith(".parquet"))
-    if not paths:
-        raise PagesError(f"{location}: no Parquet files there; render some, or correct data.train / data.validation")
-    return filesystem, paths
+    try:
+        return parquet_files(location)
+    except LayoutError as error:
+        raise PagesError(f"{error}; render some, or correct data.train / data.validation") from error
 
 
 def _read_skews(location: str) -> dict[tuple[str, str], float | None]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from trainers.render.page import Split, render_page
 from trainers.render.texts.source import TextSource
 
 ROWS = 500
+Shard = tuple[Path, int, int]  # file, number of its first row, rows
 _texts: TextSource | None = None
 
 
@@ -37,7 +39,6 @@ def write_shard(path: Path, first: int, rows: int, seed: int, split: Split) -> i
     """Render pages (seed, first … first + rows - 1) into a Parquet file that appears whole or not at all: columns
     `image` (encoded bytes), `kind`, `seed` (the page's number within the run). Returns the bytes written."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     pages: dict[str, list] = {"image": [], "kind": [], "seed": []}
     for number in range(first, first + rows):
@@ -46,11 +47,7 @@ def write_shard(path: Path, first: int, rows: int, seed: int, split: Split) -> i
         pages["kind"].append(page.kind)
         pages["seed"].append(number)
     table = pa.table(pages, schema=pa.schema([("image", pa.binary()), ("kind", pa.string()), ("seed", pa.int64())]))
-    # The leading dot keeps an unfinished file out of globs and of Ray Data's folder listing.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, part, compression="zstd", row_group_size=100)
-    part.replace(path)
-    return path.stat().st_size
+    return write_whole(table, path, row_group_size=100)
 
 
 def render_shards(
@@ -62,27 +59,63 @@ def render_shards(
     Raises:
         ValueError: `count`, `rows` or `processes` below 1.
     """
+    shards = plan_shards(out, f"{split}-{seed}", count, rows, processes)
+    write = partial(write_shard, seed=seed, split=split)
+    return write_missing(shards, lambda path, _: path.exists(), write, partial(_load_texts, texts), processes)
+
+
+def plan_shards(out: Path, name: str, count: int, rows: int, processes: int) -> list[Shard]:
+    """Shards `out/NAME-NNNNN.parquet` of `count` rows, `rows` to a shard, in a folder that is made.
+
+    Raises:
+        ValueError: `count`, `rows` or `processes` below 1.
+    """
     if min(count, rows, processes) < 1:
         raise ValueError("count, rows and processes must be at least 1")
     out.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, rows)
-    paths = [out / f"{split}-{seed}-{start // rows:05d}.parquet" for start in starts]
-    todo = [
-        (path, start, min(rows, count - start)) for path, start in zip(paths, starts, strict=True) if not path.exists()
-    ]
-    print(f"{len(paths) - len(todo)} of {len(paths)} shards are there already", flush=True)
-    write = partial(write_shard, seed=seed, split=split)
-    if processes == 1:
-        if todo:
-            _load_texts(texts)
-        sizes = (write(*task) for task in todo)
-        for (path, _, _), size in zip(todo, sizes, strict=True):
-            print(f"{path}  {size / 1e6:.1f} MB", flush=True)
+    return [(out / f"{name}-{start // rows:05d}.parquet", start, min(rows, count - start)) for start in starts]
+
+
+def write_missing(
+    shards: list[Shard],
+    finished: Callable[[Path, int], bool],
+    write: Callable[[Path, int, int], int],
+    load: Callable[[], None],
+    processes: int,
+) -> list[Path]:
+    """Write the shards that are not there yet and tell of each. Returns all paths in order.
+
+    Args:
+        finished: whether the shard at a path is there, with so many rows.
+        write: path, first row, rows → bytes written.
+        load: called once in each process that writes, before its first shard.
+    """
+    todo = [(path, first, rows) for path, first, rows in shards if not finished(path, rows)]
+    print(f"{len(shards) - len(todo)} of {len(shards)} shards are there already", flush=True)
+    paths = [path for path, _, _ in shards]
+    if not todo:
         return paths
-    with ProcessPoolExecutor(processes, initializer=_load_texts, initargs=(texts,)) as pool:
-        for (path, _, _), size in zip(todo, pool.map(write, *zip(*todo, strict=True)) if todo else (), strict=True):
+    if processes == 1:
+        load()
+        for path, first, rows in todo:
+            print(f"{path}  {write(path, first, rows) / 1e6:.1f} MB", flush=True)
+        return paths
+    with ProcessPoolExecutor(processes, initializer=load) as pool:
+        for (path, _, _), size in zip(todo, pool.map(write, *zip(*todo, strict=True)), strict=True):
             print(f"{path}  {size / 1e6:.1f} MB", flush=True)
     return paths
+
+
+def write_whole(table, path: Path, row_group_size: int) -> int:
+    """Write an Arrow table to a Parquet file that appears whole or not at all. Returns its bytes."""
+    import pyarrow.parquet as pq
+
+    # The leading dot keeps an unfinished file out of globs and of Ray Data's folder listing.
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, part, compression="zstd", row_group_size=row_group_size)
+    part.replace(path)
+    return path.stat().st_size
 
 
 def contact_sheet(pages: list[np.ndarray], columns: int = 8, cell: int = 300) -> Image.Image:

@@ -1,12 +1,11 @@
 """The sweep's report: one self-contained HTML file, in Korean and English, made from the trials' records."""
 
-import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from tuners.ledger import TrialRecord
+from tuners.ledger import TrialRecord, write_atomically
 from tuners.report import charts, sections
 from tuners.report.markup import escape
 from tuners.results import SweepFacts
@@ -40,9 +39,4 @@ def write_report(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFa
         trials=sections.trials_table(trials, facts),
         failures=sections.failures(trials),
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(html, "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, html)

@@ -1,10 +1,12 @@
 """What all recognition networks have in common: steps along the line, and a last layer of classes."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 
-class CTCNetwork(nn.Module):
+class CTCNetwork(nn.Module, ABC):
     """Steps of a line to classes, for connectionist temporal classification (Graves et al., ICML 2006).
 
     A subclass gives `steps`; it may not look at the number of classes.
@@ -18,9 +20,9 @@ class CTCNetwork(nn.Module):
         super().__init__()
         self.head = nn.Linear(channels, classes)
 
+    @abstractmethod
     def steps(self, image: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 3, height, width] → float32 [batch, steps, channels]."""
-        raise NotImplementedError
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """

@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from trainers.render.fonts import FontSet, system_fonts
 from trainers.render.lines.line import LineSample
 from trainers.render.lines.source import RenderedLines
 from trainers.render.page import Split
+from trainers.render.shards import plan_shards, write_missing, write_whole
 from trainers.render.texts.source import TextSource
 
 ROWS = 10_000  # some 55 MB
@@ -58,7 +57,6 @@ def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
     """Render lines `first` … `first + rows - 1` into a Parquet file that appears whole or not at all: columns `image`
     (encoded bytes), `text`, `name`, `group` (null), `source`. Returns the bytes written. `_load` comes first."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from trainers.data.layouts import LINES_SCHEMA
 
@@ -73,11 +71,7 @@ def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
     columns["source"] = ["trainers.render"] * rows
     settings_too = {_SETTINGS: json.dumps(asdict(settings)).encode()}
     table = pa.table(columns, schema=LINES_SCHEMA.with_metadata(settings_too))
-    # The leading dot keeps an unfinished file out of globs and of Ray Data's folder listing.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, part, compression="zstd", row_group_size=500)
-    part.replace(path)
-    return path.stat().st_size
+    return write_whole(table, path, row_group_size=500)
 
 
 def _finished(path: Path, rows: int, settings: Settings) -> bool:
@@ -102,26 +96,9 @@ def render_shards(out: Path, count: int, settings: Settings, processes: int = 1,
     Raises:
         ValueError: `count`, `rows` or `processes` below 1, or a shard of other settings in the way.
     """
-    if min(count, rows, processes) < 1:
-        raise ValueError("count, rows and processes must be at least 1")
-    out.mkdir(parents=True, exist_ok=True)
-    starts = range(0, count, rows)
-    paths = [out / f"{settings.split}-{settings.seed}-{start // rows:05d}.parquet" for start in starts]
-    tasks = [(path, start, min(rows, count - start)) for path, start in zip(paths, starts, strict=True)]
-    todo = [task for task in tasks if not _finished(task[0], task[2], settings)]
-    print(f"{len(paths) - len(todo)} of {len(paths)} shards are there already", flush=True)
-    if not todo:
-        return paths
+    shards = plan_shards(out, f"{settings.split}-{settings.seed}", count, rows, processes)
     write = partial(write_shard, settings=settings)
-    if processes == 1:
-        _load(settings)
-        for path, *place in todo:
-            print(f"{path}  {write(path, *place) / 1e6:.1f} MB", flush=True)
-        return paths
-    with ProcessPoolExecutor(processes, initializer=_load, initargs=(settings,)) as pool:
-        for (path, *_), size in zip(todo, pool.map(write, *zip(*todo, strict=True)), strict=True):
-            print(f"{path}  {size / 1e6:.1f} MB", flush=True)
-    return paths
+    return write_missing(shards, partial(_finished, settings=settings), write, partial(_load, settings), processes)
 
 
 def contact_sheet(
