@@ -1,6 +1,7 @@
 """Text quality and one-thread speed of ocray's text predictors, beside RapidOCR on the same upright pages.
 
     python benchmarks/text_quality.py --data ../shared/data --sets receipts,forms --limit 20 --peer rapidocr-openvino
+    python benchmarks/text_quality.py --data ../shared/data --sets receipts,forms --languages ko,en --languages en
 
 A set is a Parquet file with `image` (encoded bytes) and its truth in `lines` or `words` (lists of {text}) or `text`.
 Engines take turns, batch of pages by batch, so a busy machine slows all of them alike; seconds are CPU seconds of this
@@ -18,9 +19,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from models.layout.reading_order import page_text, reading_order
-from models.text_detection.predictor import TextDetector
 from models.text_recognition.crops import crop_line
-from models.text_recognition.predictor import TextRecognizer
+from pipelines.config import load_config
 from trainers.text_metrics import TextScore
 
 Engine = Callable[[list[np.ndarray]], list[str]]
@@ -32,13 +32,19 @@ def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[tuple[n
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:
         image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
-        parts = row.get("lines") or row.get("words") or [{"text": row.get("text") or ""}]
-        yield image, "\n".join(part["text"] for part in parts)
+        yield image, true_text(row)
 
 
-def ocray(precision: str) -> Engine:
-    """ocray's predictors, crops batched across the pages given."""
-    detector, recognizer = TextDetector(precision=precision), TextRecognizer(precision=precision)
+def true_text(row: dict) -> str:
+    """The text of a labelled page: of its `lines`, its `words`, or `text`."""
+    parts = row.get("lines") or row.get("words") or [{"text": row.get("text") or ""}]
+    return "\n".join(part["text"] for part in parts)
+
+
+def ocray(reader: str, languages: str, precision: str) -> Engine:
+    """The predictors of a reader's configuration, crops batched across the pages given."""
+    config = load_config(reader).for_languages(languages).model_copy(update={"precision": precision})
+    detector, recognizer = (spec.build().predictor for spec in config.stages()[-2:])
 
     def read(images: list[np.ndarray]) -> list[str]:
         found = detector(images)
@@ -82,13 +88,21 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pages a set, drawn at random (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-pages", type=int, default=8, help="pages whose line crops share batches")
+    parser.add_argument("--reader", default="documents", help="name or YAML file of a reader's configuration")
+    parser.add_argument(
+        "--languages", action="append", metavar="ko,en", help="may be repeated, to compare (default: the reader's own)"
+    )
     parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"))
     parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS))
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    engines: dict[str, Engine] = {"ocray": ocray(arguments.precision)}
+    asked = arguments.languages or [",".join(load_config(arguments.reader).languages)]
+    engines: dict[str, Engine] = {
+        f"ocray {languages}": ocray(arguments.reader, languages, arguments.precision) for languages in asked
+    }
+    first = next(iter(engines))
     engines |= {name: PEERS[name]() for name in arguments.peer}
-    print("set            engine              word F1 precision  recall  char F1  pages/s  ocray ÷ it")
+    print("set            engine              word F1 precision  recall  char F1  pages/s  first ÷ it")
     for name in arguments.sets.split(","):
         pages = list(labelled_pages(arguments.data / f"{name}.parquet", arguments.limit, arguments.seed))
         scores = {engine: TextScore() for engine in engines}
@@ -102,7 +116,7 @@ def main() -> None:
                 for text, (_, true) in zip(texts, batch, strict=True):
                     scores[engine].add(text, true)
         for engine, score in scores.items():
-            words, ratio = score.words, seconds[engine] / seconds["ocray"]
+            words, ratio = score.words, seconds[engine] / seconds[first]
             print(
                 f"{name:14} {engine:18} {words.value:8.4f} {words.precision:9.4f} {words.recall:7.4f} "
                 f"{score.characters.value:8.4f} {len(pages) / seconds[engine]:8.2f} {ratio:11.2f}",

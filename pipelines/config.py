@@ -1,16 +1,23 @@
 """Configuration of a reader: which bundles read, with which settings. Loaded from `configs/pipelines/*.yaml`."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from models.bundle import Bundle, load_bundle
+from models.text_recognition.languages import bundle_languages
 from pipelines.documents import Limits
 from pipelines.stages.base import StageSpec
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "pipelines"
+
+
+# Stages that run one bundle.
+_SINGLE = ("deskew", "orientation", "text_detection")
 
 
 class ConfigError(Exception):
@@ -49,16 +56,78 @@ class TextDetectionSettings(ModelSettings):
     score_mode: Literal["fast", "slow"] | None = None
 
 
-class TextRecognitionSettings(ModelSettings):
-    """Lines read with less than `min_confidence` are dropped."""
+class TextRecognitionSettings(Settings):
+    """Recognisers: of each bundle, the languages (ISO 639-1) it is used for. Those that the languages asked for need
+    take part; see `models.text_recognition.cascade`. Lines read with less than `min_confidence` are dropped.
+    """
 
+    recognizers: dict[str, list[str]] = Field(min_length=1)
+    sure: float = Field(default=0.95, ge=0, le=1, description="of several recognisers, the next read lines below it")
     min_confidence: float = Field(default=0.5, ge=0, le=1)
+    batch_size: int = Field(default=1, ge=1, le=256)
+
+    @field_validator("recognizers")
+    @classmethod
+    def _one_for_each_language(cls, recognizers: dict[str, list[str]]) -> dict[str, list[str]]:
+        languages = [language for named in recognizers.values() for language in named]
+        twice = sorted({language for language in languages if languages.count(language) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands twice; name one recogniser for each language")
+        if not all(recognizers.values()):
+            raise ValueError("every recogniser needs a language")
+        return recognizers
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that can be asked for."""
+        return tuple(language for named in self.recognizers.values() for language in named)
+
+    def chosen(self, languages: Sequence[str]) -> dict[str, list[str]]:
+        """The bundles that read `languages`, each with those it is there for; all in the order asked for.
+
+        Raises:
+            ConfigError: no language, one twice, or one that no recogniser is named for.
+        """
+        if not languages or len(set(languages)) < len(languages):
+            raise ConfigError(f"languages: {','.join(languages) or 'none'}; name one or several, each once")
+        unknown = [language for language in languages if language not in self.languages]
+        if unknown:
+            raise ConfigError(f"languages: nothing here reads {', '.join(unknown)}; known: {', '.join(self.languages)}")
+        bundle_of = {language: bundle for bundle, named in self.recognizers.items() for language in named}
+        bundles: dict[str, list[str]] = {}
+        for language in languages:
+            bundles.setdefault(bundle_of[language], []).append(language)
+        return bundles
+
+    def open_bundles(self, languages: Sequence[str]) -> list[Bundle]:
+        """The cards of `chosen(languages)`, checked against what they are named for.
+
+        Raises:
+            ConfigError: see `chosen`; or a card lacks a language, or what several recognisers need to be compared.
+            BundleError: no such bundle.
+        """
+        opened = [(reference, load_bundle(reference, "text_recognition")) for reference in self.chosen(languages)]
+        for reference, bundle in opened:
+            reads = bundle_languages(bundle)
+            lacking = [language for language in self.recognizers[reference] if language not in reads]
+            if lacking:
+                raise ConfigError(
+                    f"text_recognition.recognizers: bundle {bundle.name} is named for {', '.join(lacking)}, but its "
+                    f"card says that it reads {', '.join(reads)}"
+                )
+            if len(opened) > 1 and not bundle.card.decoding.get("calibration"):
+                raise ConfigError(
+                    f"bundle {bundle.name} cannot be compared with another recogniser: its card has no "
+                    "decoding.calibration; fit one (benchmarks/recognition_calibration.py), or ask for fewer languages"
+                )
+        return [bundle for _, bundle in opened]
 
 
 class DocumentsConfig(Settings):
-    """The documents reader."""
+    """The documents reader. `languages` are read unless others are asked for, the commonest first."""
 
     reader: Literal["documents"] = "documents"
+    languages: list[str]
     limits: LimitSettings = LimitSettings()
     precision: Literal["auto", "f32", "bf16"] = "auto"
     deskew: ModelSettings
@@ -66,11 +135,32 @@ class DocumentsConfig(Settings):
     text_detection: TextDetectionSettings
     text_recognition: TextRecognitionSettings
 
-    def bundles(self) -> dict[str, str]:
-        """Bundle reference of each stage."""
-        return {
-            name: getattr(self, name).bundle for name in ("deskew", "orientation", "text_detection", "text_recognition")
-        }
+    @model_validator(mode="after")
+    def _languages_are_read(self) -> "DocumentsConfig":
+        try:
+            self.text_recognition.chosen(self.languages)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def for_languages(self, languages: str) -> "DocumentsConfig":
+        """The same reader for other languages, given as `ko,en`.
+
+        Raises:
+            ConfigError: see `TextRecognitionSettings.chosen`.
+        """
+        asked = [language.strip() for language in languages.split(",")]
+        self.text_recognition.chosen(asked)
+        return self.model_copy(update={"languages": asked})
+
+    def open_bundles(self) -> dict[str, list[Bundle]]:
+        """The checked cards that each stage needs for the languages asked for.
+
+        Raises:
+            BundleError, ConfigError: see `TextRecognitionSettings.open_bundles`.
+        """
+        single = {name: [load_bundle(getattr(self, name).bundle, name)] for name in _SINGLE}
+        return single | {"text_recognition": self.text_recognition.open_bundles(self.languages)}
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
         """The reader's stages in order."""
@@ -79,16 +169,24 @@ class DocumentsConfig(Settings):
         from pipelines.stages.straighten import DeskewStage, OrientationStage
         from pipelines.stages.text import TextDetectionStage, TextRecognitionStage
 
-        def spec(stage: type, settings: ModelSettings, **extra) -> StageSpec:
-            kwargs = settings.model_dump(exclude={"batch_size"}) | {"device": device, "threads": threads} | extra
+        def spec(stage: type, settings: ModelSettings | TextRecognitionSettings, **extra) -> StageSpec:
+            kwargs = settings.model_dump(exclude={"batch_size", "recognizers"})
+            kwargs |= {"device": device, "threads": threads} | extra
             return StageSpec(stage, kwargs, settings.batch_size, gpu=device != "cpu")
 
+        reading = self.text_recognition
         return [
             StageSpec(DecodeStage, {"limits": self.limits.build()}),
             spec(DeskewStage, self.deskew),
             spec(OrientationStage, self.orientation),
             spec(TextDetectionStage, self.text_detection, precision=self.precision),
-            spec(TextRecognitionStage, self.text_recognition, precision=self.precision),
+            spec(
+                TextRecognitionStage,
+                reading,
+                recognizers=reading.chosen(self.languages),
+                languages=tuple(self.languages),
+                precision=self.precision,
+            ),
         ]
 
 

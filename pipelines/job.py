@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.bundle import load_bundle
 from pipelines.config import DocumentsConfig
 from pipelines.ledger import PARTS
 from pipelines.storage import Storage
@@ -43,10 +42,12 @@ def code_digest() -> str:
 
 def fingerprint(config: DocumentsConfig) -> dict[str, Any]:
     """What an output's rows depend on besides the pages: configuration, bundles (by sha256) and code."""
-    bundles = {stage: load_bundle(reference).card for stage, reference in config.bundles().items()}
     return {
         "config": config.model_dump(),
-        "bundles": {stage: f"{card.name}@{card.version} sha256:{card.sha256}" for stage, card in bundles.items()},
+        "bundles": {
+            stage: [f"{bundle.name} sha256:{bundle.card.sha256}" for bundle in bundles]
+            for stage, bundles in config.open_bundles().items()
+        },
         "code": code_digest(),
     }
 
@@ -105,7 +106,9 @@ class JobCard:
             "identity": identity,
             "config": config.model_dump(),
             "inputs": list(inputs),
-            "models": {stage: text.split()[0] for stage, text in identity["bundles"].items()},
+            "models": {
+                stage: "+".join(text.split()[0] for text in texts) for stage, texts in identity["bundles"].items()
+            },
             "device": device,
             "hosts": hosts,
             "versions": {name: version(name) for name in _VERSIONED},

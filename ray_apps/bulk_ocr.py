@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", required=True, metavar="URI", help="folder for the results; a rerun goes on there")
     parser.add_argument("--config", default="documents", help="name in configs/pipelines or a YAML file")
+    parser.add_argument(
+        "--languages",
+        metavar="L,L",
+        help="what to read, the commonest first: ko,en (default: as the configuration says)",
+    )
     parser.add_argument("--export", default="", metavar="F,F", help="formats to write too: hocr,alto,pdf,text,jsonl")
     parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
@@ -42,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
+    if args.languages:
+        config = config.for_languages(args.languages)
     if args.max_megapixels:
         config.limits.max_megapixels = args.max_megapixels
     formats = check_formats(args.export.split(",")) if args.export else []

@@ -12,6 +12,7 @@ DOORS = (
     ("ocr", "bulk_ocr", "read documents in bulk"),
     ("status", "status", "how far a job is"),
     ("serve", "serve", "answer requests over HTTP"),
+    ("mine", "mine", "the worst lines of a job, to be labelled"),
     ("data", "data", "labelled text images in and out"),
     ("train", "train", "train a model"),
     ("tune", "tune", "search a training's settings"),

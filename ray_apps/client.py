@@ -124,7 +124,7 @@ class Client:
         *,
         uri: str | None = None,
         pages: str | Iterable[int] | None = None,
-        language: Iterable[str] = (),
+        languages: str | Iterable[str] | None = None,
         upright: Upright = "none",
     ) -> DocumentAnswer:
         """Read a document. A page that failed is among the pages, with `status` `error`.
@@ -133,13 +133,13 @@ class Client:
             source: a path, the encoded bytes, or a binary file object.
             uri: instead of `source`, an address that the server fetches itself, when it may.
             pages: 1-based numbers, or `"1-3,7"`; all without it.
-            language: codes of the languages in it; the server's own default without it.
+            languages: ISO 639-1 codes of what is read, the commonest first, or `"ko,en"`; the server's own without it.
             upright: give each page as an image turned upright.
 
         Raises:
             ApiError, TransportError. OSError: the file cannot be read.
         """
-        options = _options(pages, language, upright)
+        options = _options(pages, languages, upright)
         return self._post("/v1/documents", DocumentAnswer, source, uri, options)
 
     def deskew(
@@ -151,7 +151,7 @@ class Client:
         upright: Upright = "none",
     ) -> DeskewAnswer:
         """How the pages of a document stand; arguments and errors as in `read`."""
-        return self._post("/v1/deskew", DeskewAnswer, source, uri, _options(pages, (), upright))
+        return self._post("/v1/deskew", DeskewAnswer, source, uri, _options(pages, None, upright))
 
     def read_many(
         self,
@@ -159,7 +159,7 @@ class Client:
         *,
         concurrency: int = 8,
         pages: str | Iterable[int] | None = None,
-        language: Iterable[str] = (),
+        languages: str | Iterable[str] | None = None,
         upright: Upright = "none",
     ) -> Iterator[tuple[Source, DocumentAnswer | ClientError | OSError]]:
         """Read documents side by side: each source with its answer or its error, in the order of `sources`.
@@ -168,7 +168,7 @@ class Client:
         """
         options: dict[str, Any] = {
             "pages": pages if pages is None or isinstance(pages, str) else tuple(pages),
-            "language": tuple(language),
+            "languages": languages if languages is None or isinstance(languages, str) else tuple(languages),
             "upright": upright,
         }
 
@@ -197,7 +197,7 @@ class Client:
         *,
         uri: str | None = None,
         pages: str | Iterable[int] | None = None,
-        language: Iterable[str] = (),
+        languages: str | Iterable[str] | None = None,
         upright: Upright = "none",
         idempotency_key: str | None = None,
     ) -> JobAnswer:
@@ -207,7 +207,7 @@ class Client:
         make one job; give one to have that over several calls, too.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        options = _options(pages, language, upright)
+        options = _options(pages, languages, upright)
         return self._post("/v1/jobs", JobAnswer, source, uri, options, headers)
 
     def job(self, job_id: str) -> JobAnswer:
@@ -336,12 +336,14 @@ def _content(source: Source) -> tuple[str, bytes]:
     return (Path(name).name if isinstance(name, str) else ""), source.read()
 
 
-def _options(pages: str | Iterable[int] | None, language: Iterable[str], upright: Upright) -> dict[str, Any]:
-    if isinstance(language, str):
-        language = (language,)
+def _options(
+    pages: str | Iterable[int] | None, languages: str | Iterable[str] | None, upright: Upright
+) -> dict[str, Any]:
+    if languages is not None and not isinstance(languages, str):
+        languages = ",".join(languages)
     if pages is not None and not isinstance(pages, str):
         pages = _ranges(pages)
-    return {"pages": pages, "language": tuple(language), "upright": upright}
+    return {"pages": pages, "languages": languages, "upright": upright}
 
 
 def _ranges(numbers: Iterable[int]) -> str:

@@ -15,8 +15,8 @@ from fastapi_offline import FastAPIOffline
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from models.bundle import Bundle, load_bundle
-from pipelines.config import load_config, validate
+from models.bundle import Bundle
+from pipelines.config import DocumentsConfig, load_config, validate
 from pipelines.page import Page
 from pipelines.stages.base import StageSpec
 from pipelines.stages.straighten import UprightStage
@@ -25,7 +25,7 @@ from ray_apps.serving.admission import Admission
 from ray_apps.serving.answers import DeskewAnswer, DocumentAnswer, ReadPage, StraightenedPage
 from ray_apps.serving.asked import Languages, Pages, UprightFormat, UprightSide, choose, take_document, within
 from ray_apps.serving.chain import Chain, Unavailable
-from ray_apps.serving.health import Readiness, health_routes, languages
+from ray_apps.serving.health import Readiness, health_routes
 from ray_apps.serving.jobs.replica import JobsReplica
 from ray_apps.serving.jobs.routes import job_routes
 from ray_apps.serving.keys import KeyCheck
@@ -48,6 +48,8 @@ def build(args: dict[str, Any]) -> serve.Application:
     """
     settings = validate(AppSettings, args, "args")
     config = load_config(settings.reader)
+    if settings.languages is not None:
+        config = config.for_languages(",".join(settings.languages))
     config.limits.max_megapixels = settings.limits.megapixels
     specs = {spec.stage.name: spec for spec in config.stages(settings.device, settings.threads)}
     check_groups(settings.stages, list(specs))
@@ -57,23 +59,15 @@ def build(args: dict[str, Any]) -> serve.Application:
         name: [s for stage in stages for s in ([stage, "upright"] if stage == "orientation" else [stage])]
         for name, stages in settings.stages.items()
     }
-    bundles = [(stage, load_bundle(bundle)) for stage, bundle in config.bundles().items()]
-    bundles += [(RECOGNITION, load_bundle(bundle, RECOGNITION)) for bundle in settings.recognizers]
-    recognizers: dict[frozenset[str], str] = {}  # the reader's own comes first
-    for bundle, reference in zip(
-        [bundle for stage, bundle in bundles if stage == RECOGNITION],
-        [config.text_recognition.bundle, *settings.recognizers],
-        strict=True,
-    ):
-        recognizers.setdefault(frozenset(languages(bundle)), reference)
+    recognition = config.text_recognition
+    bundles = [(stage, bundle) for stage, (bundle, *_) in config.open_bundles().items() if stage != RECOGNITION]
+    bundles += [(RECOGNITION, bundle) for bundle in recognition.open_bundles(recognition.languages)]
     readers = {
-        name: serve.deployment(StageReplica)
-        .options(name=name)
-        .bind([specs[stage] for stage in stages], settings.recognizers)
+        name: serve.deployment(StageReplica).options(name=name).bind([specs[stage] for stage in stages], recognition)
         for name, stages in groups.items()
     }
-    jobs = serve.deployment(JobsReplica).options(name="jobs").bind(settings, readers, groups, recognizers)
-    return DocumentsIngress.bind(settings, readers, groups, recognizers, bundles, jobs)
+    jobs = serve.deployment(JobsReplica).options(name="jobs").bind(settings, readers, groups, config)
+    return DocumentsIngress.bind(settings, readers, groups, config, bundles, jobs)
 
 
 @serve.deployment(name="ingress")
@@ -86,12 +80,12 @@ class DocumentsIngress:
         settings: AppSettings,
         readers: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        recognizers: dict[frozenset[str], str],
+        config: DocumentsConfig,
         bundles: list[tuple[str, Bundle]],
         jobs: DeploymentHandle,
     ):
         self.settings = settings
-        self.chain = Chain(readers, groups, recognizers)
+        self.chain = Chain(readers, groups, config)
         self.jobs = jobs
         self.readiness = Readiness({**readers, "jobs": jobs})
         self.bundles = bundles
@@ -117,7 +111,7 @@ def api(service: "DocumentsIngress") -> FastAPI:
         redoc_url=None,
         title="ocray documents",
         version="1",
-        description=openapi.DESCRIPTION,
+        description=openapi.description(chain.languages, chain.recognition.languages),
         lifespan=lifespan,
     )
     problems.install(app, service.metrics)
@@ -145,13 +139,13 @@ def api(service: "DocumentsIngress") -> FastAPI:
     async def read_document(
         request: Request,
         pages: Pages = None,
-        language: Languages = None,
+        languages: Languages = None,
         upright: UprightFormat = "none",
         upright_max_side: UprightSide = 1600,
     ) -> DocumentAnswer:
         """Every page as the record the bulk job writes. A document of one page that cannot be read is a problem; of
         several pages, those that cannot be read have `status` `error`."""
-        asked = {"pages": pages, "language": language, "upright": upright, "upright_max_side": upright_max_side}
+        asked = {"pages": pages, "languages": languages, "upright": upright, "upright_max_side": upright_max_side}
         envelope, read = await through(chain.stages, request, **asked)
         return DocumentAnswer(**envelope, pages=[ReadPage.of(page) for page in read])
 

@@ -1,4 +1,7 @@
-"""`ocray evaluate MODEL`: measure a run, a checkpoint or a bundle on validation samples; prints JSON."""
+"""`ocray evaluate MODEL`: measure a run, a checkpoint or a bundle on validation samples; prints JSON.
+
+`--report FOLDER` also writes what became of each sample, worst first: a log of all and a page of the worst.
+"""
 
 import argparse
 import json
@@ -7,10 +10,11 @@ import sys
 from pathlib import Path
 
 from models.bundle import BundleError
+from ray_apps import doors
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError, load_config
 from trainers.data.pages import PagesError
-from trainers.evaluate import evaluate, is_bundle, record
+from trainers.evaluate import has_report, is_bundle, measure, record
 from trainers.runs import CONFIG_FILE
 
 ERRORS = (BundleError, ConfigError, PagesError, WeightsError)
@@ -20,8 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="run folder, checkpoint (.pt) or bundle (name@version, folder or URI)")
     parser.add_argument("--config", help="training config of the task (default: the run's own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
-    parser.add_argument("--samples", type=int, help="validation samples (default: train.validation_samples)")
+    parser.add_argument(
+        "--samples", type=doors.positive, help="validation samples at most (default: train.validation_samples)"
+    )
     parser.add_argument("--output", type=Path, help="write the JSON here as well")
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write the log and report.html of all samples here"
+    )
+    parser.add_argument(
+        "--pictures", type=doors.positive, default=300, help="samples shown in the report, the worst (default: 300)"
+    )
     parser.add_argument("--record", metavar="DATA", help="write the metrics into the bundle's card as of DATA")
 
 
@@ -34,18 +46,23 @@ def run(arguments: argparse.Namespace) -> int:
         config = load_config(_config_path(arguments), overrides)
         if arguments.record and not (is_bundle(arguments.model) and Path(arguments.model).is_dir()):
             raise ConfigError(f"--record needs a bundle folder, which {arguments.model} is not")
-        metrics = evaluate(arguments.model, config)
+        if arguments.report and not has_report(config):
+            raise ConfigError(f"task {config.task} has no report; leave --report out")
+        measured = measure(arguments.model, config)
+        written = measured.write_report(arguments.report, arguments.pictures) if arguments.report else ""
     except ERRORS as error:
         print(f"ocray: {error}", file=sys.stderr)
         return 2
-    report = {"model": arguments.model, "task": config.task, "samples": config.train.validation_samples, **metrics}
-    text = json.dumps(report, indent=1)
+    figures = {"model": arguments.model, "task": config.task, "samples": measured.samples, **measured.metrics}
+    text = json.dumps(figures, indent=1)
     print(text)
+    if written:
+        print(written, file=sys.stderr)  # stdout is JSON alone
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(text + "\n", "utf-8")
     if arguments.record:
-        record(Path(arguments.model), metrics, arguments.record, _command(arguments))
+        record(Path(arguments.model), measured.metrics, arguments.record, _command(arguments))
     return 0
 
 

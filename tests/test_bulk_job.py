@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 
-from pipelines.config import load_config
+from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
 from pipelines.records import table_to_records
@@ -18,6 +18,7 @@ from pipelines.storage import Storage
 from ray_apps.cluster import connect
 from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
 from tests.pages import draw_page, numbered_pages, write_page
+from tests.recognizers import SAYS, dark_line_recognizer
 
 PAGES = 9
 
@@ -56,6 +57,11 @@ def texts(output) -> dict[str, str]:
     return {name: record.text for name, record in records(output).items()}
 
 
+def write(path, page: np.ndarray) -> None:
+    path.parent.mkdir()
+    cv2.imwrite(str(path), page[..., ::-1])
+
+
 def faulty(stage: type, **kwargs) -> FaultyConfig:
     return FaultyConfig.model_validate(load_config("documents").model_dump()).with_fault(stage, **kwargs)
 
@@ -89,8 +95,7 @@ def test_polygons_are_in_original_pixels(tmp_path):
     """A page turned by a quarter and a few degrees more: line boxes cover the ink of the page as it is."""
     page = draw_page(["Invoice number 12345", "Total amount due 99.50", "Payment received"], 700, 500)
     page = np.ascontiguousarray(np.rot90(page))
-    (tmp_path / "in").mkdir()
-    cv2.imwrite(str(tmp_path / "in" / "turned.png"), page[..., ::-1])
+    write(tmp_path / "in" / "turned.png", page)
     run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
     (record,) = records(tmp_path / "out").values()
     assert (record.orientation_degrees + record.skew_degrees) % 360 == pytest.approx(90, abs=0.5)
@@ -164,6 +169,41 @@ def test_another_jobs_output_is_refused(scans, undisturbed, tmp_path):
         run_job([str(scans)], str(tmp_path), load_config("documents"), JobOptions())
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     assert read_card(Storage(str(undisturbed)))["state"] == "finished"
+
+
+@pytest.fixture(scope="module")
+def two_readers(tmp_path_factory):
+    """The documents reader with a second recogniser, for Korean, which reads white on black alone."""
+    content = load_config("documents").model_dump()
+    korean = tmp_path_factory.mktemp("korean")
+    dark_line_recognizer(korean)
+    content["languages"] = ["en"]
+    content["text_recognition"]["recognizers"] = {str(korean): ["ko"], "ppocrv6-rec@small": ["en", "zh"]}
+    return DocumentsConfig.model_validate(content)
+
+
+def test_languages_choose_the_recognisers(two_readers, tmp_path):
+    page = draw_page(["Invoice 1047", "Total amount 38.50"], 640, 300)
+    page[180:260, 20:460] = 255 - draw_page(["Customer name"], 440, 80)
+    write(tmp_path / "in" / "page.png", page)
+    found = {}
+    for languages in ("en", "ko,en", "ko"):
+        config = two_readers.for_languages(languages)
+        run_job([str(tmp_path / "in")], str(tmp_path / languages), config, JobOptions())
+        (found[languages],) = records(tmp_path / languages).values()
+    lines = {asked: [(line.text, line.language) for line in record.lines] for asked, record in found.items()}
+    assert lines["en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), ("Customer name", "en")]
+    assert lines["ko,en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), (SAYS, "ko")]
+    assert lines["ko"] == [(SAYS, "ko")]
+    models = {asked: record.models["text_recognition"] for asked, record in found.items()}
+    assert models == {"en": "ppocrv6-rec@small", "ko,en": "korean@1+ppocrv6-rec@small", "ko": "korean@1"}
+    card = read_card(Storage(str(tmp_path / "ko,en")))
+    assert card["models"]["text_recognition"] == "korean@1+ppocrv6-rec@small" and card["config"]["languages"] == [
+        "ko",
+        "en",
+    ]
+    with pytest.raises(JobError, match=r"config: languages was \['ko', 'en'\], now \['en'\]"):
+        run_job([str(tmp_path / "in")], str(tmp_path / "ko,en"), two_readers.for_languages("en"), JobOptions())
 
 
 def test_overwrite_starts_anew(scans, tmp_path):

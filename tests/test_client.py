@@ -138,14 +138,14 @@ def short_pauses(monkeypatch):
 def test_read_sends_the_document_and_what_is_asked_of_it(server, client, tmp_path):
     path = tmp_path / "스캔 1.png"
     path.write_bytes(b"png")
-    answer = client.read(path, pages=[7, 1, 2, 3], language=["ko", "en"], upright="jpeg")
+    answer = client.read(path, pages=[7, 1, 2, 3], languages=["ko", "en"], upright="jpeg")
     assert isinstance(answer, DocumentAnswer) and answer.pages[0].text == "hi"
     (request,) = server.requests
     assert (request["method"], request["path"], request["body"]) == ("POST", "/v1/documents", b"png")
     assert request["query"] == {
         "name": ["스캔 1.png"],
         "pages": ["1-3,7"],
-        "language": ["ko", "en"],
+        "languages": ["ko,en"],
         "upright": ["jpeg"],
     }
     assert request["headers"]["Content-Type"] == "application/octet-stream"
@@ -157,14 +157,14 @@ def test_sources_of_all_kinds(server, client, tmp_path):
     path = tmp_path / "a.pdf"
     path.write_bytes(b"pdf")
     client.read(str(path))
-    client.read(b"pdf", pages="1-2", language="ko")
+    client.read(b"pdf", pages="1-2", languages="ko,en")
     with path.open("rb") as file:
         client.read(file)
     client.read(uri="s3://bucket/a.pdf")
     *files, by_uri = server.requests
     assert [request["body"] for request in files] == [b"pdf"] * 3
     assert [request["query"].get("name") for request in files] == [["a.pdf"], None, ["a.pdf"]]
-    assert files[1]["query"]["pages"] == ["1-2"] and files[1]["query"]["language"] == ["ko"]
+    assert files[1]["query"]["pages"] == ["1-2"] and files[1]["query"]["languages"] == ["ko,en"]
     assert json.loads(by_uri["body"]) == {"uri": "s3://bucket/a.pdf"}
     assert by_uri["headers"]["Content-Type"] == "application/json"
     for wrong in ({}, {"source": b"x", "uri": "s3://x/y"}):

@@ -24,6 +24,8 @@ def run_cli(capsys, *argv: str) -> tuple[int, str]:
         (["--workers", "0"], "'0' is not a whole number above 0"),
         (["--max-error-rate", "2"], "'2' is not a number between 0 and 1"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
+        (["--languages", "en,xx"], "languages: nothing here reads xx; known: "),
+        (["--languages", "en,en"], "languages: en,en; name one or several, each once"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused_before_anything_starts(capsys, tmp_path, extra, named):
@@ -38,6 +40,10 @@ def test_requests_that_cannot_be_met_are_refused_before_anything_starts(capsys, 
     [
         ("text_detection: {bundel: x}", "unknown setting text_detection.bundel; did you mean bundle?"),
         ("deskw: {bundle: deskew@1}", "unknown setting deskw; did you mean deskew?"),
+        ("text_recognition: {bundle: x}", "unknown setting text_recognition.bundle"),
+        ("text_recognition: {recognizers: {}}", "text_recognition.recognizers: Dictionary should have at least 1 item"),
+        ("text_recognition: {recognizers: {a: [en], b: [ko, en]}}", "en stands twice; name one recogniser for each"),
+        ("text_recognition: {recognizers: {a: []}}", "every recogniser needs a language"),
         ("limits: {pdf_dpi: 5}", "limits.pdf_dpi: Input should be greater than or equal to 36"),
         ("[1, 2", "is not valid YAML"),
         ("just text", "must hold a mapping"),

@@ -89,6 +89,24 @@ def test_batch_normalisation_survives_the_way_there_and_back(tmp_path, bundle):
     assert to_onnx(network.eval(), task.export())
 
 
+def test_half_the_size(bundle, tmp_path):
+    class Wide(TinyNetwork):
+        def __init__(self):
+            super().__init__(8, 0.0)
+            self.last = torch.nn.Sequential(torch.nn.Linear(8, 4096), torch.nn.Linear(4096, 4))
+
+    torch.manual_seed(0)
+    network, task = Wide(), TinyTask(TinySettings(), {}, 0)
+    whole = export_network(task, network, bundle.card, tmp_path / "whole")
+    half = export_network(task, network, bundle.card, tmp_path / "half", half=True)
+    assert len(half.network) < 0.6 * len(whole.network)
+    returned = load_weights(half.folder)
+    assert returned.keys() == load_weights(whole.folder).keys()
+    for name, tensor in network.state_dict().items():
+        assert returned[name].dtype == torch.float32
+        torch.testing.assert_close(returned[name], tensor, atol=1e-4, rtol=1e-3)
+
+
 def test_door_errors(run, tmp_path, capsys):
     assert export_app.main([str(tmp_path), "--output", str(tmp_path / "b")]) == 2
     assert "is no run" in capsys.readouterr().err

@@ -5,10 +5,12 @@ import onnxruntime
 import pytest
 import torch
 
-from models.bundle import Card, Training, save_bundle
+from models.bundle import Card, Training, load_bundle, save_bundle
 from models.runtime import Network
-from models.text_recognition.networks import CRNN, SVTRLCNet
+from models.text_recognition.hangul import JAMO, jamo_parts
+from models.text_recognition.networks import CRNN, PPOCRv6, SVTRLCNet
 from models.text_recognition.networks.crnn import ThinPlateSpline
+from models.text_recognition.networks.ppocr import published_weights
 from trainers.export import to_onnx
 from trainers.tasks.base import Export
 
@@ -24,6 +26,50 @@ def test_steps_follow_the_width(width):
     assert light.shape == (2, width // 8, CLASSES)
     assert plain.shape == (2, width // 4 - 1, CLASSES)
     torch.testing.assert_close(light.sum(dim=2), torch.ones(2, width // 8))
+
+
+@pytest.mark.parametrize(("height", "step"), [(48, 8), (32, 4), (64, 8)])
+def test_ppocrv6_reads_strips_of_other_heights_in_finer_steps(height, step):
+    strips = torch.zeros(2, 3, height, 64)
+    with torch.no_grad():
+        assert PPOCRv6(CLASSES, height, step).eval()(strips).shape == (2, 64 // step, CLASSES)
+    with pytest.raises(ValueError, match="a multiple of 16"):
+        PPOCRv6(CLASSES, 40)
+
+
+def test_ppocrv6_with_the_published_weights_is_the_published_network():
+    content = load_bundle("ppocrv6-rec@small").network
+    network = PPOCRv6(18_710)
+    weights = published_weights(content)
+    network.load_state_dict(weights, strict=False)
+    assert all(
+        name in weights or name.endswith("num_batches_tracked") for name in network.state_dict()
+    )  # nothing is left random
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for batch, width in ((1, 160), (2, 320), (3, 72)):
+        strips = torch.rand(batch, 3, 48, width) * 2 - 1
+        with torch.no_grad():
+            read = network.eval()(strips).numpy()
+        np.testing.assert_allclose(read, session.run(None, {"x": strips.numpy()})[0], atol=1e-5)
+
+
+def test_another_network_is_not_taken_for_ppocrv6():
+    with pytest.raises(ValueError, match=r"not PP-OCRv6's small recogniser: backbone.0.first.weight"):
+        published_weights(load_bundle("ppocrv6-det@small").network)
+
+
+def test_what_a_syllable_teaches_its_jamo_learn():
+    parts = torch.from_numpy(jamo_parts(["", "각", "낙", "몸", "A"]))
+    head = PPOCRv6(len(parts), 32, 4, parts).head
+    assert head.jamo.shape == (JAMO, 120)
+    step = torch.randn(1, 120)
+    before = head(step)[0].detach()
+    torch.testing.assert_close(before[1:4], torch.zeros(3))  # until they are learned, syllables are alike
+    torch.nn.functional.cross_entropy(head(step), torch.tensor([1])).backward()
+    with torch.no_grad():
+        head.jamo -= 0.05 * head.jamo.grad
+    change = head(step)[0].detach() - before
+    assert change[1] > change[2] > 0 > change[3] and change[0] == change[4] == 0
 
 
 @pytest.mark.parametrize("height", [32, 48, 64])
@@ -47,9 +93,14 @@ def test_every_block_can_be_switched(blocks):
 def test_size():
     million = {
         name: sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        for name, network in {"crnn": CRNN(1), "vgg": CRNN(1, False, "vgg"), "svtr": SVTRLCNet(1)}.items()
+        for name, network in {
+            "crnn": CRNN(1),
+            "vgg": CRNN(1, False, "vgg"),
+            "svtr": SVTRLCNet(1),
+            "ppocrv6": PPOCRv6(1),
+        }.items()
     }
-    assert million == pytest.approx({"crnn": 48.9, "vgg": 8.4, "svtr": 2.2}, abs=0.06)
+    assert million == pytest.approx({"crnn": 48.9, "vgg": 8.4, "svtr": 2.2, "ppocrv6": 3.0}, abs=0.06)
 
 
 def test_rectification_starts_as_the_identity():
@@ -74,6 +125,7 @@ def test_rectification_follows_the_fiducial_points():
     [
         pytest.param(lambda: SVTRLCNet(CLASSES), id="svtr"),
         pytest.param(lambda: CRNN(CLASSES, features="vgg"), id="tps-vgg-bilstm"),
+        pytest.param(lambda: PPOCRv6(3, 48, 4, torch.from_numpy(jamo_parts(["", "각", "A"]))), id="ppocrv6"),
     ],
 )
 def test_the_export_reads_any_width(network, tmp_path):

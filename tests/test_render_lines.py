@@ -3,6 +3,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from PIL import Image
 from render_fonts import LATIN, PRINTABLE, SYLLABLES, build_font, font_set, korean_font
 
 from trainers.render import FontSet, FontsMissingError, TextSource
@@ -149,6 +150,12 @@ def test_a_bend_keeps_the_ink(fonts):
         > 4
         > abs(middle(straight[:, :width]) - middle(straight[:, -width:]))
     )
+
+
+def test_a_full_stop_can_be_bent():
+    dot = Image.new("L", (5, 30), 255)
+    (moved,) = bent([dot], Bend(rise=0.1, slant=0.1), 30)
+    assert moved.size == dot.size and moved.getbbox()
 
 
 def test_latin_faces_without_small_letters_set_no_line(tmp_path):

@@ -91,6 +91,12 @@ def test_pages_pass_from_deployment_to_deployment(app):
     assert read_page["timings_ms"].keys() == expected
 
 
+def test_languages_pass_from_deployment_to_deployment(app):
+    for languages in ("fr,en", "de"):
+        (read_page,) = read(app, page("Invoice 1047"), languages=languages).json()["pages"]
+        assert [line["language"] for line in read_page["lines"]] == [languages[:2]]
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong-key-0123456789"}, {"Authorization": "Basic x"}])
 def test_without_a_key_nothing_is_read(app, headers):
     for method, path in (

@@ -91,6 +91,12 @@ def test_every_stage_must_have_its_place(stages):
         build({"stages": {"reader": stages}})
 
 
+def test_languages_must_be_read():
+    assert build({"stages": {"reader": ALL}, "languages": ["fr", "en"]})
+    with pytest.raises(ConfigError, match="nothing here reads xx"):
+        build({"stages": {"reader": ALL}, "languages": ["en", "xx"]})
+
+
 def test_an_unknown_app_is_told_the_known_ones():
     with pytest.raises(ConfigError, match="documents, documents-composed"):
         load("document")

@@ -1,7 +1,6 @@
 """The documents app as it is shipped, in a process of its own: records, bodies, bad input, limits, models."""
 
 import base64
-import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 import ray
 import requests
 import schemathesis
+import yaml
 from hypothesis import HealthCheck, given, settings
 
-from models.bundle import load_bundle
 from pipelines.config import load_config
 from pipelines.ledger import Ledger
 from pipelines.records import PageRecord, table_to_records
@@ -24,35 +23,67 @@ from pipelines.storage import Storage
 from ray_apps.cluster import connect
 from tests.browser import chromium, open_page
 from tests.pages import draw_page, write_page
+from tests.recognizers import SAYS, dark_line_recognizer
 from tests.served import deployment, served
 
+LANGUAGES = ("ko", "ko,en", "fr,ko")  # beside the reader's own
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 @pytest.fixture(scope="module")
-def bulk(tmp_path_factory) -> dict[tuple[str, int], PageRecord]:
-    """Records of the bulk job over the samples, by (file name, page number)."""
-    output = tmp_path_factory.mktemp("bulk") / "out"
-    connect()
-    try:
-        run_job([str(SAMPLES)], str(output), load_config("documents"), JobOptions(max_error_rate=1))
-    finally:
-        ray.shutdown()
-    ledger = Ledger(Storage(str(output)))
-    records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
-    return {(record.document_uri.rsplit("/", 1)[-1], record.page_number): record for record in records}
+def reader(tmp_path_factory) -> Path:
+    """A YAML file: the shipped reader with a second recogniser, for Korean, which reads white on black alone."""
+    folder = tmp_path_factory.mktemp("reader")
+    dark_line_recognizer(folder / "korean")
+    content = load_config("documents").model_dump() | {"languages": ["en"]}
+    content["text_recognition"]["recognizers"] = {
+        "ppocrv6-rec@small": ["en", "zh", "fr"],
+        str(folder / "korean"): ["ko"],
+    }
+    (folder / "reader.yaml").write_text(yaml.safe_dump(content))
+    return folder / "reader.yaml"
 
 
 @pytest.fixture(scope="module")
-def app(bulk, tmp_path_factory):
+def two_scripts(tmp_path_factory) -> Path:
+    """A folder with a page of dark lines on white, and a line of white on black."""
+    page = draw_page(["Invoice 1047", "Total amount 38.50"], width=640, height=300)
+    page[180:260, 20:460] = 255 - draw_page(["Customer name"], width=440, height=80)
+    path = tmp_path_factory.mktemp("two_scripts") / "two_scripts.png"
+    path.write_bytes(encoded(page))
+    return path
+
+
+@pytest.fixture(scope="module")
+def bulk(reader, two_scripts, tmp_path_factory) -> dict[tuple[str, str, int], PageRecord]:
+    """Records of the bulk job by (languages, file name, page number): the samples in the reader's own languages, a page
+    of two scripts in several."""
+    output = tmp_path_factory.mktemp("bulk")
+    config = load_config(reader)
+    connect()
+    try:
+        run_job([str(SAMPLES)], str(output / "en"), config, JobOptions(max_error_rate=1))
+        for languages in LANGUAGES:
+            run_job([str(two_scripts)], str(output / languages), config.for_languages(languages), JobOptions())
+    finally:
+        ray.shutdown()
+    found = {}
+    for languages in ("en", *LANGUAGES):
+        ledger = Ledger(Storage(str(output / languages)))
+        for record in (record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))):
+            found[languages, record.document_uri.rsplit("/", 1)[-1], record.page_number] = record
+    return found
+
+
+@pytest.fixture(scope="module")
+def app(bulk, reader, tmp_path_factory):
     """The app on both cores, with a second recogniser that says it reads Korean, and small limits."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "readable").mkdir()
-    korean_recognizer(folder / "korean")
 
     def edit(app):
         app["args"] |= {
-            "recognizers": [str(folder / "korean")],
+            "reader": str(reader),
             "uri_prefixes": [f"file://{folder}/readable/"],
             "limits": {"upload_mib": 2, "megapixels": 20, "pages": 4, "job_pages": 5, "upload_seconds": 2},
         }
@@ -60,16 +91,6 @@ def app(bulk, tmp_path_factory):
 
     with served(folder, "documents", edit) as app:
         yield app
-
-
-def korean_recognizer(folder: Path) -> None:
-    """A bundle with the packaged recogniser's weights under another language."""
-    bundle = load_bundle("ppocrv6-rec@small")
-    folder.mkdir()
-    (folder / "network.onnx").write_bytes(bundle.network)
-    card = bundle.card.model_dump() | {"name": "korean", "network": "network.onnx"}
-    card["decoding"]["language"] = "ko+en"
-    (folder / "bundle.json").write_text(json.dumps(card))
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +145,15 @@ def test_bulk_and_serve_give_the_same_record_for_every_sample(bulk, app):
             for page in answer.json()["pages"]:
                 page.pop("upright")
                 record = PageRecord.model_validate(page)
-                same(bulk[path.name, record.page_number], record)
-                assert record.timings_ms.keys() == bulk[path.name, record.page_number].timings_ms.keys()
+                same(bulk["en", path.name, record.page_number], record)
+                assert record.timings_ms.keys() == bulk["en", path.name, record.page_number].timings_ms.keys()
                 compared += 1
         else:
-            error = bulk[path.name, 1].error
+            error = bulk["en", path.name, 1].error
             told = problem(answer, 422)["page_error"]
             assert (told["stage"], told["type"]) == (error.stage, error.type)
             compared += 1
-    assert compared == len(bulk)
+    assert compared == len(bulk) - len(LANGUAGES)
 
 
 def test_every_kind_of_body_is_the_same_document(app, page):
@@ -186,13 +207,45 @@ def test_deskew_finds_the_angle_and_gives_the_straightened_page(app):
     assert page["timings_ms"].keys() == {"decode", "deskew", "orientation", "upright"}
 
 
-def test_the_language_chooses_the_recogniser(app, page):
-    (own,) = app.read(page, language="en").json()["pages"]
-    (korean,) = app.read(page, language=["ko", "en"]).json()["pages"]
-    assert own["models"]["text_recognition"] == "ppocrv6-rec@small"
-    assert korean["models"]["text_recognition"] == "korean@small"
-    assert {line["language"] for line in korean["lines"]} == {"ko+en"} and korean["text"] == own["text"]
-    assert "no recogniser reads fr" in problem(app.read(page, language="fr"), 422)["detail"]
+def test_languages_choose_the_recognisers_as_in_bulk(app, bulk, two_scripts):
+    content = two_scripts.read_bytes()
+
+    def read(languages: str) -> PageRecord:
+        (page,) = app.read(content, name=two_scripts.name, languages=languages).json()["pages"]
+        page.pop("upright")
+        return PageRecord.model_validate(page)
+
+    # Side by side: those of one batch are asked for in several languages.
+    asked = [*LANGUAGES, "en", "zh,en"] * 3
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(zip(asked, pool.map(read, asked), strict=True))
+    for languages, record in answers:
+        if languages in LANGUAGES:
+            same(bulk[languages, two_scripts.name, 1], record)
+    found = {languages: [(line.text, line.language) for line in record.lines] for languages, record in answers}
+    dark = ("Customer name", SAYS)
+    assert found["ko"] == [(SAYS, "ko")]
+    assert found["ko,en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), (SAYS, "ko")]
+    assert [language for _, language in found["fr,ko"][:2]] == ["fr", "fr"] and found["fr,ko"][2][0] in dark
+    assert {language for _, language in found["en"]} == {language for _, language in found["zh,en"]} == {"en"}
+    models = {languages: record.models["text_recognition"] for languages, record in answers}
+    assert models == {
+        "ko": "korean@1",
+        "ko,en": "korean@1+ppocrv6-rec@small",
+        "fr,ko": "ppocrv6-rec@small+korean@1",
+        "en": "ppocrv6-rec@small",
+        "zh,en": "ppocrv6-rec@small",
+    }
+
+
+def test_languages_that_nobody_reads_are_refused(app, page):
+    assert "nothing here reads de; known: en, zh, fr, ko" in problem(app.read(page, languages="en,de"), 422)["detail"]
+    assert "each once" in problem(app.read(page, languages="en,en"), 422)["detail"]
+    assert "languages" in problem(app.read(page, languages="English"), 422)["errors"][0]["where"]
+    assert "en, zh, fr, ko. Without it: en." in app.get("openapi.json").json()["info"]["description"]
+
+
+def test_a_header_opens_no_recogniser(app, page):
     # Serve takes a model's name from this header too; it must not open anything.
     header = {"serve_multiplexed_model_id": "/etc", "Content-Type": "image/png"}
     assert requests.post(f"{app.url}/v1/documents", page, headers=header, timeout=60).status_code == 200
@@ -284,9 +337,9 @@ def test_health_and_models(app):
     assert app.get("healthz").json()["status"] == "alive"
     assert app.get("readyz").json()["deployments"].keys() == {"reader", "jobs"}
     models = {model["name"]: model for model in app.get("v1/models").json()}
-    assert models.keys() == {"deskew@1", "orientation@1", "ppocrv6-det@small", "ppocrv6-rec@small", "korean@small"}
+    assert models.keys() == {"deskew@1", "orientation@1", "ppocrv6-det@small", "ppocrv6-rec@small", "korean@1"}
     assert models["deskew@1"]["device"] == "openvino:CPU f32"
-    assert models["korean@small"]["languages"] == ["ko", "en"] and models["deskew@1"]["training_data"]
+    assert models["korean@1"]["languages"] == ["ko", "en"] and models["deskew@1"]["training_data"]
 
 
 def test_the_clients_request_id_is_kept(app, page):

@@ -55,7 +55,7 @@ def document(name, pages):
 
 
 def options(pages):
-    return ReadOptions(pages=tuple(range(1, pages + 1)))
+    return ReadOptions(pages=tuple(range(1, pages + 1)), languages=("en",))
 
 
 @asynccontextmanager

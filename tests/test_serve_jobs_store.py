@@ -18,7 +18,7 @@ from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.requests import Document, ReadOptions
 
 DOCUMENT = Document("scan.pdf", b"%PDF-1.7 seven pages", 7)
-OPTIONS = ReadOptions(pages=(1, 2, 4, 7), language=("ko",), upright="jpeg")
+OPTIONS = ReadOptions(pages=(1, 2, 4, 7), languages=("ko",), upright="jpeg")
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -129,7 +129,7 @@ def test_large_pages_make_short_answers(local, monkeypatch):
     monkeypatch.setattr(store_module, "_RESULT_BYTES", 10_000)
     monkeypatch.setattr(store_module, "_AT_ONCE", 2)
     numbers = tuple(range(1, 21))
-    record = local.create(dataclasses.replace(DOCUMENT, page_count=20), ReadOptions(pages=numbers))
+    record = local.create(dataclasses.replace(DOCUMENT, page_count=20), ReadOptions(pages=numbers, languages=("ko",)))
     upright = UprightImage(media_type="image/png", width=9, height=9, matrix=[[1, 0, 0], [0, 1, 0]], content="A" * 4000)
     for number in numbers:
         local.write_page(record.id, page(number, upright=upright))

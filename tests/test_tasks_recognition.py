@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.bundle import load_bundle
 from models.text_recognition.charset import Charset, charset
+from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
 from trainers.checkpoint import WeightsError, load_labels, load_state
 from trainers.config import Config, ConfigError, parse_config
@@ -148,7 +149,7 @@ def test_settings_name_what_is_wrong():
         ConfigError, match=r"settings.charset: no charset ko_ful: neither packaged \(ko_full, ko_ksx1001\)"
     ):
         parse_config(content | {"settings": {"charset": "ko_ful"}}, "file")
-    with pytest.raises(ConfigError, match="tps belong to architecture crnn"):
+    with pytest.raises(ConfigError, match="tps belongs to architecture crnn"):
         parse_config(content | {"settings": {"tps": False}}, "file")
     for data in ({"lines": "a", "shards": "b"}, {"lines": "a", "texts": "b"}, {"lines": {"a": 0}}, {"lines": {}}):
         with pytest.raises(ConfigError, match=r"data\.train"):
@@ -256,6 +257,35 @@ def test_another_charset_carries_shared_characters_over(run, digits, tmp_path, c
     )
 
 
+def test_a_training_starts_from_ppocrv6(digits, tmp_path, capsys):
+    """With the digits' rows of the published head, digits are read before anything is learned; what is frozen stays."""
+    task = make_task(digits, architecture="ppocrv6", backbone_rate=0)
+    settings = config("", str(digits), total_steps=1, lr=1e-3, initial_weights="ppocrv6-rec@small").train
+    outcome = train(task, settings, reporter=Silent(), checkpoint_dir=tmp_path / "checkpoint")
+    assert "11 of its 11 characters and the blank were carried over" in capsys.readouterr().out
+    assert outcome.metrics["cer"] < 0.2, outcome.metrics
+    weights = published_weights(load_bundle("ppocrv6-rec@small").network)
+    now = load_state(tmp_path / "checkpoint" / "last.pt")["network"]
+    assert torch.equal(now["backbone.0.first.weight"], weights["backbone.0.first.weight"])
+    assert not torch.equal(now["neck.blocks.0.qkv.weight"], weights["neck.blocks.0.qkv.weight"])
+    other = make_task(digits)
+    with pytest.raises(WeightsError, match="was not exported by `ocray export`"):
+        train(other, settings, reporter=Silent(), checkpoint_dir=tmp_path / "other")
+
+
+def test_korean_charsets_share_jamo(tmp_path):
+    Charset("각나A").save(tmp_path / "ko.txt")
+    task = make_task(tmp_path / "ko.txt", texts=["A"])
+    network = task.network()
+    assert (
+        network.head.jamo.shape[0] == 67
+        and not make_task(tmp_path / "ko.txt", architecture="crnn").network().head.jamo.any()
+    )
+    weights = {name: tensor for name, tensor in network.state_dict().items() if name != "head.jamo"}
+    adapted, _ = task.adapt_weights(network, weights, ["B"] * 3, "an older run")
+    assert adapted.keys() == network.state_dict().keys()
+
+
 def test_a_charset_that_changed_under_a_run_is_noticed(run, tmp_path):
     backwards = tmp_path / "backwards.txt"
     Charset("9876543210 ").save(backwards)
@@ -277,7 +307,7 @@ def test_other_mismatches_are_errors(run, digits, tmp_path):
         task.adapt_weights(task.network(), weights, None, "somewhere")
     with pytest.raises(WeightsError, match=r"no head.weight of 4 classes"):
         task.adapt_weights(task.network(), weights, ["a", "b", "c"], "somewhere")
-    assert task.adapt_weights(task.network(), weights, list("0123456789 "), "x")[0] is weights
+    assert task.adapt_weights(task.network(), weights, list("0123456789 "), "x")[0] == weights
 
 
 def test_the_korean_charset_makes_a_network_and_a_card():

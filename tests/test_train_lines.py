@@ -61,6 +61,49 @@ def test_several_folders_share_as_told(tmp_path):
     assert texts.count("y") == 25 and len(lines) == 100
 
 
+def test_balance_evens_word_frequencies_out(tmp_path):
+    folder = write(tmp_path / "a.parquet", ["합계"] * 60 + ["부가세"] * 15 + ["총 1,200", "총 3,450"] + ["봉사료"] * 3)
+    counts = {}
+    for balance in (0, 0.5, 1):
+        lines = ShardLines(folder, shuffle_seed=4, bucket=8, balance=balance)
+        texts = [lines.line(index).text for index in range(800)]  # ten passes
+        counts[balance] = {word: sum(word in text for text in texts) for word in ("합계", "부가세", "총", "봉사료")}
+    assert counts[0] == {"합계": 600, "부가세": 150, "총": 20, "봉사료": 30}
+    assert all(150 <= count <= 250 for count in counts[1].values()), counts[1]
+    assert counts[0]["합계"] > counts[0.5]["합계"] > counts[1]["합계"]
+
+
+def test_a_balanced_order_is_a_function_of_seed_and_index(tmp_path):
+    folder = write(tmp_path / "a.parquet", ["자주"] * 50 + [f"드문 {chr(0xAC00 + i)}" for i in range(14)])
+    source = PagesSettings(lines=folder, bucket=8, balance=0.7)
+    one, again = (open_pages(source, "train", 1).for_charset(charset("ko_full")) for _ in range(2))
+    order = [one.line(index).text for index in range(200)]
+    assert [again.line(index).text for index in reversed(range(200))] == order[::-1]
+    # A rare line weighs more than one of the mean: it comes in every pass.
+    assert all(
+        set(order[64 * turn : 64 * turn + 64]) >= {f"드문 {chr(0xAC00 + i)}" for i in range(14)} for turn in (0, 1, 2)
+    )
+    plain = open_pages(source, "validation", 1)
+    assert [plain.line(index).text for index in range(64)].count("자주") == 50
+
+
+def test_balance_leaves_the_shares_of_folders_as_told(tmp_path):
+    old = write(tmp_path / "old" / "a.parquet", ["가 나"] * 80 + ["다 라"] * 10)
+    new = write(tmp_path / "new" / "a.parquet", ["가 x"] * 8 + ["y"] * 2)
+    lines = open_pages(PagesSettings(lines={old: 3, new: 1}, bucket=10, balance=1), "train", 0)
+    texts = [lines.line(index).text for index in range(1000)]
+    new_texts = [text for text in texts if text in ("가 x", "y")]
+    assert len(new_texts) == 250 and new_texts.count("y") > 2 * 250 / 10
+
+
+def test_lines_have_names(tmp_path):
+    folder = write(tmp_path / "a.parquet", ["a", "b"])
+    table = pq.read_table(tmp_path / "a.parquet").append_column("name", pa.array(["crops/1.png", None]))
+    pq.write_table(table, tmp_path / "b.parquet")
+    lines = ShardLines(folder)
+    assert [lines.name(index) for index in range(4)] == ["a.parquet#0", "a.parquet#1", "crops/1.png", "b.parquet#1"]
+
+
 def test_a_charset_leaves_lines_out_and_says_so(tmp_path):
     folder = write(tmp_path / "a.parquet", ["가", "漢", "７", ""])
     lines = ShardLines(folder)

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 LAST_FILE = "last.pt"
 BEST_FILE = "best.pt"
 ONNX_WEIGHT_NAMES = "ocray.weights"  # metadata key: names of the initializers that are the network's state
+ONNX_HALF = ".half"  # ends the name of an initializer that is stored in 16 bits and cast back to the name without it
 
 
 class WeightsError(Exception):
@@ -111,4 +113,5 @@ def _bundle_weights(reference: str | Path) -> dict[str, torch.Tensor]:
     names = next((entry.value.split() for entry in model.metadata_props if entry.key == ONNX_WEIGHT_NAMES), None)
     if names is None:
         raise WeightsError(f"{reference}: its network was not exported by `ocray export`, so it cannot be trained on")
-    return {name: torch.from_numpy(arrays[name].copy()) for name in names}
+    halves = {name: arrays[name + ONNX_HALF].astype(np.float32) for name in names if name not in arrays}
+    return {name: torch.from_numpy(halves[name] if name in halves else arrays[name].copy()) for name in names}

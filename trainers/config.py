@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 import trainers.tasks
 from trainers.data.lines import DrawnLines, LineSource, ShardLines
 from trainers.data.pages import RenderedPages, ShardPages
+from trainers.data.regions import MixedRegions, RegionSource, RenderedRegions, ShardRegions
 from trainers.tasks.base import PageSource, Split, Task
 
 
@@ -73,7 +74,17 @@ class PagesSettings(_Strict):
     )
     rendered_lines: bool = Field(default=False, description="render each line from its index when it is needed")
     texts: str | None = Field(default=None, description="for rendered lines: Parquet file with sentences in `text`")
-    balance: bool = Field(default=False, description="for rendered lines: the rarer a syllable, the more of it")
+    balance: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="training lines of `lines`: 0 takes each as often, 1 balances word frequencies; rendered lines "
+        "(true or false): the rarer a syllable, the more of it",
+    )
+    regions: str | dict[str, float] | None = Field(
+        default=None, description="folder of Parquet files with pages and their regions, or several: {FOLDER: share}"
+    )
+    rendered_regions: bool = Field(default=False, description="render each page with its regions when it is needed")
     bucket: int = Field(
         default=64, ge=1, description="so many training lines of `lines` in a row are about equally long: a batch"
     )
@@ -81,16 +92,23 @@ class PagesSettings(_Strict):
     @model_validator(mode="after")
     def _one_kind(self):
         kinds = (self.shards is not None, self.rendered, self.lines is not None, self.rendered_lines)
+        kinds += (self.regions is not None, self.rendered_regions)
         if sum(kinds) != 1:
             raise ValueError(
                 "give one of `shards: FOLDER`, `rendered: true`; or for lines: `lines: FOLDER`, `rendered_lines: true`"
+                "; or for pages with regions: `regions: FOLDER`, `rendered_regions: true`"
             )
         if self.skews and not self.shards:
             raise ValueError("`skews` belongs to `shards`")
-        if (self.texts or self.balance) and not self.rendered_lines:
-            raise ValueError("`texts` and `balance` belong to `rendered_lines`")
-        if isinstance(self.lines, dict) and (not self.lines or min(self.lines.values()) <= 0):
-            raise ValueError("the shares of `lines` must be above 0")
+        if self.texts and not self.rendered_lines:
+            raise ValueError("`texts` belongs to `rendered_lines`")
+        if self.balance and not (self.rendered_lines or self.lines is not None):
+            raise ValueError("`balance` belongs to `lines` and `rendered_lines`")
+        if self.rendered_lines and self.balance not in (0, 1):
+            raise ValueError("`balance` of `rendered_lines` is true or false")
+        for name, shares in (("lines", self.lines), ("regions", self.regions)):
+            if isinstance(shares, dict) and (not shares or min(shares.values()) <= 0):
+                raise ValueError(f"the shares of `{name}` must be above 0")
         return self
 
 
@@ -102,7 +120,8 @@ class DataSettings(_Strict):
     processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
 
 
-OpenPages = Callable[[PagesSettings, Split, int], PageSource | LineSource]
+Source = PageSource | LineSource | RegionSource
+OpenPages = Callable[[PagesSettings, Split, int], Source]
 
 
 class ScalingSettings(_Strict):
@@ -285,15 +304,22 @@ def task_class(name: str) -> type[Task]:
     )
 
 
-def open_pages(source: PagesSettings, split: Split, seed: int) -> PageSource | LineSource:
+def open_pages(source: PagesSettings, split: Split, seed: int) -> Source:
     """The source of pages or lines that the settings describe; those for training come in a new order each pass."""
     shuffle_seed = seed if split == "train" else None
     if source.rendered:
         return RenderedPages(split, seed)
     if source.rendered_lines:
-        return DrawnLines(split, seed, texts=source.texts, balance=source.balance)
+        return DrawnLines(split, seed, texts=source.texts, balance=bool(source.balance))
     if source.lines is not None:
-        return ShardLines(source.lines, shuffle_seed=shuffle_seed, bucket=source.bucket)
+        return ShardLines(source.lines, shuffle_seed=shuffle_seed, bucket=source.bucket, balance=source.balance)
+    if source.rendered_regions:
+        return RenderedRegions(split, seed)
+    if isinstance(source.regions, dict):
+        parts = [(ShardRegions(at, shuffle_seed=shuffle_seed), share) for at, share in source.regions.items()]
+        return MixedRegions(parts, seed)
+    if source.regions is not None:
+        return ShardRegions(source.regions, shuffle_seed=shuffle_seed)
     return ShardPages(source.shards, skews=source.skews, shuffle_seed=shuffle_seed)
 
 

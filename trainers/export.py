@@ -12,30 +12,33 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto
 from torch import nn
 
 from models.bundle import Bundle, Card, Measurement, Training, save_bundle
 from models.runtime import Network
-from trainers.checkpoint import BEST_FILE, ONNX_WEIGHT_NAMES, load_state, strict_load
+from trainers.checkpoint import BEST_FILE, ONNX_HALF, ONNX_WEIGHT_NAMES, load_state, strict_load
 from trainers.config import Config, DataSettings
 from trainers.runs import Run
 from trainers.tasks.base import Export, Task
 
 OPSET = 20
 TOLERANCE = 1e-4
+_LEAST_HALVED = 1024  # elements; smaller tensors are not worth a node
 
 
 class ExportError(Exception):
     """A network that cannot be exported faithfully; the message says where it differs."""
 
 
-def export_run(run: Run, output: Path, config: Config | None = None) -> Bundle:
+def export_run(run: Run, output: Path, config: Config | None = None, *, half: bool = False) -> Bundle:
     """Write the bundle of a run's best validated EMA weights.
 
     Args:
         run: a run that has validated at least once; it need not have finished.
         output: the bundle's folder.
         config: in the place of the run's own, for another card.
+        half: see `export_network`.
 
     Raises:
         RunError: no run there.
@@ -68,14 +71,24 @@ def export_run(run: Run, output: Path, config: Config | None = None) -> Bundle:
         licence=config.card.licence,
         sha256="0" * 64,  # save_bundle sets it
     )
-    return export_network(task, network, card, output)
+    return export_network(task, network, card, output, half=half)
 
 
-def export_network(task: Task, network: nn.Module, card: Card, output: Path) -> Bundle:
-    """Export a network, check it and save its bundle; nothing is written to `output` when the check fails."""
+def export_network(task: Task, network: nn.Module, card: Card, output: Path, *, half: bool = False) -> Bundle:
+    """Export a network, check it and save its bundle; nothing is written to `output` when the check fails.
+
+    Args:
+        half: round large weights to 16 bits and store them so: half the size. They are cast back when the file is
+            loaded, and computed with as ever.
+    """
     network = copy.deepcopy(network).cpu().eval()
+    if half:
+        for tensor in filter(_is_halved, [*network.parameters(), *network.buffers()]):
+            tensor.data = tensor.data.half().float()
     export = task.export()
     content = to_onnx(network, export)
+    if half:
+        content = _stored_in_half(content)
     with tempfile.TemporaryDirectory(prefix="ocray-export-") as temporary:
         check_parity(network, export, save_bundle(Path(temporary), content, card))
     return save_bundle(output, content, card)
@@ -98,10 +111,34 @@ def to_onnx(network: nn.Module, export: Export) -> bytes:
     model = program.model_proto
     initializers = {tensor.name for tensor in model.graph.initializer}
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    names = [name for name in names if not name.startswith(export.training_only)]
     if unused := [name for name in names if name not in initializers]:
         raise ExportError(f"forward() does not use {', '.join(unused)}: remove them from {type(network).__name__}")
     entry = model.metadata_props.add()
     entry.key, entry.value = ONNX_WEIGHT_NAMES, " ".join(names)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _is_halved(tensor: torch.Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.numel() >= _LEAST_HALVED
+
+
+def _stored_in_half(content: bytes) -> bytes:
+    model = onnx.load_from_string(content)
+    casts = []
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype != np.float32 or array.size < _LEAST_HALVED:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype(np.float16), name + ONNX_HALF))
+        casts.append(
+            onnx.helper.make_node("Cast", [name + ONNX_HALF], [name], name=f"{name}.cast", to=TensorProto.FLOAT)
+        )
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

@@ -13,7 +13,7 @@ import copy
 import ctypes
 import math
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +94,7 @@ def train(
         _load_initial(task, network, settings.initial_weights, tell=rank == 0)
     network.to(device)
     ema = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = make_optimizer(network, settings)
+    optimizer = make_optimizer(network, settings, task.rate_factors())
     outcome = Outcome(step=0, finished=False)
     if (checkpoint_dir / LAST_FILE).is_file():
         outcome = _resume(checkpoint_dir / LAST_FILE, task, settings, network, ema, optimizer, changeable)
@@ -119,7 +119,7 @@ def train(
         torch.manual_seed(settings.seed + 1_000_003 * (step * world_size + rank + 1))
         rate = learning_rate(step, settings)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         with _autocast(device, settings):
             loss, values = task.loss(parallel, to_device(batch, device))
         loss.backward()
@@ -181,14 +181,28 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
     return settings.lr * (settings.final_lr_fraction + (1 - settings.final_lr_fraction) * cosine)
 
 
-def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation parameters (fewer than two axes) are not decayed."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, settings.beta2))
+def make_optimizer(
+    network: nn.Module, settings: TrainSettings, factors: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """AdamW; biases and normalisation parameters (fewer than two axes) are not decayed.
+
+    Args:
+        factors: beginning of parameters' names → their learning rate in units of the training's; 1 for all others.
+    """
+    factors = factors or {}
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {(True, 1.0): [], (False, 1.0): []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            factor = next((factor for start, factor in factors.items() if name.startswith(start)), 1.0)
+            groups.setdefault((parameter.ndim > 1, factor), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "weight_decay": settings.weight_decay * decayed, "factor": factor}
+            for (decayed, factor), parameters in groups.items()
+        ],
+        lr=settings.lr,
+        betas=(0.9, settings.beta2),
+    )
 
 
 @torch.no_grad()
@@ -229,7 +243,8 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def _load_initial(task: Task, network: nn.Module, source: str, tell: bool) -> None:
-    weights, told = task.adapt_weights(network, load_weights(source), load_labels(source), source)
+    weights, labels = task.published_weights(source) or (load_weights(source), load_labels(source))
+    weights, told = task.adapt_weights(network, weights, labels, source)
     strict_load(network, weights, source)
     if told and tell:
         print(told, flush=True)

@@ -135,6 +135,16 @@ def fit_calibration(probability: np.ndarray, accuracy: np.ndarray) -> Calibratio
     return Calibration(scale=float(max(value[0], 0.05)), offset=float(value[1]))
 
 
+def cross_calibrated(probability: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Confidences in 0..1 of lines, each half of them calibrated on the other half; 0 where nothing was read."""
+    confidence = np.zeros(len(probability))
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        other = slice(1 - part.start, None, 2)
+        confidence[part] = fit_calibration(probability[other], accuracy[other])(probability[part])
+    confidence[probability == 0] = 0.0
+    return confidence
+
+
 @dataclass(frozen=True)
 class ReliabilityBin:
     """Lines whose confidence lies in low..high: how sure they are on average, and how right."""

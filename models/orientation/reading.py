@@ -43,7 +43,7 @@ class LineReader:
     """
 
     def __init__(self, device: str = "cpu", threads: int = 1, recognizer: TextRecognizer | None = None):
-        self.recognizer = recognizer or TextRecognizer(device=device, threads=threads)
+        self.recognizer = recognizer or TextRecognizer(device=device, threads=threads, calibrated=False)
 
     def read(self, image: np.ndarray) -> "Reading | None":
         """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""

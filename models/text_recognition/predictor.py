@@ -54,6 +54,7 @@ class TextRecognizer:
         bundle: a `text_recognition` bundle or its name.
         device, threads, precision: see `models.runtime.Network`.
         min_confidence: a line read with less comes back as the empty text (with its confidence).
+        calibrated: make confidences true as the card says; without, they are the mean probability of the characters.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class TextRecognizer:
         threads: int = 1,
         precision: str = "auto",
         min_confidence: float = 0.5,
+        calibrated: bool = True,
     ):
         cv2.setNumThreads(threads)
         bundle = load_bundle(bundle, "text_recognition") if isinstance(bundle, str) else bundle
@@ -73,9 +75,9 @@ class TextRecognizer:
         except ValidationError as error:
             raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
         self.language = decoding.language
-        self.calibration = decoding.calibration
+        self.calibration = decoding.calibration if calibrated else None
         self.min_confidence = min_confidence
-        self.characters = ["", *_charset(bundle, decoding.charset)]
+        self.characters = ["", *bundle_characters(bundle)]
         self.network = Network(bundle, device, threads, precision, _CACHED_KERNELS)
 
     def __call__(self, crops: list[np.ndarray]) -> list[RecognizedText]:
@@ -134,7 +136,9 @@ def in_batches(indices: list[int], width: int) -> list[list[int]]:
     return batches
 
 
-def _charset(bundle: Bundle, source: str) -> list[str]:
+def bundle_characters(bundle: Bundle) -> list[str]:
+    """What the classes 1.. of a `text_recognition` bundle mean. Raises BundleError: it does not say."""
+    source = bundle.card.decoding.get("charset", "labels")
     if source == "labels":
         characters = list(bundle.card.labels)
     else:

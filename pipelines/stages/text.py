@@ -1,5 +1,8 @@
 """Text: finding lines on the upright page, and reading their crops across pages."""
 
+import copy
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from models.bundle import load_bundle
@@ -7,7 +10,9 @@ from models.geometry import invert_affine, transform_points, turn, turn_matrix
 from models.layout.reading_order import page_text, reading_order
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
+from models.text_recognition.cascade import RecognizerCascade
 from models.text_recognition.crops import crop_line
+from models.text_recognition.languages import line_languages
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.page import Page
 from pipelines.records import Line
@@ -51,31 +56,73 @@ class TextDetectionStage:
 
 
 class TextRecognitionStage:
-    """Reads the crops of all pages of a call together, so that batches are full and little is padded."""
+    """Reads the crops of all pages of a call together, so that batches are full and little is padded.
+
+    Args:
+        recognizers: bundles in the order in which they read, each with the languages it is there for.
+        languages: ISO 639-1 codes asked for; each line is told to be in one of them.
+        sure, min_confidence: see `RecognizerCascade`.
+    """
 
     name = "text_recognition"
 
-    def __init__(self, bundle: str, device: str, threads: int, precision: str, min_confidence: float):
-        self.predictor = TextRecognizer(bundle, device, threads, precision, min_confidence)
-        network = self.predictor.network
-        self.device = f"{network.device} {network.precision}"
+    def __init__(
+        self,
+        recognizers: Mapping[str, Sequence[str]],
+        languages: Sequence[str],
+        device: str,
+        threads: int,
+        precision: str,
+        sure: float,
+        min_confidence: float,
+    ):
+        self.sure, self.min_confidence = sure, min_confidence
+        opened = {
+            bundle: TextRecognizer(bundle, device, threads, precision, min_confidence=0) for bundle in recognizers
+        }
+        self._read_with(opened, recognizers, languages)
+
+    def for_languages(
+        self,
+        opened: Mapping[str, TextRecognizer],
+        recognizers: Mapping[str, Sequence[str]],
+        languages: Sequence[str],
+    ) -> "TextRecognitionStage":
+        """A stage of the same settings for other languages; `opened` holds the recognisers, which stay shared."""
+        other = copy.copy(self)
+        other._read_with(opened, recognizers, languages)
+        return other
+
+    def _read_with(
+        self,
+        opened: Mapping[str, TextRecognizer],
+        recognizers: Mapping[str, Sequence[str]],
+        languages: Sequence[str],
+    ) -> None:
+        self.opened = {bundle: opened[bundle] for bundle in recognizers}
+        self.languages = tuple(languages)
+        self.predictor = RecognizerCascade(
+            list(self.opened.values()), list(recognizers.values()), self.sure, self.min_confidence
+        )
+        self.device = f"{self.predictor.device} {self.predictor.precision}"
 
     def __call__(self, pages: list[Page]) -> None:
         results = iter(self.predictor([crop for page in pages for crop in page.crops]))
         read = [[next(results) for _ in page.crops] for page in pages]
         for page, texts in zip(pages, read, strict=True):
+            languages = line_languages([line.text for line in texts], [line.language for line in texts], self.languages)
             page.record.lines = [
                 Line(
                     text=line.text,
                     confidence=round(line.confidence, 4),
                     polygon=[[round(float(x), 2), round(float(y), 2)] for x, y in polygon],
-                    language=line.language,
+                    language=language,
                 )
-                for line, polygon in zip(texts, page.polygons, strict=True)
+                for line, polygon, language in zip(texts, page.polygons, languages, strict=True)
                 if line.text.strip()
             ]
             page.record.text = page_text([line.text for line in texts], page.blocks)
-            page.record.models[self.name] = self.predictor.network.name
+            page.record.models[self.name] = self.predictor.name
             page.record.device = self.device
         for page in pages:
             page.release()

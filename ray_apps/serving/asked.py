@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
+from pipelines.config import ConfigError
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from ray_apps.serving.chain import Chain, Unavailable
 from ray_apps.serving.metrics import RequestMetrics
@@ -24,8 +25,13 @@ Pages = Annotated[
     ),
 ]
 Languages = Annotated[
-    list[str] | None,
-    Query(max_length=8, description="ISO 639-1 codes that must be read; may be repeated", examples=[["en"]]),
+    str | None,
+    Query(
+        pattern="^[a-z]{2}(,[a-z]{2})*$",
+        max_length=100,
+        description="languages to read as ISO 639-1 codes, the commonest first; the server's own when left out",
+        examples=["en"],
+    ),
 ]
 UprightFormat = Annotated[
     Literal["none", "jpeg", "png"], Query(description="also answer each page turned upright, in this format")
@@ -56,7 +62,7 @@ def choose(
     chain: Chain,
     most_pages: int,
     pages: str | None = None,
-    language: list[str] | None = None,
+    languages: str | None = None,
     upright: str = "none",
     upright_max_side: int = 1600,
 ) -> ReadOptions:
@@ -65,9 +71,11 @@ def choose(
     Raises:
         Problem: 413 (more than `most_pages` pages), 422 (pages the document lacks, languages nobody reads).
     """
-    if language and chain.recognizer(language) is None:
-        known = ", ".join("+".join(sorted(group)) for group in chain.recognizers)
-        raise Problem(422, f"no recogniser reads {'+'.join(language)}; there are: {known}")
+    asked = tuple(languages.split(",")) if languages else chain.languages
+    try:
+        chain.recognition.chosen(asked)
+    except ConfigError as error:
+        raise Problem(422, str(error)) from error
     chosen = _page_numbers(pages, document.page_count) if pages else range(1, document.page_count + 1)
     if len(chosen) > most_pages:
         raise Problem(
@@ -75,9 +83,7 @@ def choose(
             f"{len(chosen)} pages are over the limit of {most_pages} in one request; choose some with "
             "`pages`, or send the document as a job (POST /v1/jobs)",
         )
-    return ReadOptions(
-        pages=tuple(chosen), language=tuple(language or ()), upright=upright, upright_max_side=upright_max_side
-    )
+    return ReadOptions(pages=tuple(chosen), languages=asked, upright=upright, upright_max_side=upright_max_side)
 
 
 def _page_numbers(text: str, page_count: int) -> list[int]:

@@ -10,6 +10,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
+from pipelines.config import DocumentsConfig
 from pipelines.page import Page, Upright
 from pipelines.records import PageRecord, page_id
 from ray_apps.serving.requests import Document, ReadOptions
@@ -26,27 +27,27 @@ class Chain:
     Args:
         handles: handle of each deployment, in reading order.
         groups: names of the stages each deployment runs.
-        recognizers: bundle of the recogniser that reads a set of languages; the first is the reader's own.
+        config: the reader.
+
+    Attributes:
+        languages: what is read unless others are asked for.
+        recognition: which recognisers there are.
     """
 
     def __init__(
         self,
         handles: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        recognizers: dict[frozenset[str], str],
+        config: DocumentsConfig,
     ):
         self.handles = handles
         self.groups = groups
-        self.recognizers = recognizers
-        self.own_recognizer = next(iter(recognizers.values()))
+        self.languages = tuple(config.languages)
+        self.recognition = config.text_recognition
         self.stages = tuple(stage for stages in groups.values() for stage in stages)
         # Pages that were in a replica when it died are sent again one at a time: a second death is then theirs alone.
         self._suspects = asyncio.Lock()
         self._contents: weakref.WeakKeyDictionary[Document, ray.ObjectRef] = weakref.WeakKeyDictionary()
-
-    def recognizer(self, languages: Sequence[str]) -> str | None:
-        """Bundle of the first recogniser that reads all `languages`; None when there is none."""
-        return next((bundle for known, bundle in self.recognizers.items() if known >= set(languages)), None)
 
     async def count_pages(self, name: str, content: bytes) -> int:
         """Pages of an encoded document of several pages.
@@ -105,18 +106,22 @@ class Chain:
             if not set(stages) & set(self.groups[name]):
                 continue
             # What a deployment returns goes to the next one without passing through here.
-            method = self._for_recognizer(handle, name, options)
-            method = method.run_alone if alone else method.run
-            page = method.remote(page, stages, content) if content is not None else method.remote(page, stages)
+            handle = self._with_recognizers(handle, name, options, stages)
+            method = handle.run_alone if alone else handle.run
+            asked = (stages, options.languages)
+            page = method.remote(page, *asked, content) if content is not None else method.remote(page, *asked)
             content = None
         return page
 
-    def _for_recognizer(self, handle: DeploymentHandle, name: str, options: ReadOptions) -> DeploymentHandle:
-        bundle = self.recognizer(options.language)
-        # Every replica has the reader's own recogniser open; only others need a replica that has them.
-        if RECOGNITION not in self.groups[name] or bundle in (None, self.own_recognizer):
+    def _with_recognizers(
+        self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]
+    ) -> DeploymentHandle:
+        if RECOGNITION not in self.groups[name] or RECOGNITION not in stages:
             return handle
-        return handle.options(multiplexed_model_id=bundle)
+        # Every replica has the recognisers of the reader's own languages open; others are looked for where they are.
+        open_everywhere = self.recognition.chosen(self.languages)
+        others = [bundle for bundle in self.recognition.chosen(options.languages) if bundle not in open_everywhere]
+        return handle.options(multiplexed_model_id=others[0]) if others else handle
 
     def _shared_content(self, document: Document) -> "ray.ObjectRef | None":
         """The content of a document of several pages, put into the object store once."""

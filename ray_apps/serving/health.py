@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from ray.serve.handle import DeploymentHandle
 
 from models.bundle import Bundle
+from models.text_recognition.languages import bundle_languages
 from ray_apps.serving.answers import Answer, ModelAnswer
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.problems import refused, responses
@@ -90,15 +91,9 @@ def _model(stage: str, bundle: Bundle, device: str) -> ModelAnswer:
         name=bundle.name,
         task=card.task,
         architecture=card.architecture,
-        languages=languages(bundle),
+        languages=list(bundle_languages(bundle)),
         licence=card.licence,
         training_data=card.training.data,
         metrics=[metric.model_dump() for metric in card.metrics],
         device=device,
     )
-
-
-def languages(bundle: Bundle) -> list[str]:
-    """ISO 639-1 codes a recogniser reads; empty for other models."""
-    language = bundle.card.decoding.get("language", "")
-    return language.split("+") if language else []

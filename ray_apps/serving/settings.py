@@ -63,7 +63,7 @@ class AppSettings(Settings):
     device: str = "cpu"
     threads: int = Field(default=1, ge=1, description="CPU threads of a replica's networks")
     stages: dict[str, list[str]]
-    recognizers: list[str] = Field(default=[], description="bundles beside the reader's own, chosen by language")
+    languages: list[str] | None = Field(default=None, description="read unless a request asks for others; the reader's")
     limits: LimitSettings = LimitSettings()
     flow: FlowSettings = FlowSettings()
     jobs: JobSettings = JobSettings()

@@ -7,15 +7,15 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 from pydantic import Field
 from ray import serve
 
-from pipelines.config import Settings
+from models.text_recognition.predictor import TextRecognizer
+from pipelines.config import Settings, TextRecognitionSettings
 from pipelines.documents import count_pages
 from pipelines.page import Page
 from pipelines.stages.base import Stage, StageSpec, run_stages
@@ -34,20 +34,31 @@ class BatchSettings(Settings):
     stuck_after_s: float = Field(default=300, gt=0, description="a batch that takes longer makes the replica unhealthy")
 
 
+class _Asked(NamedTuple):
+    """A page, which of the replica's stages it goes through, and what is read where it is read."""
+
+    page: Page
+    wanted: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
 class StageReplica:
     """Runs its stages over pages, those that wait together in one batch.
 
     A batch is formed when the one before is done, not when its first page arrives: pages that come while the stages are
     busy wait outside `serve.batch`, whose own queue would cut them into batches of one.
+
+    The recognisers of the reader's own languages are always open, those of others from when they are asked for until
+    four others were used since.
     """
 
-    def __init__(self, specs: list[StageSpec], recognizers: list[str]):
+    def __init__(self, specs: list[StageSpec], recognition: TextRecognitionSettings):
         # The HTTP side must answer at once also when every core reads. Threads started from here inherit it.
         os.nice(_NICENESS)
         cv2.setNumThreads(1)
         self.specs = {spec.stage.name: spec for spec in specs}
         self.stages = {name: spec.build() for name, spec in self.specs.items()}
-        self.recognizers = recognizers
+        self.recognition = recognition
         self.metrics = StageMetrics()
         self.idle = asyncio.Event()
         self.idle.set()
@@ -62,25 +73,35 @@ class StageReplica:
         self._together.set_batch_wait_timeout_s(settings.batch_wait_timeout_s)
         self.stuck_after_s = settings.stuck_after_s
 
-    async def run(self, page: Page, wanted: tuple[str, ...], content: bytes | None = None) -> Page:
+    async def run(
+        self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...], content: bytes | None = None
+    ) -> Page:
         """Run those of the replica's stages that are `wanted` over a page, together with what else waits.
 
         Args:
             page: a page of a one-page document brings its content with it.
             wanted: stage names of the whole chain.
+            languages: what is read, in ISO 639-1 codes.
             content: the encoded document of a page that does not.
         """
         if content is not None:
             page.content = content
         await self.idle.wait()
-        return self._logged(await self._together((page, wanted)))
+        return self._logged(await self._together(self._asked(page, wanted, languages)))
 
-    async def run_alone(self, page: Page, wanted: tuple[str, ...], content: bytes | None = None) -> Page:
+    async def run_alone(
+        self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...], content: bytes | None = None
+    ) -> Page:
         """`run` in a batch of one: for a page that was in a replica's hands when it died."""
         if content is not None:
             page.content = content
-        (page,) = await self._in_thread([(page, wanted)])
+        (page,) = await self._in_thread([self._asked(page, wanted, languages)])
         return self._logged(page)
+
+    def _asked(self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...]) -> _Asked:
+        mine = tuple(name for name in self.stages if name in wanted)
+        # Pages that are not read here go together whatever their languages.
+        return _Asked(page, mine, languages if RECOGNITION in mine else ())
 
     def _logged(self, page: Page) -> Page:
         # Here, where Serve's log lines carry the request's id: inside a batch they do not.
@@ -95,7 +116,8 @@ class StageReplica:
 
     async def describe(self) -> dict[str, dict[str, str]]:
         """{stage: {"name", "device", "precision"}} of the networks that are open."""
-        networks = {name: stage.predictor.network for name, stage in self.stages.items() if hasattr(stage, "predictor")}
+        predictors = {name: stage.predictor for name, stage in self.stages.items() if hasattr(stage, "predictor")}
+        networks = {name: getattr(predictor, "network", predictor) for name, predictor in predictors.items()}
         return {
             name: {"name": network.name, "device": network.device, "precision": network.precision}
             for name, network in networks.items()
@@ -107,41 +129,46 @@ class StageReplica:
             raise RuntimeError(f"a batch takes longer than {self.stuck_after_s:g} s; the replica is replaced")
 
     @serve.batch(max_batch_size=4, batch_wait_timeout_s=0, max_concurrent_batches=1)
-    async def _together(self, items: list[tuple[Page, tuple[str, ...]]]) -> list[Page]:
+    async def _together(self, items: list[_Asked]) -> list[Page]:
         self.idle.clear()
         try:
             return await self._in_thread(items)
         finally:
             self.idle.set()
 
-    async def _in_thread(self, items: list[tuple[Page, tuple[str, ...]]]) -> list[Page]:
-        # A batch is of one recogniser: Serve splits it by the multiplexed model.
-        model = serve.get_multiplexed_model_id()
-        recognizer = await self._recognizer(model) if model and RECOGNITION in self.stages else None
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self._timed, items, recognizer)
+    async def _in_thread(self, items: list[_Asked]) -> list[Page]:
+        reading = {asked.languages: await self._reading(asked.languages) for asked in items if asked.languages}
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self._timed, items, reading)
 
+    async def _reading(self, languages: tuple[str, ...]) -> Stage:
+        """The recognition stage for `languages`."""
+        own = self.stages[RECOGNITION]
+        if languages == own.languages:
+            return own
+        chosen = self.recognition.chosen(languages)
+        opened = {bundle: own.opened.get(bundle) or await self._recognizer(bundle) for bundle in chosen}
+        return own.for_languages(opened, chosen, languages)
+
+    # Only opens what the configuration names: the id that Serve reads from a request's header is not looked at.
     @serve.multiplexed(max_num_models_per_replica=4)
-    async def _recognizer(self, bundle: str) -> Stage:
-        if bundle not in self.recognizers:  # the name can come from a request header
-            raise ValueError(f"{bundle} is not among the recognizers {self.recognizers}")
-        spec = self.specs[RECOGNITION]
-        return await asyncio.to_thread(replace(spec, kwargs=spec.kwargs | {"bundle": bundle}).build)
+    async def _recognizer(self, bundle: str) -> TextRecognizer:
+        settings = self.specs[RECOGNITION].kwargs
+        opening = (bundle, settings["device"], settings["threads"], settings["precision"], 0.0)
+        return await asyncio.to_thread(TextRecognizer, *opening)
 
-    def _timed(self, items: list[tuple[Page, tuple[str, ...]]], recognizer: Stage | None) -> list[Page]:
+    def _timed(self, items: list[_Asked], reading: dict[tuple[str, ...], Stage]) -> list[Page]:
         self.busy_since = time.monotonic()
         try:
-            return self._run(items, recognizer)
+            return self._run(items, reading)
         finally:
             self.busy_since = None
 
-    def _run(self, items: list[tuple[Page, tuple[str, ...]]], recognizer: Stage | None) -> list[Page]:
-        stages = self.stages | ({RECOGNITION: recognizer} if recognizer else {})
-        for wanted in {wanted for _, wanted in items}:
-            chosen = {name: stage for name, stage in stages.items() if name in wanted}
-            pages = [page for page, page_wants in items if page_wants == wanted]
+    def _run(self, items: list[_Asked], reading: dict[tuple[str, ...], Stage]) -> list[Page]:
+        for wanted, languages in dict.fromkeys((asked.wanted, asked.languages) for asked in items):
+            stages = self.stages | ({RECOGNITION: reading[languages]} if languages else {})
+            pages = [asked.page for asked in items if (asked.wanted, asked.languages) == (wanted, languages)]
             started = time.perf_counter()
-            chain = [(stage, self.specs[name].batch_size) for name, stage in chosen.items()]
-            for _ in run_stages(chain, pages):
+            for _ in run_stages([(stages[name], self.specs[name].batch_size) for name in wanted], pages):
                 pass
-            self.metrics.observe(pages, list(chosen), len(items), time.perf_counter() - started)
-        return [page for page, _ in items]
+            self.metrics.observe(pages, list(wanted), len(items), time.perf_counter() - started)
+        return [asked.page for asked in items]

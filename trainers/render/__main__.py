@@ -23,13 +23,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kind", choices=KINDS, help="on the sheet: only this kind")
     parser.add_argument("--degrade", action="store_true", help="on the sheet: damage the pages")
     parser.add_argument("--lines", action="store_true", help="render single lines of text with their labels")
+    parser.add_argument("--regions", action="store_true", help="in the shards: pages with the regions of their text")
     parser.add_argument("--charset", help="with --lines: the only characters to use, a packaged charset or a file")
     parser.add_argument("--balance", action="store_true", help="with --lines: the rarer a syllable, the more of it")
     options = parser.parse_args(arguments)
     if not options.out and not options.sheet:
         parser.error("give --out DIR, --sheet FILE or both")
-    if options.lines and (options.kind or options.degrade):
-        parser.error("--kind and --degrade are for pages: leave them out with --lines")
+    if options.lines and (options.kind or options.degrade or options.regions):
+        parser.error("--kind, --degrade and --regions are for pages: leave them out with --lines")
+    if options.regions and not options.out:
+        parser.error("--regions is for shards: add --out DIR")
     if not options.lines and (options.charset or options.balance):
         parser.error("--charset and --balance are for lines: add --lines")
     if options.lines:
@@ -47,7 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
             pages.append(degrade(page, np.random.default_rng(seed)) if options.degrade else page)
         contact_sheet(pages).save(options.sheet)
     if options.out:
-        render_shards(options.out, options.count, options.seed, options.split, options.texts, options.processes)
+        render_shards(
+            options.out,
+            options.count,
+            options.seed,
+            options.split,
+            options.texts,
+            options.processes,
+            regions=options.regions,
+        )
 
 
 def _lines(options: argparse.Namespace) -> None:

@@ -50,17 +50,45 @@ def write_shard(path: Path, first: int, rows: int, seed: int, split: Split) -> i
     return write_whole(table, path, row_group_size=100)
 
 
+def write_regions_shard(path: Path, first: int, rows: int, seed: int, split: Split) -> int:
+    """As `write_shard`, in the *regions* layout of `trainers.data.layouts`: the same pages, with where their lines are
+    and what they say."""
+    from dataclasses import asdict
+
+    import pyarrow as pa
+
+    from trainers.data.layouts import REGIONS_SCHEMA, Page
+    from trainers.data.regions import page_regions
+
+    pages = []
+    for number in range(first, first + rows):
+        page = render_page((seed, number), texts=_texts, split=split)
+        name = f"{split}-{seed}-{number:07d}-{page.kind}"
+        pages.append(asdict(Page(encode(page.image), name, None, "trainers.render", tuple(page_regions(page)))))
+    return write_whole(pa.Table.from_pylist(pages, REGIONS_SCHEMA), path, row_group_size=100)
+
+
 def render_shards(
-    out: Path, count: int, seed: int, split: Split, texts: str | None = None, processes: int = 1, rows: int = ROWS
+    out: Path,
+    count: int,
+    seed: int,
+    split: Split,
+    texts: str | None = None,
+    processes: int = 1,
+    rows: int = ROWS,
+    regions: bool = False,
 ) -> list[Path]:
     """Write `count` pages as `out/SPLIT-SEED-NNNNN.parquet`, `rows` to a shard. Shards that are there already are kept,
     so an interrupted run resumes. Returns all paths in order.
 
+    Args:
+        regions: pages with their regions, as `out/regions-SPLIT-SEED-NNNNN.parquet`.
+
     Raises:
         ValueError: `count`, `rows` or `processes` below 1.
     """
-    shards = plan_shards(out, f"{split}-{seed}", count, rows, processes)
-    write = partial(write_shard, seed=seed, split=split)
+    shards = plan_shards(out, f"{'regions-' * regions}{split}-{seed}", count, rows, processes)
+    write = partial(write_regions_shard if regions else write_shard, seed=seed, split=split)
     return write_missing(shards, lambda path, _: path.exists(), write, partial(_load_texts, texts), processes)
 
 

@@ -10,6 +10,7 @@ with or without Ray, and after any resume; a sample must not read a clock, a glo
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -59,11 +60,30 @@ class Export:
         example: one float32/uint8 tensor per network input, by forward()'s parameter name, with a batch of 2 or more.
         outputs: names of the outputs, in forward()'s order.
         dynamic: input name → {axis: axis name} for the axes that may vary; axis 0 ("batch") is always dynamic.
+        training_only: beginnings of the names of weights that forward() uses in training alone; they are not exported.
     """
 
     example: dict[str, torch.Tensor]
     outputs: list[str]
     dynamic: dict[str, dict[int, str]] = field(default_factory=dict)
+    training_only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was measured, for a task's report.
+
+    Attributes:
+        model: `name@version` of a bundle, else the run's or checkpoint's path.
+        data: the validation source in words.
+        metrics: as `Task.metrics` gave them.
+        decoding: the bundle's decoding parameters; empty for a run or a checkpoint.
+    """
+
+    model: str
+    data: str
+    metrics: Mapping[str, float]
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -140,6 +160,36 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
         """Metrics of the whole validation set, from the concatenated results of `predict`."""
+
+    def validation_length(self) -> int | None:
+        """How many validation samples there are before they repeat; None (the default): they never do."""
+        return None
+
+    def write_report(
+        self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
+    ) -> str:
+        """Write what became of each validation sample, worst first: `report.html` and a log of all samples beside it.
+        A task that does not override this has no report.
+
+        Args:
+            folder: is made, earlier files in it are replaced.
+            predictions: as `metrics` took them: sample i of the validation split is their row i.
+            pictures: so many samples are shown with their images, the worst ones.
+
+        Returns:
+            What the folder holds now, in one line.
+        """
+        raise NotImplementedError(f"task {self.name} has no report")
+
+    def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+        """Weights and labels of `train.initial_weights` that others trained, under this network's names; None (the
+        default) where `source` is a run, a checkpoint or a bundle of ours."""
+        return None
+
+    def rate_factors(self) -> dict[str, float]:
+        """Beginning of parameters' names → their learning rate in units of `train.lr`; 1 for all others (the default:
+        all)."""
+        return {}
 
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str

@@ -9,7 +9,8 @@ Weights are compared by CER: early in a training, and with thousands of characte
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,27 +19,41 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 from torch.nn import functional
 
+from models.bundle import BundleError, load_bundle
 from models.text_recognition import ctc
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.crops import resize_to_height
-from models.text_recognition.networks import CRNN, SVTRLCNet
-from models.text_recognition.predictor import CTCDecoding, RecognitionInput, bucket_width
+from models.text_recognition.hangul import jamo_parts
+from models.text_recognition.networks import CRNN, CTCNetwork, PPOCRv6, SVTRLCNet
+from models.text_recognition.networks.ppocr import published_weights
+from models.text_recognition.predictor import CTCDecoding, RecognitionInput, bucket_width, bundle_characters
 from trainers.checkpoint import WeightsError
 from trainers.data.lines import LinesError, LineSource
 from trainers.line_augmentation import augment_line
 from trainers.recognition_metrics import (
     character_accuracy,
+    cross_calibrated,
     expected_calibration_error,
     fit_calibration,
     reliability,
     text_metrics,
 )
-from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.report.reading import write_reading_report
+from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 
 _AS_IT_IS = ctc.Calibration()  # confidences are geometric means
 _GROUPS = 4
 _LEAST_GROUP = 8  # fewer strips make poor batch statistics
 _HEAD = ("head.weight", "head.bias")
+_PUBLISHED = "PP-OCRv6 small text recognition (CTC head)"
+_JAMO = "head.jamo"
+_BLOCKS = {
+    "tps": ("crnn",),
+    "features": ("crnn",),
+    "sequence": ("crnn",),
+    "step": ("ppocrv6",),
+    "backbone_rate": ("svtr", "ppocrv6"),
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -46,8 +61,12 @@ class RecognitionSettings(TaskSettings):
     """Settings of `RecognitionTask`.
 
     Attributes:
-        architecture: `svtr` (SVTR-LCNet, light) or `crnn` (TPS-ResNet-BiLSTM).
+        architecture: `svtr` (SVTR-LCNet, light), `crnn` (TPS-ResNet-BiLSTM) or `ppocrv6` (with
+            `train.initial_weights: ppocrv6-rec@small`, PaddleOCR's published weights).
         tps, features, sequence: blocks of crnn; see `CRNN`.
+        step: of ppocrv6; see `PPOCRv6`.
+        backbone_rate: learning rate of svtr's or ppocrv6's backbone, in units of `train.lr`. 0: it keeps its weights,
+            and only the layers above it learn, at a third of the work: for the first steps after a change of charset.
         charset: a packaged one (ko_ksx1001, ko_full) or a file.
         height: px of the strips.
         max_width: px; longer lines are squeezed, in training and in reading.
@@ -55,10 +74,12 @@ class RecognitionSettings(TaskSettings):
         language: what the charset writes, for results: ISO 639-1 codes joined by +.
     """
 
-    architecture: Literal["svtr", "crnn"] = "svtr"
+    architecture: Literal["svtr", "crnn", "ppocrv6"] = "svtr"
     tps: bool = True
     features: Literal["resnet", "vgg"] = "resnet"
     sequence: Literal["bilstm", "none"] = "bilstm"
+    step: Literal[4, 8] = 8
+    backbone_rate: float = Field(default=1.0, ge=0, le=1)
     charset: str = "ko_ksx1001"
     height: int = Field(default=48, ge=32)
     max_width: int = Field(default=2048, ge=64)
@@ -72,12 +93,13 @@ class RecognitionSettings(TaskSettings):
         return value
 
     @model_validator(mode="after")
-    def _blocks_are_crnns(self):
-        given = {"tps", "features", "sequence"} & self.model_fields_set
-        if self.architecture != "crnn" and any(
-            getattr(self, name) != type(self).model_fields[name].default for name in given
-        ):
-            raise ValueError(f"{', '.join(sorted(given))} belong to architecture crnn; {self.architecture} has no such")
+    def _blocks_are_the_architectures(self):
+        for name, owners in _BLOCKS.items():
+            changed = getattr(self, name) != type(self).model_fields[name].default
+            if changed and self.architecture not in owners:
+                raise ValueError(f"{name} belongs to architecture {' or '.join(owners)}, not to {self.architecture}")
+        if self.architecture == "ppocrv6" and self.height % 16:
+            raise ValueError(f"height {self.height}: ppocrv6 takes multiples of 16 px")
         return self
 
 
@@ -111,13 +133,21 @@ class RecognitionTask(Task):
                 _logger.warning("training lines of %s", self.lines["train"].left_out)
 
     def network(self) -> nn.Module:
-        settings = self.settings
-        if settings.architecture == "crnn":
-            network = CRNN(self.charset.classes, settings.tps, settings.features, settings.sequence)
-        else:
-            network = SVTRLCNet(self.charset.classes)
+        network = self._network()
+        if not self.settings.backbone_rate:
+            network.backbone.requires_grad_(False)
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
+
+    def _network(self) -> CTCNetwork:
+        settings, classes = self.settings, self.charset.classes
+        jamo = torch.from_numpy(jamo_parts(["", *self.charset.characters]))
+        parts = jamo if jamo.any() else None
+        if settings.architecture == "crnn":
+            return CRNN(classes, settings.tps, settings.features, settings.sequence, parts)
+        if settings.architecture == "svtr":
+            return SVTRLCNet(classes, parts=parts)
+        return PPOCRv6(classes, settings.height, settings.step, parts)
 
     def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
         """`image` uint8 [height, width, 3], `classes` int64 [characters] (in training; else empty), `text` int32
@@ -203,18 +233,35 @@ class RecognitionTask(Task):
         true, read, probability = (predictions[name][used] for name in ("true", "read", "probability"))
         accuracy = np.array([character_accuracy(*pair) for pair in zip(true, read, strict=True)])
         fitted = fit_calibration(probability, accuracy)
-        confidence = np.zeros(len(probability))
-        for part in (slice(0, None, 2), slice(1, None, 2)):
-            other = slice(1 - part.start, None, 2)
-            confidence[part] = fit_calibration(probability[other], accuracy[other])(probability[part])
-        confidence[probability == 0] = 0.0
         metrics = text_metrics(true, read)
-        metrics["ece"] = expected_calibration_error(reliability(confidence, accuracy))
+        metrics["ece"] = expected_calibration_error(reliability(cross_calibrated(probability, accuracy), accuracy))
         return metrics | {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
+
+    def validation_length(self) -> int | None:
+        source = self.lines.get("validation")
+        return len(source) if isinstance(source, Sized) else None
+
+    def write_report(
+        self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
+    ) -> str:
+        return write_reading_report(folder, evaluated, predictions, self.lines["validation"], pictures)
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         calibration = ctc.Calibration(scale=metrics["confidence_scale"], offset=metrics["confidence_offset"])
         return {"calibration": calibration.model_dump()}
+
+    def rate_factors(self) -> dict[str, float]:
+        return {"backbone.": self.settings.backbone_rate}
+
+    def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+        """PP-OCRv6's, where `source` is that bundle."""
+        try:
+            bundle = load_bundle(source, self.bundle_task)
+        except BundleError:
+            return None
+        if self.settings.architecture != "ppocrv6" or bundle.card.architecture != _PUBLISHED:
+            return None
+        return published_weights(bundle.network), bundle_characters(bundle)
 
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
@@ -222,11 +269,15 @@ class RecognitionTask(Task):
         """The last layer fitted to this charset: rows of the characters that both have, and the blank's, are carried
         over; the others stay as they are in `network`."""
         new = list(self.charset.characters)
+        own = network.state_dict()
+        if _JAMO in own:
+            weights = {_JAMO: own[_JAMO]} | weights
+        else:
+            weights = {name: tensor for name, tensor in weights.items() if name != _JAMO}
         if labels == new:
             return weights, f"{source}: all {len(weights)} tensors loaded, the charset is the same"
         if not labels:
             raise WeightsError(f"{source} does not say its charset; name its run folder or an exported bundle")
-        own = network.state_dict()
         for name in _HEAD:
             if name not in weights or weights[name].shape[0] != len(labels) + 1:
                 raise WeightsError(f"weights of {source} have no {name} of {len(labels) + 1} classes, one a label")
@@ -254,7 +305,11 @@ class RecognitionTask(Task):
     def card_fields(self) -> CardFields:
         settings = self.settings
         blocks = ["TPS"] * settings.tps + [settings.features] + ["BiLSTM"] * (settings.sequence == "bilstm")
-        architecture = "-".join([*blocks, "CTC"]) if settings.architecture == "crnn" else "SVTR-LCNet (CTC)"
+        architecture = {
+            "crnn": "-".join([*blocks, "CTC"]),
+            "svtr": "SVTR-LCNet (CTC)",
+            "ppocrv6": f"PP-OCRv6 small, {settings.height} px, a step {settings.step} px (CTC)",
+        }[settings.architecture]
         return CardFields(
             architecture=f"{architecture}, charset {self.charset.name}",
             input=self.form.model_dump(),

@@ -6,6 +6,7 @@ Each is a `CTCNetwork`: strips of one height and any width in, classes of equall
 
 from models.text_recognition.networks.base import CTCNetwork
 from models.text_recognition.networks.crnn import CRNN
+from models.text_recognition.networks.ppocr import PPOCRv6
 from models.text_recognition.networks.svtr import SVTRLCNet
 
-__all__ = ["CRNN", "CTCNetwork", "SVTRLCNet"]
+__all__ = ["CRNN", "CTCNetwork", "PPOCRv6", "SVTRLCNet"]

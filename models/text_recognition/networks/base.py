@@ -4,6 +4,9 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
+from torch.nn import functional
+
+from models.text_recognition.hangul import JAMO
 
 
 class CTCNetwork(nn.Module, ABC):
@@ -14,11 +17,12 @@ class CTCNetwork(nn.Module, ABC):
     Args:
         channels: of a step.
         classes: outputs; class 0 is the blank.
+        parts: int64 [classes, 3], see `CTCHead`.
     """
 
-    def __init__(self, channels: int, classes: int):
+    def __init__(self, channels: int, classes: int, parts: torch.Tensor | None = None):
         super().__init__()
-        self.head = nn.Linear(channels, classes)
+        self.head = CTCHead(channels, classes, parts)
 
     @abstractmethod
     def steps(self, image: torch.Tensor) -> torch.Tensor:
@@ -34,6 +38,33 @@ class CTCNetwork(nn.Module, ABC):
         """
         logits = self.head(self.steps(image))
         return logits if self.training else torch.softmax(logits.float(), dim=2)
+
+
+class CTCHead(nn.Linear):
+    """The last layer: a row of weights a class; a syllable's row is its own plus those of its jamo.
+
+    So what is learned of one syllable is learned for all that share a jamo with it. Jamo rows belong to no charset:
+    they stay when the charset changes.
+
+    Args:
+        parts: int64 [classes, 3], the jamo of each class (see `models.text_recognition.hangul`), 0 for none; None for
+            classes without parts.
+    """
+
+    def __init__(self, channels: int, classes: int, parts: torch.Tensor | None = None):
+        super().__init__(channels, classes)
+        if parts is not None:
+            self.jamo = nn.Parameter(torch.zeros(JAMO, channels))
+            self.register_buffer("parts", parts, persistent=False)
+            with torch.no_grad():  # before they are learned, syllables differ by their jamo alone
+                self.weight[parts.any(dim=1)] = 0
+                self.bias[parts.any(dim=1)] = 0
+
+    def forward(self, steps: torch.Tensor) -> torch.Tensor:
+        if not hasattr(self, "jamo"):
+            return super().forward(steps)
+        rows = functional.pad(self.jamo, (0, 0, 1, 0))
+        return functional.linear(steps, self.weight + rows[self.parts].sum(dim=1), self.bias)
 
 
 def convolution(

@@ -24,10 +24,18 @@ class CRNN(CTCNetwork):
         tps: rectify the strip first. It starts as the identity.
         features: `resnet` (44 M parameters) or `vgg` (5.6 M).
         sequence: `bilstm`, or `none`: each step is read from its own features.
+        parts: see `CTCNetwork`.
     """
 
-    def __init__(self, classes: int, tps: bool = True, features: str = "resnet", sequence: str = "bilstm"):
-        super().__init__(HIDDEN if sequence == "bilstm" else FEATURES, classes)
+    def __init__(
+        self,
+        classes: int,
+        tps: bool = True,
+        features: str = "resnet",
+        sequence: str = "bilstm",
+        parts: torch.Tensor | None = None,
+    ):
+        super().__init__(HIDDEN if sequence == "bilstm" else FEATURES, classes, parts)
         self.tps = ThinPlateSpline() if tps else nn.Identity()
         self.features = {"resnet": _resnet, "vgg": _vgg}[features]()
         self.sequence = {

@@ -19,10 +19,19 @@ class SVTRLCNet(CTCNetwork):
         dims: channels of a step.
         depth: SVTR blocks in the neck.
         hidden: channels of the SVTR blocks.
+        parts: see `CTCNetwork`.
     """
 
-    def __init__(self, classes: int, scale: float = 0.5, dims: int = 64, depth: int = 2, hidden: int = 120):
-        super().__init__(dims, classes)
+    def __init__(
+        self,
+        classes: int,
+        scale: float = 0.5,
+        dims: int = 64,
+        depth: int = 2,
+        hidden: int = 120,
+        parts: torch.Tensor | None = None,
+    ):
+        super().__init__(dims, classes, parts)
         self.backbone = _backbone(scale)
         self.neck = Neck(int(1024 * scale), dims, depth, hidden)
 

@@ -2,6 +2,7 @@
 
 from ray.serve.handle import DeploymentHandle
 
+from pipelines.config import DocumentsConfig
 from pipelines.storage import Storage
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.chain import Chain, Unavailable
@@ -13,16 +14,16 @@ from ray_apps.serving.settings import AppSettings
 
 
 class JobsReplica:
-    """`JobRunner` behind handles. `readers`, `groups` and `recognizers` are what `Chain` takes."""
+    """`JobRunner` behind handles. `readers`, `groups` and `config` are what `Chain` takes."""
 
     def __init__(
         self,
         settings: AppSettings,
         readers: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        recognizers: dict[frozenset[str], str],
+        config: DocumentsConfig,
     ):
-        self.chain = Chain(readers, groups, recognizers)
+        self.chain = Chain(readers, groups, config)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
             JobStore(Storage(settings.jobs.store)),

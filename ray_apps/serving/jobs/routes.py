@@ -58,7 +58,7 @@ def job_routes(
         request: Request,
         response: Response,
         pages: Pages = None,
-        language: Languages = None,
+        languages: Languages = None,
         upright: UprightFormat = "none",
         upright_max_side: UprightSide = 1600,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
@@ -67,7 +67,7 @@ def job_routes(
         of then is answered, so a lost answer can be asked for again."""
         with admission.enter():
             document = await take_document(request, settings, chain, metrics)
-            options = choose(document, chain, settings.limits.job_pages, pages, language, upright, upright_max_side)
+            options = choose(document, chain, settings.limits.job_pages, pages, languages, upright, upright_max_side)
             record = await ask(jobs.submit.remote(document, options, idempotency_key))
         answer = record.answer(base(request))
         response.headers["Location"] = answer.status_url

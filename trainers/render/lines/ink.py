@@ -116,6 +116,8 @@ def bent(layers: list[Image.Image], bend: Bend, height: float) -> list[Image.Ima
     mesh = []
     for i in range(_STRIPS):
         (x0, x1), j = xs[i : i + 2].tolist(), i + 1
+        if round(x0) == round(x1):  # a full stop alone is narrower than there are strips
+            continue
         quad = (x0 - lean, tops[i], x0 + lean, bottoms[i], x1 + lean, bottoms[j], x1 - lean, tops[j])
         mesh.append(((round(x0), 0, round(x1), tall), tuple(map(float, quad))))
     return [
