@@ -35,8 +35,9 @@ def test_lossless_formats_give_the_same_pixels(image_format, options):
     np.testing.assert_array_equal(page, picture())
 
 
-@pytest.mark.parametrize("content", [encoded(picture(), "JPEG", quality=95), encoded(picture(), "WEBP", quality=95)])
-def test_lossy_formats_are_close(content):
+@pytest.mark.parametrize("image_format", ["JPEG", "WEBP", "AVIF"])
+def test_lossy_formats_are_close(image_format):
+    content = encoded(picture(), image_format, quality=95)
     assert np.abs(decode_page(content, "page").astype(int) - picture()).mean() < 4
 
 
@@ -49,7 +50,7 @@ def test_the_content_decides_not_the_suffix():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_exif_orientation_is_applied(orientation, image_format):
     """The stored pixels are turned the way the tag undoes; the corner mark must come out top left."""
     upright = picture()
@@ -65,7 +66,7 @@ def test_exif_orientation_is_applied(orientation, image_format):
     }[orientation](upright)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}.get(image_format, {})
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}, "AVIF": {"quality": 95}}.get(image_format, {})
     page = decode_page(encoded(np.ascontiguousarray(stored), image_format, exif=exif, **options), "page")
     assert page.shape == upright.shape
     assert np.abs(page.astype(int) - upright).mean() < 4
@@ -227,10 +228,11 @@ def test_other_content(content, says):
         encoded(picture(200, 300), "PNG"),
         encoded(picture(200, 300), "BMP"),
         encoded(picture(200, 300), "WEBP"),
+        encoded(picture(200, 300), "AVIF"),
         encoded(picture(200, 300), "TIFF"),
         encoded(picture(200, 300), "TIFF", compression="tiff_lzw"),
     ],
-    ids=["jpeg", "progressive", "png", "bmp", "webp", "tiff", "lzw"],
+    ids=["jpeg", "progressive", "png", "bmp", "webp", "avif", "tiff", "lzw"],
 )
 def test_a_cut_off_file_is_an_error_wherever_pixels_are_missing(whole):
     errors = 0
@@ -301,6 +303,7 @@ SEEDS = [
     encoded(picture(), "PNG"),
     encoded(picture(), "JPEG"),
     encoded(picture(), "WEBP"),
+    encoded(picture(), "AVIF"),
     encoded(picture(), "BMP"),
     multi_page([picture(), picture()], "TIFF", compression="tiff_lzw"),
     encoded(Image.new("1", (64, 64)), "TIFF", compression="group4"),

@@ -38,6 +38,7 @@ def test_ppocrv6_reads_strips_of_other_heights_in_finer_steps(height, step):
 
 
 def test_ppocrv6_with_the_published_weights_is_the_published_network():
+    torch.manual_seed(0)
     content = load_bundle("ppocrv6-rec@small").network
     network = PPOCRv6(18_710)
     weights = published_weights(content)
@@ -50,7 +51,7 @@ def test_ppocrv6_with_the_published_weights_is_the_published_network():
         strips = torch.rand(batch, 3, 48, width) * 2 - 1
         with torch.no_grad():
             read = network.eval()(strips).numpy()
-        np.testing.assert_allclose(read, session.run(None, {"x": strips.numpy()})[0], atol=1e-5)
+        np.testing.assert_allclose(read, session.run(None, {"x": strips.numpy()})[0], atol=1e-5, rtol=1e-4)
 
 
 def test_another_network_is_not_taken_for_ppocrv6():

@@ -40,7 +40,7 @@ def reader(tmp_path_factory) -> Path:
         "ppocrv6-rec@small": ["en", "zh", "fr"],
         str(folder / "korean"): ["ko"],
     }
-    (folder / "reader.yaml").write_text(yaml.safe_dump(content))
+    (folder / "reader.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return folder / "reader.yaml"
 
 

@@ -17,6 +17,7 @@ from trainers.export import ExportError, export_run
 from trainers.launch import launch
 from trainers.line_augmentation import augment_line
 from trainers.loop import TrainingError, train
+from trainers.recognition_metrics import SPACE_BONUSES, best_space_bonus
 from trainers.reporters import Silent
 from trainers.runs import Run
 from trainers.tasks.recognition import RecognitionSettings, RecognitionTask, width_groups
@@ -99,7 +100,7 @@ def test_strips_are_what_the_predictor_makes(task, monkeypatch):
     class Reader(TextRecognizer):
         def __init__(self):
             self.input, self.calibration, self.language, self.min_confidence = task.form, None, "en", 0.0
-            self.characters = ["", *task.charset.characters]
+            self.space_bonus, self.characters = 0.0, ["", *task.charset.characters]
             self.network = lambda batch: (seen.append(batch), {"p": np.zeros((len(batch), 4, 12), np.float32)})[1]
 
     Reader()([draw("204")])
@@ -231,6 +232,7 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
     folder = export_run(run, tmp_path / "bundle").folder
     card = load_bundle(folder, "text_recognition").card
     assert card.labels == list("0123456789 ") and card.decoding["calibration"].keys() == {"scale", "offset"}
+    assert card.decoding["space_bonus"] in SPACE_BONUSES
     reader = TextRecognizer(str(folder), min_confidence=0)
     results = reader([draw(text) for text in TEXTS])
     right = sum(result.text == text for result, text in zip(results, TEXTS, strict=True))
@@ -273,6 +275,12 @@ def test_a_training_starts_from_ppocrv6(digits, tmp_path, capsys):
         train(other, settings, reporter=Silent(), checkpoint_dir=tmp_path / "other")
 
 
+def test_the_space_bonus_of_the_lowest_cer_is_taken():
+    read = np.array([["ab", "a b", "a b", "a  b", "", "", ""], ["cd", "cd", "c d", "c d", "", "", ""]], object)
+    assert best_space_bonus(["a b", "cd"], read) == 1
+    assert best_space_bonus(["ab", "cd"], read[:, :1].repeat(7, axis=1)) == 0
+
+
 def test_korean_charsets_share_jamo(tmp_path):
     Charset("각나A").save(tmp_path / "ko.txt")
     task = make_task(tmp_path / "ko.txt", texts=["A"])
@@ -313,7 +321,7 @@ def test_other_mismatches_are_errors(run, digits, tmp_path):
 def test_the_korean_charset_makes_a_network_and_a_card():
     task = RecognitionTask(RecognitionSettings(charset="ko_full"), {}, 0)
     assert task.network().head.out_features == charset("ko_full").classes == len(task.card_fields().labels) + 1
-    assert task.card_fields().decoding == {"charset": "labels", "language": "ko+en"}
+    assert task.card_fields().decoding == {"charset": "labels", "language": "ko+en", "space_bonus": 0.0}
     assert task.card_fields().architecture == "SVTR-LCNet (CTC), charset ko_full"
     crnn = RecognitionTask(RecognitionSettings(architecture="crnn", sequence="none"), {}, 0)
     assert crnn.card_fields().architecture == "TPS-resnet-CTC, charset ko_ksx1001"

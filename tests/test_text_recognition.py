@@ -107,6 +107,16 @@ def test_calibrated_confidence_is_of_the_geometric_mean():
 # --- batches
 
 
+def test_spaces_can_be_given_a_bonus():
+    characters = ["", "a", "b", " "]
+    steps = np.array([[[0.0, 1.0, 0.0, 0.0], [0.7, 0.0, 0.0, 0.3], [0.0, 0.0, 1.0, 0.0]]], np.float32)
+    assert ctc.decode(steps, characters)[0][0] == ctc.decode(steps, characters, space_bonus=0.5)[0][0] == "ab"
+    ((text, confidence),) = ctc.decode(steps, characters, ctc.Calibration(), space_bonus=3.0)
+    assert text == "a b" and confidence <= 1
+    assert steps[0, 1, 3] == np.float32(0.3)  # not the caller's array
+    assert ctc.decode(steps[:, :, :3], characters[:3], space_bonus=3.0)[0][0] == "ab"
+
+
 @pytest.mark.parametrize("width", [32, 320, 640, 1280, 3200])
 def test_batches_come_in_few_sizes_and_keep_the_order(width):
     for count in range(40):

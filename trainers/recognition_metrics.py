@@ -14,6 +14,8 @@ import numpy as np
 from models.text_recognition.ctc import Calibration, log_odds
 
 SCRIPTS = ("hangul", "latin", "digit", "space", "han", "other")
+# Bonuses of the space (see `ctc.decode`) from which validation chooses.
+SPACE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 _HANGUL = ((0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
 
 
@@ -110,6 +112,18 @@ def text_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, float]:
         "word_accuracy": words_right / max(1, words),
     }
     return metrics | {f"cer_{name}": edits[name] / characters[name] for name in SCRIPTS if characters[name]}
+
+
+def best_space_bonus(true: Sequence[str], read: np.ndarray) -> int:
+    """Number of the bonus with the lowest CER, the smallest of equal ones; `read` [lines, bonuses] are strings."""
+    rates = []
+    for column in read.T:
+        # Only what differs needs to be aligned again.
+        if rates and (column == read[:, len(rates) - 1]).all():
+            rates.append(rates[-1])
+        else:
+            rates.append(text_metrics(true, column)["cer"])
+    return int(np.argmin(rates))
 
 
 def fit_calibration(probability: np.ndarray, accuracy: np.ndarray) -> Calibration:

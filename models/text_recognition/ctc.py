@@ -32,7 +32,10 @@ def log_odds(probability: np.ndarray | float) -> np.ndarray | float:
 
 
 def decode(
-    probabilities: np.ndarray, characters: Sequence[str], calibration: Calibration | None = None
+    probabilities: np.ndarray,
+    characters: Sequence[str],
+    calibration: Calibration | None = None,
+    space_bonus: float = 0.0,
 ) -> list[tuple[str, float]]:
     """Read the likeliest path: repeats merged, blanks dropped.
 
@@ -40,11 +43,17 @@ def decode(
         probabilities: (N, T, C) float32, softmax over C classes, class 0 blank.
         characters: C strings, the first one for the blank.
         calibration: makes confidences of geometric means.
+        space_bonus: log of what the space's probability is multiplied with. Narrow gaps between words look like wide
+            ones between letters, so a network leaves more spaces out than it makes up.
 
     Returns:
         (text, confidence) a line, 0 for no text. Without a calibration the confidence is the mean probability of the
         characters kept.
     """
+    if space_bonus and " " in characters:
+        space = characters.index(" ")
+        probabilities = probabilities.copy()
+        probabilities[:, :, space] = np.minimum(probabilities[:, :, space] * np.exp(space_bonus), 1.0)
     best = probabilities.argmax(axis=2)
     starts = best != BLANK
     starts[:, 1:] &= best[:, 1:] != best[:, :-1]

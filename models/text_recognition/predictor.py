@@ -40,6 +40,7 @@ class CTCDecoding(BaseModel):
         description="the characters of classes 1..: the card's labels, or a newline-separated ONNX metadata entry",
     )
     language: str = Field(description="language group read, ISO 639-1 codes joined by +")
+    space_bonus: float = Field(default=0.0, ge=0, le=5, description="see `ctc.decode`")
     calibration: ctc.Calibration | None = Field(
         default=None, description="of the confidence; without it, the mean probability of the characters"
     )
@@ -74,6 +75,7 @@ class TextRecognizer:
             decoding = CTCDecoding.model_validate(bundle.card.decoding)
         except ValidationError as error:
             raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.space_bonus = decoding.space_bonus
         self.language = decoding.language
         self.calibration = decoding.calibration if calibrated else None
         self.min_confidence = min_confidence
@@ -110,7 +112,7 @@ class TextRecognizer:
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
                 f"{len(self.characters)}; the card belongs to other weights"
             )
-        read = ctc.decode(output, self.characters, self.calibration)
+        read = ctc.decode(output, self.characters, self.calibration, self.space_bonus)
         return [self._result(text, confidence) for text, confidence in read]
 
     def _result(self, text: str, confidence: float) -> RecognizedText:

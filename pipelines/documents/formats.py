@@ -10,6 +10,7 @@ SUFFIXES = {
     ".jpe": "JPEG",
     ".jfif": "JPEG",
     ".webp": "WEBP",
+    ".avif": "AVIF",
     ".bmp": "BMP",
     ".dib": "BMP",
     ".tif": "TIFF",
@@ -47,7 +48,7 @@ def supported() -> str:
 
 
 def sniff(head: bytes, uri: str) -> str:
-    """Format (PNG, JPEG, WEBP, BMP, TIFF or PDF) by the first `HEAD_BYTES` bytes, whatever the suffix says.
+    """Format (PNG, JPEG, WEBP, AVIF, BMP, TIFF or PDF) by the first `HEAD_BYTES` bytes, whatever the suffix says.
 
     Raises:
         EmptyDocument: no bytes.
@@ -62,9 +63,11 @@ def sniff(head: bytes, uri: str) -> str:
         return "WEBP"
     if b"%PDF-" in head[:HEAD_BYTES]:
         return "PDF"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "AVIF"
     what = next((f"is {name}" for magic, name in _FOREIGN if head.startswith(magic)), None)
     if what is None and head[4:8] == b"ftyp":
-        what = "is HEIF/AVIF or video"
+        what = "is HEIF or video"
     if what is None:
         what = f"begins with {head[:12]!r}"
     raise UnknownFormat(f"{uri}: the content {what}, which is not read; convert it to one of {supported()}")

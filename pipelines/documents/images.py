@@ -32,7 +32,7 @@ _WHITE_IS_ZERO = 0
 
 
 def decode_raster(content: bytes, name: str, image_format: str, frame: int, limits: Limits) -> np.ndarray:
-    """One frame of a PNG, JPEG, WEBP, BMP or TIFF.
+    """One frame of a PNG, JPEG, WEBP, AVIF, BMP or TIFF.
 
     Args:
         content: the whole file.

@@ -31,6 +31,8 @@ from trainers.checkpoint import WeightsError
 from trainers.data.lines import LinesError, LineSource
 from trainers.line_augmentation import augment_line
 from trainers.recognition_metrics import (
+    SPACE_BONUSES,
+    best_space_bonus,
     character_accuracy,
     cross_calibrated,
     expected_calibration_error,
@@ -204,25 +206,27 @@ class RecognitionTask(Task):
         return total / len(batch["width"]), {"blank_share": blanks / len(batch["width"])}
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """`true` and `read` (strings), `probability` (geometric mean over the characters read, 0 for none), `used`
-        (bool)."""
+        """`true` (strings) and `used` (bool) [batch]; `read` (strings) and `probability` (geometric mean over the
+        characters read, 0 for none) [batch, bonuses], for each of `SPACE_BONUSES`."""
         buckets: dict[int, list[int]] = defaultdict(list)
         for index, width in enumerate(batch["width"].tolist()):
             buckets[bucket_width(width, self.form)].append(index)
-        read = np.full(len(batch["width"]), "", object)
-        probability = np.zeros(len(read))
+        read = np.full((len(batch["width"]), len(SPACE_BONUSES)), "", object)
+        probability = np.zeros(read.shape)
         characters = ["", *self.charset.characters]
         for width, indices in buckets.items():
             strips = self._strips(batch["image"][indices, :, :, :width], batch["width"][indices])
-            results = ctc.decode(network(strips).float().cpu().numpy(), characters, _AS_IT_IS)
-            for index, (text, value) in zip(indices, results, strict=True):
-                read[index], probability[index] = text, value
+            steps = network(strips).float().cpu().numpy()
+            for column, bonus in enumerate(SPACE_BONUSES):
+                results = ctc.decode(steps, characters, _AS_IT_IS, bonus)
+                read[indices, column], probability[indices, column] = zip(*results, strict=True)
         true = np.array(["".join(map(chr, row[row > 0])) for row in batch["text"].cpu().numpy()], object)
         return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
 
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        """See `text_metrics`; `confidence_scale` and `confidence_offset` (see `ctc.Calibration`), and `ece` of the
-        confidences against character accuracies, each half of the lines being calibrated on the other half.
+        """See `text_metrics`, at the `space_bonus` of the lowest CER, which is given too; `confidence_scale` and
+        `confidence_offset` (see `ctc.Calibration`), and `ece` of the confidences against character accuracies, each
+        half of the lines being calibrated on the other half.
 
         Raises:
             LinesError: no line has an image that can be read.
@@ -231,11 +235,14 @@ class RecognitionTask(Task):
         if not used.any():
             raise LinesError("no image of the validation lines can be read; see the warnings above")
         true, read, probability = (predictions[name][used] for name in ("true", "read", "probability"))
+        best = best_space_bonus(true, read)
+        read, probability = read[:, best], probability[:, best]
         accuracy = np.array([character_accuracy(*pair) for pair in zip(true, read, strict=True)])
         fitted = fit_calibration(probability, accuracy)
         metrics = text_metrics(true, read)
         metrics["ece"] = expected_calibration_error(reliability(cross_calibrated(probability, accuracy), accuracy))
-        return metrics | {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
+        fits = {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
+        return metrics | fits | {"space_bonus": SPACE_BONUSES[best]}
 
     def validation_length(self) -> int | None:
         source = self.lines.get("validation")
@@ -244,11 +251,13 @@ class RecognitionTask(Task):
     def write_report(
         self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
     ) -> str:
+        column = SPACE_BONUSES.index(evaluated.metrics["space_bonus"])
+        predictions = predictions | {name: predictions[name][:, column] for name in ("read", "probability")}
         return write_reading_report(folder, evaluated, predictions, self.lines["validation"], pictures)
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         calibration = ctc.Calibration(scale=metrics["confidence_scale"], offset=metrics["confidence_offset"])
-        return {"calibration": calibration.model_dump()}
+        return {"calibration": calibration.model_dump(), "space_bonus": metrics.get("space_bonus", 0.0)}
 
     def rate_factors(self) -> dict[str, float]:
         return {"backbone.": self.settings.backbone_rate}
