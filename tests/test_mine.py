@@ -217,6 +217,7 @@ def test_labels_are_made_in_a_browser(job, tmp_path):
         assert page.inner_text("#count") == "2 / 4"
         page.check("#korean", force=True)
         assert page.get_by_text("읽을 수 없거나 글자가 아님").is_visible()
+        page.wait_for_timeout(500)  # Chromium hands local storage to its main process a moment later
         page.reload()
         assert page.inner_text("#count") == "2 / 4"  # the browser kept it
         with page.expect_download() as download:
