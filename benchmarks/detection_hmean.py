@@ -15,7 +15,6 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,21 +22,14 @@ import pyarrow.parquet as pq
 import yaml
 
 from models.text_detection.predictor import TextDetector
+from trainers.data.regions import RegionSample
 from trainers.detection_metrics import Matches, detection_metrics, match
 from trainers.detection_rows import joined_boxes, quads_of
 from trainers.text_metrics import F1
 
 
-class LabelledPage(NamedTuple):
-    """An RGB page, its true lines (n, 4, 2), and which of them are to be ignored (n,)."""
-
-    image: np.ndarray
-    quads: np.ndarray
-    ignore: np.ndarray
-
-
-def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[LabelledPage]:
-    """A random `limit` of a set's rows."""
+def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[RegionSample]:
+    """A random `limit` of a set's rows, with their true lines."""
     rows = pq.read_table(path).to_pylist()
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:
@@ -48,10 +40,10 @@ def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[Labelle
         else:
             quads = quads_of(joined_boxes(np.array([word["box"] for word in row["words"]])))
         ignore = np.array([bool(region.get("ignore")) for region in regions or [{}] * len(quads)], bool)
-        yield LabelledPage(image, quads, ignore)
+        yield RegionSample(image, quads, ignore)
 
 
-def area_match(found: np.ndarray, page: LabelledPage) -> F1:
+def area_match(found: np.ndarray, page: RegionSample) -> F1:
     """Pixels of the page that boxes cover: in both, found and true. Ignored regions are left out."""
     shape = page.image.shape[:2]
     maps = [np.zeros(shape, np.uint8) for _ in range(3)]
@@ -61,7 +53,7 @@ def area_match(found: np.ndarray, page: LabelledPage) -> F1:
     return F1(int((read & true & ~ignored).sum()), int((read & ~ignored).sum()), int((true & ~ignored).sum()))
 
 
-def measure(detector: TextDetector, pages: Iterator[LabelledPage]) -> tuple[dict[str, float], dict[str, float]]:
+def measure(detector: TextDetector, pages: Iterator[RegionSample]) -> tuple[dict[str, float], dict[str, float]]:
     """ICDAR's metrics, and area precision, recall and pages per second."""
     matches: list[Matches] = []
     area, seconds = F1(), 0.0

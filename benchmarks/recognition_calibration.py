@@ -16,7 +16,13 @@ import numpy as np
 from models.bundle import Bundle, load_bundle
 from models.text_recognition.ctc import Calibration
 from models.text_recognition.predictor import TextRecognizer
-from trainers.recognition_metrics import character_accuracy, fit_calibration, reliability, reliability_text
+from trainers.recognition_metrics import (
+    character_accuracy,
+    cross_calibrated,
+    fit_calibration,
+    reliability,
+    reliability_text,
+)
 from trainers.render.lines import RenderedLines
 
 _AS_IT_IS = Calibration()
@@ -49,11 +55,7 @@ def main() -> None:
     probability, accuracy = read_lines(
         arguments.bundle, arguments.count, arguments.any, arguments.seed, arguments.precision
     )
-    confidence = np.zeros(len(probability))
-    for part in (slice(0, None, 2), slice(1, None, 2)):
-        other = slice(1 - part.start, None, 2)
-        confidence[part] = fit_calibration(probability[other], accuracy[other])(probability[part])
-    confidence[probability == 0] = 0.0
+    confidence = cross_calibrated(probability, accuracy)
     print(f"as it is\n{reliability_text(reliability(probability, accuracy))}\n")
     print(f"calibrated\n{reliability_text(reliability(confidence, accuracy))}\n")
     fitted = fit_calibration(probability, accuracy)

@@ -14,6 +14,17 @@ import s3fs
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """torch computes on one thread while a module's tests run."""
+    import torch  # only modules that ask for this need it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """Endpoint URL of an S3 server (moto's, a process of its own); started by the first test that wants it."""

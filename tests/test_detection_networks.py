@@ -12,13 +12,7 @@ from models.text_detection.networks.ppocr import published_weights
 from trainers.export import to_onnx
 from trainers.tasks.base import Export
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("network", [DBNet(scale=0.5), PPOCRDetector()], ids=["dbnet", "ppocrv6"])

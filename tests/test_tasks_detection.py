@@ -25,13 +25,7 @@ from trainers.reporters import Reporter
 from trainers.runs import Run
 from trainers.tasks.detection import UNCLIP_RATIOS, DetectionSettings, DetectionTask
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Drawn:

@@ -16,7 +16,7 @@ from models.bundle import CARD_FILE, Bundle, Measurement, load_bundle, save_bund
 from trainers.checkpoint import WeightsError, load_weights, strict_load
 from trainers.config import Config, task_class
 from trainers.data.feed import PlainFeed
-from trainers.loop import validate
+from trainers.loop import predictions
 from trainers.onnx_network import OnnxNetwork
 from trainers.tasks.base import Evaluated, Task
 
@@ -76,9 +76,8 @@ def measure(reference: str, config: Config) -> Evaluation:
     feed = PlainFeed(
         task, global_batch=config.train.global_batch, validation_samples=samples, processes=config.data.processes
     )
-    keeping = _Keeping(task)
-    metrics = validate(keeping, network.to(device), feed.validation(), device, config.train)
-    return Evaluation(task, samples, keeping.predictions, Evaluated(name, _source(config), metrics, decoding))
+    predicted = predictions(task, network.to(device), feed.validation(), device, config.train)
+    return Evaluation(task, samples, predicted, Evaluated(name, _source(config), task.metrics(predicted), decoding))
 
 
 def has_report(config: Config) -> bool:
@@ -98,19 +97,6 @@ def record(folder: Path, metrics: Mapping[str, float], data: str, command: str) 
     kept = [m for m in bundle.card.metrics if not (m.data == data and m.metric in metrics)]
     new = [Measurement(metric=name, value=value, data=data, command=command) for name, value in metrics.items()]
     save_bundle(folder, bundle.network, bundle.card.model_copy(update={"metrics": kept + new}))
-
-
-class _Keeping:
-    """A task in the place of which `validate` measures, and which keeps what it was given to measure."""
-
-    def __init__(self, task: Task):
-        self.predict = task.predict
-        self.predictions: dict[str, np.ndarray] = {}
-        self._metrics = task.metrics
-
-    def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        self.predictions = predictions
-        return self._metrics(predictions)
 
 
 def _require_labels(bundle: Bundle, labels: list[str]) -> None:

@@ -226,6 +226,19 @@ def validate(
     world_size: int = 1,
 ) -> dict[str, float]:
     """The task's metrics over all workers' validation batches; the same result on every worker."""
+    return task.metrics(predictions(task, network, batches, device, settings, world_size))
+
+
+@torch.no_grad()
+def predictions(
+    task: Task,
+    network: nn.Module,
+    batches: Iterator[Batch],
+    device: torch.device,
+    settings: TrainSettings,
+    world_size: int = 1,
+) -> dict[str, np.ndarray]:
+    """What `task.predict` gives for all workers' validation batches, in sample order; the same on every worker."""
     network.eval()
     results = []
     with _autocast(device, settings):
@@ -234,7 +247,7 @@ def validate(
         gathered: list[list[dict[str, np.ndarray]] | None] = [None] * world_size
         dist.all_gather_object(gathered, results)
         results = [result for worker in gathered for result in worker or []]
-    return task.metrics({name: np.concatenate([result[name] for result in results]) for name in results[0]})
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

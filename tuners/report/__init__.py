@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from trainers.report.page import escape
 from tuners.ledger import TrialRecord, write_atomically
 from tuners.report import charts, sections
-from tuners.report.markup import escape
 from tuners.results import SweepFacts
 
 __all__ = ["write_report"]

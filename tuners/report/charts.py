@@ -7,8 +7,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from trainers.report.page import both, escape
 from tuners.ledger import Report, TrialRecord, best_trial
-from tuners.report.markup import both, card, escape, nothing
+from tuners.report.markup import card, nothing
 from tuners.report.scales import Scale
 from tuners.results import (
     ABSENT,

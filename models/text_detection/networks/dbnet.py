@@ -5,7 +5,7 @@ from torch import nn
 
 from models.text_detection.networks.base import DBDetector, branch, enlarged
 from models.text_recognition.networks.base import convolution
-from models.text_recognition.networks.svtr import SqueezeExcite
+from models.text_recognition.networks.svtr import separable
 
 # Depthwise separable convolutions of each level (stride 4, 8, 16, 32): (outputs, kernel) at scale 1
 _LEVELS = (
@@ -55,12 +55,3 @@ class DBNet(DBDetector):
         levels = [smooth(x) for smooth, x in zip(self.smooth, pyramid, strict=True)]
         features = torch.cat([levels[0], *(enlarged(level, levels[0]) for level in levels[1:])], dim=1)
         return features, self.probability(features)
-
-
-def separable(inputs: int, outputs: int, stride: int, kernel: int, excite: bool) -> list[nn.Module]:
-    """Depthwise, optionally squeeze-and-excite, pointwise."""
-    return [
-        convolution(inputs, inputs, kernel, stride, groups=inputs, activation=nn.Hardswish),
-        *([SqueezeExcite(inputs)] if excite else []),
-        convolution(inputs, outputs, 1, activation=nn.Hardswish),
-    ]

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.text_detection.networks.base import DBDetector, enlarged
-from models.text_recognition.networks.ppocr import Block, Stem
+from models.text_recognition.networks.ppocr import Block, Stem, named_weights
+from models.text_recognition.networks.svtr import SqueezeExcite
 
 # Channels of each level (stride 4, 8, 16, 32), and its blocks: s with squeeze-and-excitation, p without
 _LEVELS = ((48, "sp"), (96, "sp"), (192, "spsp"), (384, "sp"))
@@ -30,11 +31,11 @@ class PPOCRDetector(DBDetector):
 
     def __init__(self):
         super().__init__(_NECK, _INNER)
-        self.stem = HalfStem()
+        self.stem = Stem(_LEVELS[0][0])
         self.levels = nn.ModuleList()
         before = _LEVELS[0][0]
         for channels, kinds in _LEVELS:
-            blocks = [DownBlock(before, channels)] if channels != before else []
+            blocks = [Block(before, channels, down=2)] if channels != before else []
             blocks += [Block(channels, channels, excite=kind == "s") for kind in kinds]
             self.levels.append(nn.Sequential(*blocks))
             before = channels
@@ -73,33 +74,8 @@ class PPOCRDetector(DBDetector):
         return features, self.probability(features)
 
 
-class HalfStem(Stem):
-    """The recogniser's stem with half its channels."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Conv2d(3, 24, 3, 2, 1)
-        self.narrow = nn.Conv2d(24, 12, 2)
-        self.widen = nn.Conv2d(12, 24, 2)
-        self.join = nn.Conv2d(48, 24, 3, 2, 1)
-        self.last = nn.Conv2d(24, 48, 1)
-
-
-class DownBlock(Block):
-    """The recogniser's block, halving both sides."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs)
-        self.neighbours = nn.Conv2d(inputs, inputs, 3, 2, 1, groups=inputs)
-
-
-class ResidualExcite(nn.Module):
+class ResidualExcite(SqueezeExcite):
     """x + x weighed by what the whole page holds."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, channels // 4, 1)
-        self.excite = nn.Conv2d(channels // 4, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight = self.excite(functional.relu(self.squeeze(x.mean(dim=(2, 3), keepdim=True))))
@@ -115,17 +91,8 @@ def published_weights(content: bytes) -> dict[str, torch.Tensor]:
     arrays = _weights_in_order(onnx.load_from_string(content).graph)
     with torch.device("meta"):
         own = PPOCRDetector().state_dict()
-    weights = {}
-    for name in (name for name in own if not name.startswith("threshold.")):
-        shape = tuple(own[name].shape)
-        array = next(arrays, np.zeros(0))
-        array = array.reshape(-1) if len(shape) == 1 else array  # biases are (1, n, 1, 1) there
-        if array.shape != shape:
-            raise ValueError(f"this is not PP-OCRv6's small detector: {name} is {array.shape} there, {shape} here")
-        weights[name] = torch.from_numpy(array.copy())
-    if (more := next(arrays, None)) is not None:
-        raise ValueError(f"this is not PP-OCRv6's small detector: it has another weight of {more.shape}")
-    return weights
+    published = {name: tensor for name, tensor in own.items() if not name.startswith("threshold.")}
+    return named_weights(published, arrays, "detector")
 
 
 def _weights_in_order(graph: onnx.GraphProto) -> Iterator[np.ndarray]:

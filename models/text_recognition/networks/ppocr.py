@@ -5,7 +5,7 @@ Written out rather than converted, for strips of other heights, finer steps and 
 tests hold it to the ONNX file's outputs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -38,7 +38,7 @@ class PPOCRv6(CTCNetwork):
         super().__init__(_DIMS, classes, parts)
         if height % 16 or step not in (4, 8):
             raise ValueError(f"height {height}, step {step}: a multiple of 16, and 4 or 8")
-        self.backbone = nn.Sequential(Stem(), *_stages(), nn.AvgPool2d((height // 16, step // 4)))
+        self.backbone = nn.Sequential(Stem(_STAGES[0][0]), *_stages(), nn.AvgPool2d((height // 16, step // 4)))
         self.neck = Neck(_STAGES[-1][0], _DIMS)
 
     def steps(self, image: torch.Tensor) -> torch.Tensor:
@@ -46,15 +46,16 @@ class PPOCRv6(CTCNetwork):
 
 
 class Stem(nn.Module):
-    """[batch, 3, height, width] → [batch, 96, height / 4, width / 4], through two branches."""
+    """[batch, 3, height, width] → [batch, outputs, height / 4, width / 4], through two branches."""
 
-    def __init__(self):
+    def __init__(self, outputs: int):
         super().__init__()
-        self.first = nn.Conv2d(3, 48, 3, 2, 1)
-        self.narrow = nn.Conv2d(48, 24, 2)
-        self.widen = nn.Conv2d(24, 48, 2)
-        self.join = nn.Conv2d(96, 48, 3, 2, 1)
-        self.last = nn.Conv2d(48, 96, 1)
+        half = outputs // 2
+        self.first = nn.Conv2d(3, half, 3, 2, 1)
+        self.narrow = nn.Conv2d(half, half // 2, 2)
+        self.widen = nn.Conv2d(half // 2, half, 2)
+        self.join = nn.Conv2d(outputs, half, 3, 2, 1)
+        self.last = nn.Conv2d(half, outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.first(x))
@@ -66,12 +67,12 @@ class Stem(nn.Module):
 
 
 class Block(nn.Module):
-    """Mixes neighbours within each channel, then channels; halves the height where the channels change."""
+    """Mixes neighbours within each channel, then channels; smaller by the stride `down` where the channels change."""
 
-    def __init__(self, inputs: int, outputs: int, excite: bool = False):
+    def __init__(self, inputs: int, outputs: int, excite: bool = False, down: int | tuple[int, int] = (2, 1)):
         super().__init__()
         self.same = inputs == outputs
-        self.neighbours = nn.Conv2d(inputs, inputs, 3, 1 if self.same else (2, 1), 1, groups=inputs)
+        self.neighbours = nn.Conv2d(inputs, inputs, 3, 1 if self.same else down, 1, groups=inputs)
         self.excite = SqueezeExcite(inputs) if excite else nn.Identity()
         self.expand = nn.Conv2d(inputs, 2 * inputs, 1)
         self.project = nn.Conv2d(2 * inputs, outputs, 1)
@@ -106,22 +107,39 @@ def published_weights(content: bytes) -> dict[str, torch.Tensor]:
         ValueError: the file holds another network; names the first weight that does not fit.
     """
     arrays = _weights_in_order(onnx.load_from_string(content).graph)
-    classes = 18_710
-    weights = {}
     with torch.device("meta"):
-        own = PPOCRv6(classes)
+        own = PPOCRv6(18_710).state_dict()
     # The head is made first and used last.
-    names = [name for name in own.state_dict() if not name.endswith("num_batches_tracked")]
-    names = [name for name in names if not name.startswith("head.")] + ["head.weight", "head.bias"]
-    for name in names:
-        shape = tuple(own.state_dict()[name].shape)
+    names = [name for name in own if not name.endswith("num_batches_tracked") and not name.startswith("head.")]
+    return named_weights({name: own[name] for name in [*names, "head.weight", "head.bias"]}, arrays, "recogniser")
+
+
+def named_weights(
+    own: Mapping[str, torch.Tensor], arrays: Iterator[np.ndarray], network: str
+) -> dict[str, torch.Tensor]:
+    """Weights of PP-OCRv6 under our names.
+
+    Args:
+        own: the network's weights in the order in which it uses them; only their shapes count.
+        arrays: the file's in the same order.
+        network: "recogniser" or "detector", for messages.
+
+    Raises:
+        ValueError: names the first weight that does not fit.
+    """
+    weights = {}
+    for name, tensor in own.items():
+        shape = tuple(tensor.shape)
         array = next(arrays, np.zeros(0))
-        array = array.T if array.ndim == 2 and array.shape == shape[::-1] else array  # x @ W there, x @ W.T here
-        if array.size != np.prod(shape):
-            raise ValueError(f"this is not PP-OCRv6's small recogniser: {name} is {array.shape} there, {shape} here")
-        weights[name] = torch.from_numpy(array.reshape(shape).copy())
+        if len(shape) == 1:
+            array = array.reshape(-1)  # biases of convolutions are (1, n, 1, 1) there
+        elif array.ndim == 2:
+            array = array.T  # x @ W there, x @ W.T here
+        if array.shape != shape:
+            raise ValueError(f"this is not PP-OCRv6's small {network}: {name} is {array.shape} there, {shape} here")
+        weights[name] = torch.from_numpy(array.copy())
     if (more := next(arrays, None)) is not None:
-        raise ValueError(f"this is not PP-OCRv6's small recogniser: it has another weight of {more.shape}")
+        raise ValueError(f"this is not PP-OCRv6's small {network}: it has another weight of {more.shape}")
     return weights
 
 

@@ -98,27 +98,33 @@ class GlobalBlock(nn.Module):
         return x + self.dropout(self.mlp(self.norm2(x)))
 
 
+def separable(
+    inputs: int, outputs: int, stride: int | tuple[int, int] = 1, kernel: int = 3, excite: bool = False
+) -> list[nn.Module]:
+    """Depthwise, optionally squeeze-and-excite, pointwise."""
+    return [
+        convolution(inputs, inputs, kernel, stride, groups=inputs, activation=nn.Hardswish),
+        *([SqueezeExcite(inputs)] if excite else []),
+        convolution(inputs, outputs, 1, activation=nn.Hardswish),
+    ]
+
+
 def _backbone(scale: float) -> nn.Sequential:
     """MobileNetV1Enhance: depthwise separable convolutions; height / 32 (48 px: 1), width / 8."""
 
-    def separable(inputs: int, outputs: int, stride=1, kernel: int = 3, excite: bool = False) -> list[nn.Module]:
-        inputs, outputs = int(inputs * scale), int(outputs * scale)
-        return [
-            convolution(inputs, inputs, kernel, stride, groups=inputs, activation=nn.Hardswish),
-            *([SqueezeExcite(inputs)] if excite else []),
-            convolution(inputs, outputs, 1, activation=nn.Hardswish),
-        ]
+    def scaled(inputs: int, outputs: int, *how, **more) -> list[nn.Module]:
+        return separable(int(inputs * scale), int(outputs * scale), *how, **more)
 
     return nn.Sequential(
         convolution(3, int(32 * scale), 3, 2, activation=nn.Hardswish),
-        *separable(32, 64),
-        *separable(64, 128),
-        *separable(128, 128),
-        *separable(128, 256, (2, 1)),
-        *separable(256, 256),
-        *separable(256, 512, (2, 1)),
-        *(layer for _ in range(5) for layer in separable(512, 512, kernel=5)),
-        *separable(512, 1024, (2, 1), kernel=5, excite=True),
-        *separable(1024, 1024, (1, 2), kernel=5, excite=True),
+        *scaled(32, 64),
+        *scaled(64, 128),
+        *scaled(128, 128),
+        *scaled(128, 256, (2, 1)),
+        *scaled(256, 256),
+        *scaled(256, 512, (2, 1)),
+        *(layer for _ in range(5) for layer in scaled(512, 512, kernel=5)),
+        *scaled(512, 1024, (2, 1), kernel=5, excite=True),
+        *scaled(1024, 1024, (1, 2), kernel=5, excite=True),
         nn.AvgPool2d(2),
     )
