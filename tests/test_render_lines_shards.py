@@ -97,6 +97,8 @@ def test_the_command_writes_a_sheet_and_shards(fonts, tmp_path):
         (["--lines", "--charset", "klingon"], "no charset klingon"),
         (["--lines", "--texts", "missing.parquet"], "missing.parquet"),
         (["--lines", "--count", "0"], "at least 1"),
+        (["--rare", "0.5"], "add --lines"),
+        (["--lines", "--rare", "1.5"], "share from 0 to 1"),
     ],
 )
 def test_faults_are_named(fonts, arguments, message, tmp_path, capsys):

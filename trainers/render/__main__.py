@@ -9,6 +9,7 @@ import numpy as np
 from trainers.render import KINDS, TextSource, degrade, render_page
 from trainers.render.lines import shards as line_shards
 from trainers.render.shards import contact_sheet, render_shards
+from trainers.render.texts.lines import SHARES
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--regions", action="store_true", help="in the shards: pages with the regions of their text")
     parser.add_argument("--charset", help="with --lines: the only characters to use, a packaged charset or a file")
     parser.add_argument("--balance", action="store_true", help="with --lines: the rarer a syllable, the more of it")
+    parser.add_argument("--rare", type=float, metavar="SHARE", help="with --lines: of words in rare syllables (0.08)")
     options = parser.parse_args(arguments)
     if not options.out and not options.sheet:
         parser.error("give --out DIR, --sheet FILE or both")
@@ -33,8 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--kind, --degrade and --regions are for pages: leave them out with --lines")
     if options.regions and not options.out:
         parser.error("--regions is for shards: add --out DIR")
-    if not options.lines and (options.charset or options.balance):
-        parser.error("--charset and --balance are for lines: add --lines")
+    if not options.lines and (options.charset or options.balance or options.rare is not None):
+        parser.error("--charset, --balance and --rare are for lines: add --lines")
     if options.lines:
         try:
             _lines(options)
@@ -67,7 +69,10 @@ def _lines(options: argparse.Namespace) -> None:
         from models.text_recognition.charset import charset  # needs more than numpy and Pillow
 
         characters = "".join(charset(options.charset).characters)
-    settings = line_shards.Settings(options.split, options.seed, options.texts, characters, options.balance)
+    rare = SHARES["rare"] if options.rare is None else options.rare
+    if not 0 <= rare <= 1:
+        raise ValueError(f"--rare {rare}: give a share from 0 to 1")
+    settings = line_shards.Settings(options.split, options.seed, options.texts, characters, options.balance, rare)
     if options.sheet:
         lines = settings.lines()
         line_shards.contact_sheet(lines.line(number) for number in range(min(options.count, 200))).save(options.sheet)

@@ -14,7 +14,7 @@ from trainers.render.lines.faces import choose_face, drawable
 from trainers.render.lines.finish import finished
 from trainers.render.lines.ink import SetLine, bent, draw_bend, merged, printed, set_text, stretched
 from trainers.render.page import Split
-from trainers.render.texts.lines import LineTexts
+from trainers.render.texts.lines import SHARES, LineTexts
 from trainers.render.texts.source import TextSource, shipped_texts
 
 LOWEST, HIGHEST = 24, 96  # px of a line image
@@ -37,8 +37,10 @@ class LineSample:
 
 
 @lru_cache(maxsize=8)
-def _line_texts(source: TextSource, split: str, charset: frozenset[str] | None, balance: bool) -> LineTexts:
-    return LineTexts(source, split, charset, balance)
+def _line_texts(
+    source: TextSource, split: str, charset: frozenset[str] | None, balance: bool, rare: float
+) -> LineTexts:
+    return LineTexts(source, split, charset, balance, rare)
 
 
 def render_line(
@@ -49,6 +51,7 @@ def render_line(
     charset: Iterable[str] | None = None,
     split: Split = "train",
     balance: bool = False,
+    rare: float = SHARES["rare"],
 ) -> LineSample:
     """Render one line of text as a text detector would have cut it out. The result depends on the arguments alone.
 
@@ -58,6 +61,7 @@ def render_line(
         charset: the characters that texts may be made of, the space among them; a frozenset is quickest. None: all.
         split: whose texts and font families to use; the two splits share none.
         balance: rare syllables by inverse frequency in the sentences, not uniformly.
+        rare: share of lines that are words of rare syllables.
 
     Raises:
         ValueError: unknown split; a charset of which no text can be made.
@@ -67,7 +71,7 @@ def render_line(
     rng = random.Random(f"line {[int(s) for s in key]} {split}")
     allowed = charset if charset is None or isinstance(charset, frozenset) else frozenset(charset)
     desk = Desk(rng, fonts or system_fonts(), texts or shipped_texts(), split)
-    writer = _line_texts(desk.texts, split, allowed, balance)
+    writer = _line_texts(desk.texts, split, allowed, balance, rare)
     for _ in range(_TRIES):
         text, kind = writer.draw(rng)
         media = [share * (3 if m == "receipt" and kind in _TILL_KINDS else 1) for m, share in _MEDIA.items()]

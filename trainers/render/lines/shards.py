@@ -14,6 +14,7 @@ from trainers.render.lines.line import LineSample
 from trainers.render.lines.source import RenderedLines
 from trainers.render.page import Split
 from trainers.render.shards import plan_shards, write_missing, write_whole
+from trainers.render.texts.lines import SHARES
 from trainers.render.texts.source import TextSource
 
 ROWS = 10_000  # some 55 MB
@@ -25,18 +26,19 @@ _lines: RenderedLines | None = None
 @dataclass(frozen=True)
 class Settings:
     """What the lines of a run depend on, besides the installed fonts. `texts`: a Parquet file with a column `text`, or
-    None; `charset`: all allowed characters, or None."""
+    None; `charset`: all allowed characters, or None; `balance`, `rare`: see `render_line`."""
 
     split: Split
     seed: int = 0
     texts: str | None = None
     charset: str | None = None
     balance: bool = False
+    rare: float = SHARES["rare"]
 
     def lines(self) -> RenderedLines:
         """Raises: FileNotFoundError, KeyError, ValueError: `texts` cannot be read, has no such column, has too few."""
         texts = TextSource.from_parquet(self.texts) if self.texts else None
-        return RenderedLines(self.split, self.seed, texts, charset=self.charset, balance=self.balance)
+        return RenderedLines(self.split, self.seed, texts, charset=self.charset, balance=self.balance, rare=self.rare)
 
 
 def encode(sample: LineSample, number: int) -> bytes:
@@ -84,7 +86,7 @@ def _finished(path: Path, rows: int, settings: Settings) -> bool:
     held = (metadata.metadata or {}).get(_SETTINGS, b"{}").decode()
     if json.loads(held) != asdict(settings):
         raise ValueError(
-            f"{path} holds lines of other settings (texts, charset or balance): delete it or give another --out"
+            f"{path} holds lines of other settings (texts, charset, balance or rare): delete it or give another --out"
         )
     return metadata.num_rows == rows
 

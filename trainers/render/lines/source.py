@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from trainers.render.fonts import FontSet
 from trainers.render.lines.line import LineSample, render_line
 from trainers.render.page import Split
+from trainers.render.texts.lines import SHARES
 from trainers.render.texts.source import TextSource
 
 
@@ -12,7 +13,7 @@ class RenderedLines:
     """Lines made from their index; no two indices share a line, and any index gives the same line each time.
 
     Args:
-        split, texts, fonts, charset, balance: as for `render_line`.
+        split, texts, fonts, charset, balance, rare: as for `render_line`.
         seed: of the whole run of lines.
 
     Raises:
@@ -28,6 +29,7 @@ class RenderedLines:
         fonts: FontSet | None = None,
         charset: Iterable[str] | None = None,
         balance: bool = False,
+        rare: float = SHARES["rare"],
     ) -> None:
         self.split: Split = split
         self.seed = seed
@@ -36,6 +38,7 @@ class RenderedLines:
             "fonts": fonts,
             "charset": None if charset is None else frozenset(charset),
             "balance": balance,
+            "rare": rare,
         }
 
     def line(self, index: int) -> LineSample:

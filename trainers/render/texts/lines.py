@@ -136,13 +136,19 @@ class LineTexts:
         source: sentences and words. split: "train" or "validation"; no text is drawn in both.
         charset: the characters that a text may be made of (the space counts); None allows all printable ones.
         balance: rare syllables are drawn by inverse frequency in the sentences, not uniformly.
+        rare: share of the lines that are words of rare syllables; the other kinds keep their proportions.
 
     Raises:
         ValueError: unknown split, or a charset of which no text can be made.
     """
 
     def __init__(
-        self, source: TextSource, split: str, charset: Iterable[str] | None = None, balance: bool = False
+        self,
+        source: TextSource,
+        split: str,
+        charset: Iterable[str] | None = None,
+        balance: bool = False,
+        rare: float = SHARES["rare"],
     ) -> None:
         if split not in ("train", "validation"):
             raise ValueError(f'unknown split {split!r}: "train" or "validation"')
@@ -176,7 +182,8 @@ class LineTexts:
                 f"no text for the {split} split can be made of the {len(self.charset or ())} characters of the "
                 "charset: give one with digits, and Hangul or Latin letters"
             )
-        self._shares = list(accumulate(SHARES[kind] for kind in self._kinds))
+        others = (1 - rare) / (1 - SHARES["rare"])
+        self._shares = list(accumulate(rare if k == "rare" else SHARES[k] * others for k in self._kinds))
 
     def draw(self, rng: random.Random) -> tuple[str, str]:
         """(text, kind): 1 to 40 characters, tidy, printable, of the split, within the charset; the kind is one of
