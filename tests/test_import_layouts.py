@@ -98,7 +98,7 @@ def test_what_is_no_data_set_is_named(tmp_path):
     with pytest.raises(LayoutError, match="no Parquet files there"):
         layout_of(tmp_path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
-    with pytest.raises(LayoutError, match="neither lines nor regions: its columns are a"):
+    with pytest.raises(LayoutError, match="holds no lines, regions, meters: its columns are a"):
         layout_of(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1PAR1")
     with pytest.raises(LayoutError, match="is no Parquet file"):

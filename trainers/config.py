@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 import trainers.tasks
 from trainers.data.lines import DrawnLines, LineSource, ShardLines
+from trainers.data.meters import MeterSource, open_meters
 from trainers.data.pages import RenderedPages, ShardPages
 from trainers.data.regions import MixedRegions, RegionSource, RenderedRegions, ShardRegions
 from trainers.tasks.base import PageSource, Split, Task
@@ -85,6 +86,12 @@ class PagesSettings(_Strict):
         default=None, description="folder of Parquet files with pages and their regions, or several: {FOLDER: share}"
     )
     rendered_regions: bool = Field(default=False, description="render each page with its regions when it is needed")
+    meters: str | dict[str, float] | None = Field(
+        default=None,
+        description="folder of Parquet files with meters, `rendered_photos` or `rendered_strips`, or several: "
+        "{FOLDER: share}",
+    )
+    meter_kind: Literal["photo", "strip"] | None = Field(default=None, description="of `meters`: these alone")
     bucket: int = Field(
         default=64, ge=1, description="so many training lines of `lines` in a row are about equally long: a batch"
     )
@@ -92,11 +99,11 @@ class PagesSettings(_Strict):
     @model_validator(mode="after")
     def _one_kind(self):
         kinds = (self.shards is not None, self.rendered, self.lines is not None, self.rendered_lines)
-        kinds += (self.regions is not None, self.rendered_regions)
+        kinds += (self.regions is not None, self.rendered_regions, self.meters is not None)
         if sum(kinds) != 1:
             raise ValueError(
                 "give one of `shards: FOLDER`, `rendered: true`; or for lines: `lines: FOLDER`, `rendered_lines: true`"
-                "; or for pages with regions: `regions: FOLDER`, `rendered_regions: true`"
+                "; or for pages with regions: `regions: FOLDER`, `rendered_regions: true`; or `meters: FOLDER`"
             )
         if self.skews and not self.shards:
             raise ValueError("`skews` belongs to `shards`")
@@ -106,7 +113,9 @@ class PagesSettings(_Strict):
             raise ValueError("`balance` belongs to `lines` and `rendered_lines`")
         if self.rendered_lines and self.balance not in (0, 1):
             raise ValueError("`balance` of `rendered_lines` is true or false")
-        for name, shares in (("lines", self.lines), ("regions", self.regions)):
+        if self.meter_kind and self.meters is None:
+            raise ValueError("`meter_kind` belongs to `meters`")
+        for name, shares in (("lines", self.lines), ("regions", self.regions), ("meters", self.meters)):
             if isinstance(shares, dict) and (not shares or min(shares.values()) <= 0):
                 raise ValueError(f"the shares of `{name}` must be above 0")
         return self
@@ -120,7 +129,7 @@ class DataSettings(_Strict):
     processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
 
 
-Source = PageSource | LineSource | RegionSource
+Source = PageSource | LineSource | RegionSource | MeterSource
 OpenPages = Callable[[PagesSettings, Split, int], Source]
 
 
@@ -320,6 +329,8 @@ def open_pages(source: PagesSettings, split: Split, seed: int) -> Source:
         return MixedRegions(parts, seed)
     if source.regions is not None:
         return ShardRegions(source.regions, shuffle_seed=shuffle_seed)
+    if source.meters is not None:
+        return open_meters(source.meters, split, seed, kind=source.meter_kind)
     return ShardPages(source.shards, skews=source.skews, shuffle_seed=shuffle_seed)
 
 

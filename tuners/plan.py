@@ -32,6 +32,7 @@ from trainers.config import (
     read_config_yaml,
     task_class,
 )
+from trainers.data.meters import RENDERED
 from trainers.data.pages import PagesError, count_pages
 from tuners.settings import Budget, SweepSettings, scheduler_of_word
 from tuners.space import Space
@@ -251,9 +252,11 @@ def _samples(budget: Budget, base: Config) -> int:
     if budget.epochs is None:
         return base.train.total_steps * base.train.global_batch
     source = base.data.train
-    places = [] if source is None else [place for place in (source.shards, *_line_folders(source.lines)) if place]
+    places = [] if source is None else _folders(source.shards, source.lines, source.regions, source.meters)
     if not places:
-        raise ConfigError("budget.epochs needs shards to count (data.train.shards or lines); use budget.samples")
+        raise ConfigError(
+            "budget.epochs needs shards to count (data.train.shards, lines, regions or meters); use budget.samples"
+        )
     try:
         pages = len(open_pages(source, "train", 0)) if source.skews else sum(map(count_pages, places))
     except (PagesError, OSError) as error:
@@ -261,8 +264,10 @@ def _samples(budget: Budget, base: Config) -> int:
     return max(1, round(budget.epochs * pages))
 
 
-def _line_folders(lines: str | dict[str, float] | None) -> list[str]:
-    return [lines] if isinstance(lines, str) else list(lines or {})
+def _folders(*sources: str | dict[str, float] | None) -> list[str]:
+    """Where shards are, each source being at one place or at several with their shares."""
+    places = [place for source in sources for place in ([source] if isinstance(source, str) else source or {})]
+    return [place for place in places if place not in RENDERED]
 
 
 def _lengths(base: Config, steps: int, values: Mapping[str, Any]) -> dict[str, Any]:

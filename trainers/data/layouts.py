@@ -1,4 +1,4 @@
-"""The two layouts of labelled text images in Parquet: lines to recognise, and pages with regions to detect.
+"""The layouts of labelled images in Parquet: text lines to recognise, pages with regions to detect, and meters.
 
 *lines*, one row a text line crop: `image` (encoded bytes), `text` (NFC, not empty), `name` (unique within the set),
 `group` (string or null: lines of one document, person or meter share it), `source` (the file the row came from).
@@ -6,6 +6,9 @@
 *regions*, one row a page: `image`, `name`, `group`, `source`, and `regions`: a list of {`quad`: 8 × float32, x and y of
 TL, TR, BR, BL as the text is read, px of the page with its EXIF orientation applied; `text`: string, or null where
 unknown; `ignore`: bool, illegible, neither right nor wrong}.
+
+*meters*, one row an image of a meter, the fields as `trainers.data.meter_sample` says: `image`, `name`, `group`,
+`source`, `kind`, `meter_class`, `corners`, `reading`, `leading_zeros`, `digits`.
 
 A data set is a folder `OUT/{train,validation}/NAME-00000.parquet …`.
 """
@@ -18,12 +21,14 @@ from pathlib import Path
 from typing import Literal
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainers.data.meter_sample import Kind, MeterClass, MeterDigit
 from trainers.data.splits import SPLITS, Split
 
-Layout = Literal["lines", "regions"]
+Layout = Literal["lines", "regions", "meters"]
 
 LINES_SCHEMA = pa.schema(
     [
@@ -46,7 +51,30 @@ REGIONS_SCHEMA = pa.schema(
         pa.field("regions", pa.list_(_REGION), nullable=False),
     ]
 )
-SCHEMAS: dict[Layout, pa.Schema] = {"lines": LINES_SCHEMA, "regions": REGIONS_SCHEMA}
+_QUAD = pa.list_(pa.list_(pa.float32()))  # 4 × x, y
+_DIGIT = pa.struct(
+    [
+        pa.field("character", pa.string()),
+        pa.field("position", pa.float32()),
+        pa.field("box", _QUAD),
+        pa.field("fraction", pa.bool_()),
+    ]
+)
+METERS_SCHEMA = pa.schema(
+    [
+        pa.field("image", pa.binary(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("group", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("meter_class", pa.string()),
+        pa.field("corners", _QUAD),
+        pa.field("reading", pa.string()),
+        pa.field("leading_zeros", pa.bool_()),
+        pa.field("digits", pa.list_(_DIGIT)),
+    ]
+)
+SCHEMAS: dict[Layout, pa.Schema] = {"lines": LINES_SCHEMA, "regions": REGIONS_SCHEMA, "meters": METERS_SCHEMA}
 
 FILE_BYTES = 64 * 2**20
 GROUP_BYTES = 8 * 2**20
@@ -89,6 +117,49 @@ class Page:
     regions: tuple[Region, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Meter:
+    """A row of *meters*; see the module. The fields that a `MeterSample` has too are as they are there."""
+
+    image: bytes
+    name: str
+    group: str | None
+    source: str | None
+    kind: Kind
+    meter_class: MeterClass | None
+    corners: np.ndarray | None = None
+    reading: str | None = None
+    leading_zeros: bool = True
+    digits: tuple[MeterDigit, ...] | None = None
+
+    def record(self) -> dict:
+        """As a row of `METERS_SCHEMA`."""
+        digits = self.digits
+        return {
+            **vars(self),
+            "corners": _lists(self.corners),
+            "digits": None if digits is None else [{**vars(digit), "box": _lists(digit.box)} for digit in digits],
+        }
+
+    @classmethod
+    def of(cls, record: dict) -> "Meter":
+        """Of a row of `METERS_SCHEMA`. Raises ValueError: corners or a box that are not 4 × 2 numbers."""
+        digits = record["digits"]
+        made = None if digits is None else tuple(MeterDigit(**{**d, "box": _points(d["box"])}) for d in digits)
+        return cls(**{**record, "corners": _points(record["corners"]), "digits": made})
+
+
+ROWS = {"lines": Line, "regions": Page, "meters": Meter}
+
+
+def _lists(points: np.ndarray | None) -> list[list[float]] | None:
+    return None if points is None else np.asarray(points, np.float32).tolist()
+
+
+def _points(lists: list[list[float]] | None) -> np.ndarray | None:
+    return None if lists is None else np.array(lists, np.float32).reshape(4, 2)
+
+
 class SetWriter:
     """Writes rows of one layout as `folder/SPLIT/NAME-00000.parquet …`: row groups of about 8 MB, files of about 64 MB.
 
@@ -101,13 +172,13 @@ class SetWriter:
         self._name = name
         self._files: dict[Split, _SplitFiles] = {}
 
-    def add(self, row: Line | Page, split: Split) -> None:
-        """Append a row. Raises TypeError: a row of the other layout."""
-        if isinstance(row, Page) != (self._layout == "regions"):
+    def add(self, row: Line | Page | Meter, split: Split) -> None:
+        """Append a row. Raises TypeError: a row of another layout."""
+        if not isinstance(row, ROWS[self._layout]):
             raise TypeError(f"a {type(row).__name__} is no row of {self._layout}")
         if split not in self._files:
             self._files[split] = _SplitFiles(self._folder / split, self._name, SCHEMAS[self._layout])
-        self._files[split].add(asdict(row))
+        self._files[split].add(row.record() if isinstance(row, Meter) else asdict(row))
 
     def __enter__(self) -> "SetWriter":
         return self
@@ -209,15 +280,21 @@ def read_pages(location: str | Path, batch_rows: int = 16) -> Iterator[Page]:
         yield Page(**row, regions=regions)
 
 
+def read_meters(location: str | Path, batch_rows: int = 16) -> Iterator[Meter]:
+    """Rows of the *meters* files at `location`, as `read_lines` does it. Raises LayoutError likewise."""
+    for row in _rows(location, "meters", batch_rows):
+        yield Meter.of(row)
+
+
 def layout_of(location: str | Path) -> Layout:
-    """The layout of the files at `location`, told by the first one's columns. Raises LayoutError: it has neither."""
+    """The layout of the files at `location`, told by the first one's columns. Raises LayoutError: it has none."""
     filesystem, paths = parquet_files(location)
     with filesystem.open(paths[0], "rb") as file:
         columns = set(_open(file, paths[0]).schema_arrow.names)
     for layout, schema in SCHEMAS.items():
         if columns >= set(schema.names):
             return layout
-    raise LayoutError(f"{paths[0]} is neither lines nor regions: its columns are {', '.join(sorted(columns))}")
+    raise LayoutError(f"{paths[0]} holds no {', '.join(SCHEMAS)}: its columns are {', '.join(sorted(columns))}")
 
 
 def parquet_files(location: str | Path) -> tuple[fsspec.AbstractFileSystem, list[str]]:

@@ -3,13 +3,13 @@
 A source answers for any index ≥ 0. Shards wrap around; training shards come in another order each pass.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from trainers.data.layouts import Region, parquet_files
+from trainers.data.mixture import Mixture
 from trainers.data.pages import PagesError, ShardPages
 from trainers.detection_rows import join_rows, quads_of
 from trainers.render.page import RenderedPage, render_page
@@ -93,23 +93,11 @@ class RenderedRegions:
         return RegionSample(page.image, quads, np.zeros(len(quads), bool))
 
 
-class MixedRegions:
-    """Several sources, each with its share of the pages given out.
-
-    Args:
-        sources: each with its share (10 and 1: ten pages of the first to one of the second).
-        seed: decides which source an index is of.
-    """
-
-    def __init__(self, sources: Sequence[tuple[RegionSource, float]], seed: int):
-        self._sources, shares = zip(*sources, strict=True)
-        self._ends = np.cumsum(shares) / sum(shares)
-        self._seed = seed
+class MixedRegions(Mixture[RegionSource]):
+    """Several sources, each with its share of the pages given out."""
 
     def regions(self, index: int) -> RegionSample:
-        draw = np.random.default_rng([self._seed, index]).random()
-        number = min(int(np.searchsorted(self._ends, draw, side="right")), len(self._sources) - 1)
-        return self._sources[number].regions(index)
+        return self.source(index).regions(index)
 
 
 def page_regions(page: RenderedPage) -> list[Region]:

@@ -45,6 +45,26 @@ def joined(path: Path) -> Iterator[tuple[dict, list[dict]] | LeftOut]:
             yield json.loads(content), [json.loads(row[0]) for row in store.execute(of_image, (identity,))]
 
 
+def array_items(path: Path) -> Iterator[object]:
+    """The items of a JSON file that is an array, one by one; `LeftOut` in the place of what is no such array, or from
+    where it breaks."""
+    try:
+        with path.open(encoding=stream_encoding(path)) as file:
+            items = _Items(file, set())
+            if items.next_character() != "[":
+                yield LeftOut(str(path), "not JSON with a list of items", "it does not begin with [")
+                return
+            yield from items.array()
+    except (TextError, OSError) as error:
+        yield LeftOut(str(path), "label file cannot be read", str(error))
+    except json.JSONDecodeError as error:
+        yield _broken(path, error)
+
+
+def _broken(path: Path, error: json.JSONDecodeError) -> LeftOut:
+    return LeftOut(f"{path}:character {error.pos}", "not valid JSON from here on", error.msg)
+
+
 def _fill(store: sqlite3.Connection, path: Path) -> Iterator[LeftOut]:
     store.execute("CREATE TABLE images (id TEXT PRIMARY KEY, content TEXT)")
     store.execute("CREATE TABLE annotations (image TEXT, number TEXT, content TEXT)")
@@ -69,7 +89,7 @@ def _fill(store: sqlite3.Connection, path: Path) -> Iterator[LeftOut]:
     except (TextError, OSError) as error:
         yield LeftOut(str(path), "label file cannot be read", str(error))
     except json.JSONDecodeError as error:
-        yield LeftOut(f"{path}:character {error.pos}", "not valid JSON from here on", error.msg)
+        yield _broken(path, error)
     store.execute("COMMIT")
 
 
@@ -95,22 +115,23 @@ class _Items:
 
     def __iter__(self) -> Iterator[tuple[str, object]]:
         self._take("{")
-        if self._peek() == "}":
+        if self.next_character() == "}":
             return
         while True:
             key = self._value()
             self._take(":")
-            if key in self._wanted and self._peek() == "[":
-                for item in self._array():
+            if key in self._wanted and self.next_character() == "[":
+                for item in self.array():
                     yield str(key), item
             else:
                 self._value()
             if self._take(",}") == "}":
                 return
 
-    def _array(self) -> Iterator[object]:
+    def array(self) -> Iterator[object]:
+        """Iterates over the items of the array that comes next."""
         self._take("[")
-        if self._peek() == "]":
+        if self.next_character() == "]":
             self._at += 1
             return
         while True:
@@ -125,7 +146,7 @@ class _Items:
         self._at = 0
         return bool(chunk)
 
-    def _peek(self) -> str:
+    def next_character(self) -> str:
         """The next character that is no space, or nothing at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
@@ -136,14 +157,14 @@ class _Items:
                 return ""
 
     def _take(self, expected: str) -> str:
-        found = self._peek()
+        found = self.next_character()
         if not found or found not in expected:
             raise self._malformed(f"expected {' or '.join(expected)}, found {found or 'the end of the file'}")
         self._at += 1
         return found
 
     def _value(self) -> object:
-        self._peek()
+        self.next_character()
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)

@@ -4,7 +4,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from trainers.data.layouts import Region
+from trainers.data.meter_sample import Kind, MeterClass, MeterDigit
+from trainers.data.splits import Split
 
 
 class SourceError(Exception):
@@ -70,7 +74,41 @@ class PageFound:
     size: tuple[int, int] | None = None
 
 
-Row = LineFound | PageFound | LeftOut | Skipped
+@dataclass(frozen=True)
+class Understood:
+    """How names of a source were understood, for example a class in another spelling, and how often."""
+
+    what: str
+    count: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class MeterFound:
+    """An image of a meter as the source has it; see `trainers.data.meter_sample` for the fields.
+
+    Attributes:
+        corners: of a photo's display; a strip's are filled in.
+        size: width and height of the frame that corners and boxes are given in, which may be another than the image's
+            px as long as the image has this shape; (1, 1): they are shares of its width and height.
+        split: where the source says it; None: the group or the name decides.
+    """
+
+    place: str
+    name: str
+    image: bytes | Path
+    source: str
+    kind: Kind
+    meter_class: MeterClass | None
+    corners: np.ndarray | None = None
+    reading: str | None = None
+    leading_zeros: bool = True
+    digits: tuple[MeterDigit, ...] | None = None
+    group: str | None = None
+    size: tuple[float, float] | None = None
+    split: Split | None = None
+
+
+Row = LineFound | PageFound | MeterFound | LeftOut | Skipped | Understood
 
 # Control and format characters (zero-width space, byte order mark …), halves of surrogate pairs, line separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}

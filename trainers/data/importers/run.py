@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -14,9 +14,21 @@ from typing import TextIO
 import numpy as np
 
 from trainers.data.importers.image_files import decode_upright, load_image
+from trainers.data.importers.meter_labels import fitted
 from trainers.data.importers.quads import as_array, outside
-from trainers.data.importers.rows import LeftOut, LineFound, PageFound, Row, RowError, Skipped, SourceError, clean_label
-from trainers.data.layouts import REPORT_FILES, Layout, Line, Page, Region, SetWriter, whole_folder
+from trainers.data.importers.rows import (
+    LeftOut,
+    LineFound,
+    MeterFound,
+    PageFound,
+    Row,
+    RowError,
+    Skipped,
+    SourceError,
+    Understood,
+    clean_label,
+)
+from trainers.data.layouts import REPORT_FILES, Layout, Line, Meter, Page, Region, SetWriter, whole_folder
 from trainers.data.splits import split_of
 
 MANY_BAD = 0.05  # above this share, the summary says that something is likely wrong
@@ -30,8 +42,10 @@ class Summary:
     Attributes:
         rows: how many were written, by split.
         regions, ignored_regions: on the pages written.
+        meters: how many of the meters written are of a kind or class, or have a label of some sort.
         reasons: how many rows were left out, by reason.
         skipped: what was not asked for, and how much of it.
+        understood: how names of the source were understood, and how often.
         characters: how often each character occurs in the labels written.
         examples: the first rows left out.
     """
@@ -40,8 +54,10 @@ class Summary:
     rows: Counter[str] = field(default_factory=Counter)
     regions: int = 0
     ignored_regions: int = 0
+    meters: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    understood: Counter[str] = field(default_factory=Counter)
     characters: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
@@ -60,8 +76,10 @@ class Summary:
             "rows": dict(self.rows),
             "regions": self.regions,
             "ignored_regions": self.ignored_regions,
+            "meters": dict(self.meters.most_common()),
             "left_out": dict(self.reasons.most_common()),
             "skipped": dict(self.skipped.most_common()),
+            "understood": dict(self.understood.most_common()),
             "characters": dict(sorted(self.characters.items(), key=lambda item: (-item[1], item[0]))),
         }
 
@@ -107,7 +125,8 @@ def import_rows(
             work = _Import(layout, report, grouping)
             for number, row in enumerate(rows, 1):
                 for key, made in work.take(row):
-                    split = split_of(key, validation, seed)
+                    told = row.split if isinstance(row, MeterFound) else None
+                    split = told or split_of(key, validation, seed)
                     writer.add(made, split)
                     work.summary.rows[split] += 1
                 if progress and number % 1000 == 0:
@@ -133,14 +152,16 @@ class _Import:
         self._contents: set[int] = set()
         self._names: set[int] = set()
 
-    def take(self, row: Row) -> Iterator[tuple[str, Line | Page]]:
+    def take(self, row: Row) -> Iterator[tuple[str, Line | Page | Meter]]:
         """(Key of the split, row to write) of a row found: none, one, or the lines of a page."""
         if isinstance(row, LeftOut):
             self._leave_out(row)
         elif isinstance(row, Skipped):
             self.summary.skipped[row.what] += row.count
+        elif isinstance(row, Understood):
+            self.summary.understood[row.what] += row.count
         else:
-            make = self._line if isinstance(row, LineFound) else self._page
+            make = {LineFound: self._line, PageFound: self._page, MeterFound: self._meter}[type(row)]
             try:
                 yield from make(row)
             except RowError as error:
@@ -209,7 +230,30 @@ class _Import:
             group = found.group if found.group is not None else _nfc(found.name)
             yield self._made(Line(crop, region.text, f"{found.name}#{number}", group, found.source))
 
-    def _made(self, row: Line | Page) -> tuple[str, Line | Page]:
+    def _meter(self, found: MeterFound) -> Iterator[tuple[str, Meter]]:
+        image, size = load_image(found.image)
+        corners, digits = fitted(found, size)
+        row = Meter(
+            image,
+            found.name,
+            found.group,
+            found.source,
+            found.kind,
+            found.meter_class,
+            corners,
+            found.reading,
+            found.leading_zeros,
+            digits,
+        )
+        self._once(image, repr({**row.record(), "image": None, "name": None, "source": None}))
+        facts = [row.kind, f"class {row.meter_class or 'unknown'}"]
+        labelled = ("corners", "reading", "digits") if row.kind == "photo" else ("reading", "digits")
+        facts += [what for what in labelled if getattr(row, what) is not None]
+        self.summary.meters.update(facts)
+        self.summary.characters.update(row.reading or "")
+        yield self._made(row)
+
+    def _made(self, row: Line | Page | Meter) -> tuple[str, Line | Page | Meter]:
         """The key of the row's split, and the row with its final name and group."""
         own = _nfc(row.name)
         group, source = row.group, _writable(row.source)
@@ -224,8 +268,7 @@ class _Import:
         key = own if group is None else group
         if isinstance(row, Line):
             self.summary.characters.update(row.text)
-            return key, Line(row.image, row.text, name, group, source)
-        return key, Page(row.image, name, group, source, row.regions)
+        return key, replace(row, name=name, group=group, source=source)
 
     def _once(self, image: bytes, label: str) -> None:
         digest = _digest(image, label.encode("utf-8", "surrogatepass"))

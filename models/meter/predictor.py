@@ -1,0 +1,168 @@
+"""From a photo of a meter to its reading: display, strip, digits, reading."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.blob import rgb
+from models.bundle import Bundle
+from models.geometry import quad_size
+from models.meter.digits import DigitReader, StripDigit
+from models.meter.reading import Reading, to_reading
+from models.meter.screen import Screen, ScreenDetector
+from models.meter.strip import cut_strip, map_points
+
+SMALLEST = 64  # px; shorter photos hold no legible display
+_LOWEST = 6.0  # px of the photo; digits of a lower display cannot be told apart
+_OTHER_SHARE = 0.6  # of the first display's presence, from which a second one makes the photo ambiguous
+_TURNED_SHARE = 0.1  # of its presence, from which a display is read upside down too
+_ILLEGIBLE = "_illegible"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDigit:
+    """A place: `character` ("0" … "9", or "x": cannot be read), `box` float32 (4, 2), px of the photo, from the digit's
+    own top left, `confidence` 0..1, `fraction`: behind the decimal point."""
+
+    character: str
+    box: np.ndarray
+    confidence: float
+    fraction: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """What a photo of a meter says.
+
+    Attributes:
+        success: whether the reading may be used.
+        reason: why not; "" where it may.
+        reading: digits as shown, leading zeros too, "." before the fraction, "x" for a place that cannot be read; ""
+            where no display was found.
+        confidence: 0..1, of the least sure place.
+        meter_class: analog, digital, analog_illegible or digital_illegible; "" without a display.
+        class_confidence: 0..1.
+        corners: float32 (4, 2), TL, TR, BR, BL of the display in reading order, px of the photo; None without one.
+        digits: left to right.
+        fraction_digits: places behind the decimal point.
+    """
+
+    success: bool
+    reason: str
+    reading: str = ""
+    confidence: float = 0.0
+    meter_class: str = ""
+    class_confidence: float = 0.0
+    corners: np.ndarray | None = None
+    digits: tuple[MeterDigit, ...] = ()
+    fraction_digits: int = 0
+
+
+class MeterPredictor:
+    """Readings of meter photos.
+
+    >>> reading, = MeterPredictor()([photo])  # photo: (h, w, 3) uint8 RGB
+    >>> reading.reading if reading.success else reading.reason
+    '00378.547'
+
+    Args:
+        screen, digits: bundles of tasks `meter_screen` and `meter_digits`, or their names.
+        device, threads, precision: see `models.runtime.Network`.
+
+    Raises:
+        BundleError, DeviceError: a bundle or the device cannot be used.
+    """
+
+    def __init__(
+        self,
+        screen: Bundle | str | Path = "meter-screen@1",
+        digits: Bundle | str | Path = "meter-digits@1",
+        device: str = "cpu",
+        threads: int = 1,
+        precision: str = "auto",
+    ):
+        cv2.setNumThreads(threads)
+        self.detector = ScreenDetector(screen, device, threads, precision)
+        self.reader = DigitReader(digits, device, threads, precision)
+        self.device = self.detector.device
+
+    def __call__(self, images: list[np.ndarray]) -> list[MeterReading]:
+        """Readings of photos, in order.
+
+        Args:
+            images: (h, w) or (h, w, 3) uint8 RGB, EXIF orientation applied.
+        """
+        return [self._read(rgb(image)) for image in images]
+
+    def read_display(self, image: np.ndarray, screen: Screen) -> "DisplayReading":
+        """What a display that was found says; where it may as well hang upside down, the way that reads better."""
+        turns = [screen.corners]
+        if screen.reversed_presence >= _TURNED_SHARE * screen.presence:
+            turns.append(np.roll(screen.corners, 2, axis=0))
+        cuts = [cut_strip(image, corners, self.reader.form) for corners in turns]
+        places = self.reader([strip for strip, _ in cuts])
+        best = max(range(len(turns)), key=lambda turn: _mean_confidence(places[turn]))
+        reading = to_reading(places[best], self.reader.decoding.sure, screen.meter_class.startswith("analog"))
+        return DisplayReading(reading, turns[best], *cuts[best])
+
+    def _read(self, image: np.ndarray) -> MeterReading:
+        height, width = image.shape[:2]
+        if max(height, width) < SMALLEST:
+            return MeterReading(False, f"the photo is too small: {width} × {height} px, {SMALLEST} are needed")
+        screens = self.detector([image])[0]
+        if not screens:
+            return MeterReading(False, "no display found")
+        screen, found = screens[0], self.read_display(image, screens[0])
+        reading = found.reading
+        reason = _doubt(screens) or reading.reason
+        to_photo = np.linalg.inv(found.matrix)
+        before = len(reading.digits) - reading.fraction_digits
+        digits = (
+            MeterDigit(place.character, map_points(to_photo, _quad(place.box)), place.confidence, number >= before)
+            for number, place in enumerate(reading.digits)
+        )
+        return MeterReading(
+            success=not reason,
+            reason=reason,
+            reading=reading.text,
+            confidence=reading.confidence,
+            meter_class=screen.meter_class,
+            class_confidence=screen.class_confidence,
+            corners=found.corners,
+            digits=tuple(digits),
+            fraction_digits=reading.fraction_digits,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayReading:
+    """A display's reading; its `corners` in the order it was read in, its `strip` (h, w, 3) uint8 RGB and the
+    homography `matrix` [3, 3] from the photo to the strip."""
+
+    reading: Reading
+    corners: np.ndarray
+    strip: np.ndarray
+    matrix: np.ndarray
+
+
+def _doubt(screens: list[Screen]) -> str:
+    """Why the surest of the displays must not be read, whatever its digits; "" if nothing speaks against it."""
+    first = screens[0]
+    if len(screens) > 1 and screens[1].presence >= _OTHER_SHARE * first.presence:
+        return "more than one display found: send one meter a photo"
+    if quad_size(first.corners)[1] < _LOWEST:
+        return f"the display is less than {_LOWEST:.0f} px high: go closer"
+    if first.meter_class.endswith(_ILLEGIBLE):
+        return "the display is illegible"
+    return ""
+
+
+def _mean_confidence(places: list[StripDigit]) -> float:
+    return sum(place.confidence for place in places) / len(places) if places else 0.0
+
+
+def _quad(box: tuple[float, float, float, float]) -> np.ndarray:
+    left, top, right, bottom = box
+    return np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])

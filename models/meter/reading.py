@@ -1,0 +1,108 @@
+"""From a display's places to a reading that may be trusted, or a reason why there is none.
+
+A mechanical counter's wheel turns with the one to its right while that goes from 9 to 0, and stands at a whole digit
+otherwise. So a wheel seen between two digits is read by its neighbour: the lower digit until the neighbour is past 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.meter.digits import UNREADABLE, StripDigit
+
+_BETWEEN = (0.2, 0.85)  # of a turn: a wheel that stands there shows two digits
+_FIRM = 0.6  # firmness from which a wheel's position is taken at its word
+_GAP = 1.7  # of the usual distance between places; a wider gap holds a place that was not seen
+FEWEST_PLACES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a display says.
+
+    Attributes:
+        text: digits as shown, leading zeros too, "." before the fraction, "x" for a place that cannot be read.
+        digits: the places; those that are too unsure, and those not seen at all, are "x".
+        fraction_digits: places behind the point.
+        confidence: of the least sure place, 0..1.
+        reason: why it cannot be trusted; "" where it can.
+    """
+
+    text: str
+    digits: tuple[StripDigit, ...]
+    fraction_digits: int
+    confidence: float
+    reason: str
+
+
+def to_reading(places: Sequence[StripDigit], sure: float, wheels: bool) -> Reading:
+    """
+    Args:
+        places: left to right, as `models.meter.digits.decode` gives them.
+        sure: a place read with less confidence is unreadable.
+        wheels: whether the display is a mechanical counter.
+    """
+    places = _with_gaps(settled(places) if wheels else list(places))
+    places = [p if p.confidence >= sure else replace(p, character=UNREADABLE) for p in places]
+    behind = fraction_places([place.fraction for place in places])
+    characters = "".join(place.character for place in places)
+    text = f"{characters[:-behind]}.{characters[-behind:]}" if behind else characters
+    confidence = min((place.confidence for place in places), default=0.0)
+    return Reading(text, tuple(places), behind, confidence, _fault(places, characters))
+
+
+def settled(places: Sequence[StripDigit]) -> list[StripDigit]:
+    """Wheels between two digits read by the wheel to their right."""
+    result = list(places)
+    for index in range(len(result) - 2, -1, -1):
+        place, right = result[index], result[index + 1]
+        share = place.position % 1
+        if (
+            place.firmness < _FIRM
+            or not _BETWEEN[0] < share < _BETWEEN[1]
+            or UNREADABLE in (place.character, right.character)
+        ):
+            continue
+        lower = int(place.position)
+        digit = str(lower if int(right.character) >= 5 else (lower + 1) % 10)
+        if digit != place.character and place.character in (str(lower), str((lower + 1) % 10)):
+            result[index] = replace(place, character=digit)
+    return result
+
+
+def fraction_places(shares: Sequence[float]) -> int:
+    """How many of the last places are most likely behind the point, each place's probability of it given."""
+    behind = np.log(np.clip(shares, 1e-4, 1 - 1e-4))
+    before = np.log1p(-np.clip(shares, 1e-4, 1 - 1e-4))
+    scores = [before[: len(shares) - count].sum() + behind[len(shares) - count :].sum() for count in range(len(shares))]
+    return int(np.argmax(scores)) if scores else 0
+
+
+def _with_gaps(places: list[StripDigit]) -> list[StripDigit]:
+    """With an unreadable place wherever the distance between neighbours has room for one."""
+    if len(places) < FEWEST_PLACES:
+        return places
+    middles = np.array([(place.box[0] + place.box[2]) / 2 for place in places])
+    distances = np.diff(middles)
+    usual = float(np.median(distances))
+    result = places[:1]
+    for place, distance in zip(places[1:], distances, strict=True):
+        missing = round(distance / usual) - 1 if distance > _GAP * usual else 0
+        left = result[-1]
+        for number in range(1, missing + 1):
+            shift = usual * number
+            box = (left.box[0] + shift, left.box[1], left.box[2] + shift, left.box[3])
+            fraction = (left.fraction + place.fraction) / 2
+            result.append(StripDigit(UNREADABLE, 0.0, fraction, 0.0, 0.0, box))
+        result.append(place)
+    return result
+
+
+def _fault(places: Sequence[StripDigit], characters: str) -> str:
+    if len(places) < FEWEST_PLACES:
+        return f"only {len(places)} digits seen" if places else "no digits seen"
+    unreadable = [str(number) for number, character in enumerate(characters, start=1) if character == UNREADABLE]
+    if unreadable:
+        return f"cannot read place {', '.join(unreadable)} of {len(characters)}"
+    return ""

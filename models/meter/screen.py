@@ -1,0 +1,154 @@
+"""Finds the display of a meter in a photo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.blob import ImageFormat, blob, rgb
+from models.bundle import Bundle, BundleError, load_bundle
+from models.runtime import Network
+
+STRIDE = 8  # px of a cell of the network's output
+CORNER_UNIT = 32.0  # px that a corner's output of 1 stands for
+_ROUND = 32  # the network takes sides that are multiples of it
+_SURE_SHARE = 0.5  # cells of at least so much of the peak's presence have a say in its corners
+_NEAR = 2.5  # cells from a display's middle line within which other peaks are the same display
+
+
+class ScreenInput(ImageFormat):
+    """Photos as the network takes them."""
+
+    long_side: int = Field(ge=64, multiple_of=_ROUND, description="px that the longer side is scaled to")
+
+
+class ScreenDecoding(BaseModel):
+    """How the network's cells become displays."""
+
+    model_config = ConfigDict(extra="forbid")
+    threshold: float = Field(default=0.4, gt=0, lt=1, description="presence from which a display is there")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A display: `corners` float32 (4, 2), TL, TR, BR, BL in reading order, px of the photo; `presence` 0..1 that it is
+    one; `meter_class` and its `class_confidence`; `reversed_presence` 0..1: that it stands the other way up."""
+
+    corners: np.ndarray
+    presence: float
+    meter_class: str
+    class_confidence: float
+    reversed_presence: float
+
+
+class ScreenDetector:
+    """Displays of photos.
+
+    >>> screens, = ScreenDetector()([photo])  # photo: (h, w, 3) uint8 RGB
+    >>> screens[0].corners                    # of the one that is surest
+
+    Args:
+        bundle: a `meter_screen` bundle or its name; its labels are the classes.
+        device, threads, precision: see `models.runtime.Network`.
+
+    Raises:
+        BundleError, DeviceError: the bundle or the device cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | Path = "meter-screen@1",
+        device: str = "cpu",
+        threads: int = 1,
+        precision: str = "auto",
+    ):
+        cv2.setNumThreads(threads)
+        bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        bundle.require_task("meter_screen")
+        try:
+            self.input = ScreenInput.model_validate(bundle.card.input)
+            self.decoding = ScreenDecoding.model_validate(bundle.card.decoding)
+        except ValidationError as error:
+            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.labels = list(bundle.card.labels)
+        self.network = Network(bundle, device, threads, precision)
+        self.name, self.device = self.network.name, self.network.device
+
+    def __call__(self, images: list[np.ndarray]) -> list[list[Screen]]:
+        """Displays of each photo, the surest first; an empty list where there is none.
+
+        Args:
+            images: (h, w) or (h, w, 3) uint8 RGB of any size.
+        """
+        return [self._detect(rgb(image)) for image in images]
+
+    def _detect(self, image: np.ndarray) -> list[Screen]:
+        canvas, scale = to_canvas(image, self.input.long_side)
+        output = self.network(blob([canvas], self.input))
+        presence, kind, corners = (output[name][0] for name in ("presence", "kind", "corners"))
+        found = decode(presence, kind, corners, self.labels, self.decoding)
+        return [
+            Screen(
+                screen.corners / np.float32(scale),
+                screen.presence,
+                screen.meter_class,
+                screen.class_confidence,
+                screen.reversed_presence,
+            )
+            for screen in found
+        ]
+
+
+def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
+    """The photo scaled so that its longer side is `long_side` px, at the top left of a canvas with sides that the
+    network takes; and the scale."""
+    scale = long_side / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    height, width = (-(-side // _ROUND) * _ROUND for side in small.shape[:2])
+    canvas = np.full((height, width, 3), 127, np.uint8)
+    canvas[: small.shape[0], : small.shape[1]] = small
+    return canvas, scale
+
+
+def decode(
+    presence: np.ndarray, kind: np.ndarray, corners: np.ndarray, labels: list[str], decoding: ScreenDecoding
+) -> list[Screen]:
+    """Displays from one photo's cells, the surest first, corners in px of the canvas.
+
+    Args:
+        presence, kind, corners: float32 [directions, rows, columns], [classes, rows, columns] (probabilities) and
+            [directions × 8, rows, columns], as `models.meter.networks.screen` gives them.
+    """
+    directions, rows, columns = presence.shape
+    corners = corners.reshape(directions, 4, 2, rows, columns)
+    centres = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=0) * STRIDE + STRIDE / 2
+    rest = presence.max(axis=0)
+    found: list[Screen] = []
+    while rest.max() >= decoding.threshold:
+        y, x = np.unravel_index(int(rest.argmax()), rest.shape)
+        direction = int(presence[:, y, x].argmax())
+        here = presence[direction]
+        near = np.hypot(*(centres - centres[:, y, x][:, None, None])) <= 3 * STRIDE
+        weight = np.where(near & (here >= _SURE_SHARE * here[y, x]), here, 0) ** 2
+        offsets = (corners[direction] * CORNER_UNIT + centres).reshape(8, -1)
+        quad = ((offsets * weight.ravel()).sum(axis=1) / weight.sum()).reshape(4, 2).astype(np.float32)
+        classes = (kind * weight).sum(axis=(1, 2)) / weight.sum()
+        best = int(classes.argmax())
+        reverse = float(presence[(direction + directions // 2) % directions, y, x])
+        found.append(Screen(quad, float(here[y, x]), labels[best], float(classes[best]), reverse))
+        rest = np.where(_belongs(quad, centres), 0, rest)
+        rest[y, x] = 0
+    return found
+
+
+def _belongs(quad: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Which cells [rows, columns] lie on a display or right beside it."""
+    start, end = (quad[0] + quad[3]) / 2, (quad[1] + quad[2]) / 2
+    along = end - start
+    share = ((centres - start[:, None, None]) * along[:, None, None]).sum(axis=0) / max(1e-6, float(along @ along))
+    nearest = start[:, None, None] + np.clip(share, 0, 1) * along[:, None, None]
+    half_height = (np.linalg.norm(quad[0] - quad[3]) + np.linalg.norm(quad[1] - quad[2])) / 4
+    return np.hypot(*(centres - nearest)) <= half_height + _NEAR * STRIDE

@@ -1,0 +1,78 @@
+"""The display as a flat strip: cut out of the photo by a homography, with a margin."""
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from models.blob import ImageFormat
+from models.geometry import quad_size
+
+_FINE_ENOUGH = 2.0  # times the strip's scale up to which bilinear sampling loses nothing
+
+
+class StripInput(ImageFormat):
+    """Strips as the digit network takes them, in px."""
+
+    height: int = Field(ge=16, description="of the strip")
+    display: int = Field(ge=8, description="of the display within the strip, in the middle")
+    margin: int = Field(ge=0, description="left and right of the display")
+    min_width: int = Field(ge=16)
+    max_width: int = Field(ge=16, description="longer displays are squeezed")
+    width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it")
+
+
+def strip_width(corners: np.ndarray, form: StripInput) -> int:
+    """Width of the strip of a display whose proportions are kept, within the form's limits."""
+    width, height = quad_size(corners)
+    wanted = round(width / max(height, 1e-6) * form.display) + 2 * form.margin
+    return int(np.clip(wanted, form.min_width, form.max_width))
+
+
+def strip_matrix(corners: np.ndarray, form: StripInput) -> np.ndarray:
+    """Homography [3, 3] float64 from pixels of the photo to pixels of the strip.
+
+    Args:
+        corners: [4, 2], TL, TR, BR, BL of the display in reading order.
+    """
+    top = (form.height - form.display) / 2
+    right, bottom = strip_width(corners, form) - form.margin, top + form.display
+    target = np.float32([[form.margin, top], [right, top], [right, bottom], [form.margin, bottom]])
+    return cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), target)
+
+
+def cut_strip(image: np.ndarray, corners: np.ndarray, form: StripInput) -> tuple[np.ndarray, np.ndarray]:
+    """The strip (height, width, 3) uint8 of a display in a photo (H, W, 3) uint8, and its `strip_matrix`. What lies
+    beyond the photo repeats its edge."""
+    matrix = strip_matrix(corners, form)
+    size = (strip_width(corners, form), form.height)
+    finer = quad_size(corners)[1] / form.display
+    source, to_strip = image, matrix
+    if finer > _FINE_ENOUGH:
+        # The part that shows the display is reduced by area first, or thin strokes would fall between samples.
+        source, offset, scale = _reduced_part(image, np.linalg.inv(matrix), size, _FINE_ENOUGH / finer)
+        back = np.array([[1 / scale[0], 0, offset[0]], [0, 1 / scale[1], offset[1]], [0, 0, 1]])
+        to_strip = matrix @ back
+    strip = cv2.warpPerspective(source, to_strip, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return strip, matrix
+
+
+def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) through a homography [3, 3]; float32 out, the same shape."""
+    flat = np.asarray(points, np.float64).reshape(-1, 2)
+    mapped = np.column_stack([flat, np.ones(len(flat))]) @ matrix.T
+    return (mapped[:, :2] / mapped[:, 2:]).astype(np.float32).reshape(np.shape(points))
+
+
+def _reduced_part(
+    image: np.ndarray, to_photo: np.ndarray, size: tuple[int, int], scale: float
+) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
+    """The box of the photo that the strip covers, at about `scale`; its offset in the photo and its exact scales."""
+    width, height = size
+    covered = map_points(to_photo, np.float32([[0, 0], [width, 0], [width, height], [0, height]]))
+    limit = np.array([image.shape[1] - 2, image.shape[0] - 2])
+    left, top = np.clip(np.floor(covered.min(axis=0)), 0, np.maximum(limit, 0)).astype(int)
+    right, bottom = np.ceil(covered.max(axis=0)).astype(int) + 1
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    reduced = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    scales = (reduced[0] / part.shape[1], reduced[1] / part.shape[0])
+    return cv2.resize(part, reduced, interpolation=cv2.INTER_AREA), (int(left), int(top)), scales

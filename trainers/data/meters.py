@@ -1,0 +1,163 @@
+"""Sources of meters for tasks: Parquet shards of the *meters* layout, rendered meters, and several together.
+
+A source answers for any index ≥ 0. Shards wrap around; training shards come in another order each pass.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from trainers.data.layouts import METERS_SCHEMA, Meter, parquet_files
+from trainers.data.meter_sample import Kind, MeterSample
+from trainers.data.mixture import Mixture
+from trainers.data.pages import IMAGE_COLUMN, PagesError, ShardPages
+from trainers.data.splits import Split
+
+# In the place of a folder: meters rendered when needed.
+RENDERED: dict[str, Kind] = {"rendered_photos": "photo", "rendered_strips": "strip"}
+
+
+class MetersError(PagesError):
+    """Meters that cannot be had; the message names the file and the remedy."""
+
+
+class MeterSource(Protocol):
+    """Meters by index: any index ≥ 0 is valid and always gives the same meter."""
+
+    def meter(self, index: int) -> MeterSample:
+        """The meter. Raises MetersError: its image cannot be decoded."""
+
+    def name(self, index: int) -> str:
+        """What the meter is called, for people who look for it."""
+
+
+class ShardMeters(ShardPages):
+    """Meters of Parquet files of the *meters* layout; see `trainers.data.layouts`.
+
+    All encoded images and all labels are held in memory, as arrays that processes share without copies.
+
+    Args:
+        location: a Parquet file or a folder of them; a path or an fsspec URI.
+        kind: "photo" or "strip": these alone; None: both.
+        shuffle_seed: seed of the order of meters, which is another each pass; None keeps the files' order.
+
+    Raises:
+        MetersError: no Parquet file, a column missing, or no meter of this kind.
+    """
+
+    def __init__(self, location: str, *, kind: Kind | None = None, shuffle_seed: int | None = None):
+        try:
+            super().__init__(location, shuffle_seed=shuffle_seed)
+        except PagesError as error:
+            raise MetersError(str(error)) from error
+        self._labels = _read_labels(location)
+        self._rows = np.arange(len(self._labels))
+        if kind is not None:
+            self._rows = np.flatnonzero(pc.equal(self._labels["kind"], kind).to_numpy())
+            if not len(self._rows):
+                raise MetersError(f"{location}: no meters of kind {kind}; see `kind` in docs/data.md")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def meter(self, index: int) -> MeterSample:
+        row = self._row(index)
+        record = self._labels.slice(row, 1).to_pylist()[0]
+        try:
+            meter = Meter.of({**record, IMAGE_COLUMN: b""})
+            image = self.page(index)
+        except (PagesError, ValueError, SyntaxError) as error:
+            raise MetersError(f"{self.location}: meter {record['name']} cannot be used: {error}") from error
+        return MeterSample(
+            image,
+            meter.kind,
+            meter.meter_class,
+            meter.corners,
+            meter.reading,
+            bool(meter.leading_zeros),
+            meter.digits,
+            meter.name,
+            meter.group,
+        )
+
+    def name(self, index: int) -> str:
+        return self._labels["name"][self._row(index)].as_py()
+
+    def _row(self, index: int) -> int:
+        return int(self._rows[super()._row(index)])
+
+
+class RenderedMeters:
+    """Meters that `trainers.render.meters` makes from their index; no two indices share a meter."""
+
+    def __init__(self, split: Split, seed: int = 0, *, kind: Kind = "photo"):
+        self.split: Split = split
+        self.seed = seed
+        self.kind: Kind = kind
+
+    def meter(self, index: int) -> MeterSample:
+        from trainers.render import meters  # fonts load only where meters are rendered
+
+        render = meters.render_photo if self.kind == "photo" else meters.render_strip
+        return render((self.seed, index), split=self.split)
+
+    def name(self, index: int) -> str:
+        return f"{self.kind} rendered for {self.split} with seed {self.seed}: {index}"
+
+
+class MixedMeters(Mixture[MeterSource]):
+    """Several sources, each with its share of the meters given out."""
+
+    def meter(self, index: int) -> MeterSample:
+        return self.source(index).meter(index)
+
+    def name(self, index: int) -> str:
+        return self.source(index).name(index)
+
+
+def open_meters(
+    locations: str | Mapping[str, float], split: Split, seed: int, *, kind: Kind | None = None
+) -> MeterSource:
+    """The meters at a place, or at several with the share of each.
+
+    Args:
+        locations: folder or file of the *meters* layout, or a name in `RENDERED`; {LOCATION: share} for several.
+        split: of rendered meters; shards of "train" come in a new order each pass.
+        seed: of that order and of what is rendered.
+        kind: "photo" or "strip": these alone; None: both.
+
+    Raises:
+        MetersError: as `ShardMeters`; or rendered meters of another kind than `kind`.
+    """
+    shares = {locations: 1.0} if isinstance(locations, str) else dict(locations)
+    sources: list[tuple[MeterSource, float]] = []
+    for location, share in shares.items():
+        if location in RENDERED:
+            if kind not in (None, RENDERED[location]):
+                raise MetersError(f"{location} are no meters of kind {kind}; leave them out")
+            sources.append((RenderedMeters(split, seed, kind=RENDERED[location]), share))
+        else:
+            shuffle_seed = seed if split == "train" else None
+            sources.append((ShardMeters(location, kind=kind, shuffle_seed=shuffle_seed), share))
+    return sources[0][0] if len(sources) == 1 else MixedMeters(sources, seed)
+
+
+def _read_labels(location: str) -> pa.Table:
+    """All columns but the images, as one table."""
+    columns = [name for name in METERS_SCHEMA.names if name != IMAGE_COLUMN]
+    tables = []
+    filesystem, paths = parquet_files(location)
+    for path in paths:
+        with filesystem.open(path, "rb") as file:
+            parquet = pq.ParquetFile(file)
+            if missing := [name for name in columns if name not in parquet.schema_arrow.names]:
+                raise MetersError(
+                    f"{path} holds no meters: it has no column {', '.join(missing)}; "
+                    "import it (ocray data import parquet … --layout meters)"
+                )
+            tables.append(parquet.read(columns=columns))
+    return pa.concat_tables(tables).combine_chunks()

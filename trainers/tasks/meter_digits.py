@@ -1,0 +1,298 @@
+"""Training of the digit network: flat strips of displays to digits.
+
+Strips come from three kinds of samples: rendered ones, whose digits are known to the pixel; photos with a reading
+alone, which CTC learns from, trying all numbers of leading zeros where they were dropped; and crops of single digits,
+several of which are set side by side.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from models.geometry import quad_size
+from models.meter.digits import BLANK, LABELS, STEP, DigitDecoding, decode, padded, padded_width
+from models.meter.networks import DigitNet
+from models.meter.reading import to_reading
+from models.meter.strip import StripInput, cut_strip, map_points
+from trainers.data.meter_sample import MeterDigit, MeterSample
+from trainers.data.meters import MeterSource
+from trainers.meter_digit_targets import UNTAUGHT, column_targets, reading_labels
+from trainers.meter_metrics import reading_metrics
+from trainers.photo_augmentation import augment_photo
+from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSettings
+
+_COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.3, 1.0, 0.5
+_USUAL_PLACES = 8  # the loss of a display is about that of so many digits
+_DISPLAY_SHARE = 2 / 3  # of the strip's height
+_NO_RIGHT_ANSWER = 0.01  # share of wrong readings among those given as sure that `sure` is fitted for
+_SEVERAL = (3, 9)  # crops of single digits in one strip
+_TURNED = 0.8  # of a turn from which a single wheel shows its next digit
+
+
+class MeterDigitsSettings(TaskSettings):
+    """Settings of `MeterDigitsTask`.
+
+    Attributes:
+        height: px of the strips.
+        width: channels of the first convolution; see `DigitNet`.
+        jitter: how far the display's corners miss in training, in heights of the display (standard deviation).
+        augmentation: 0..1, share of training strips in another light, see `augment_photo`.
+    """
+
+    height: int = Field(default=48, ge=32, multiple_of=16)
+    width: int = Field(default=32, ge=8, multiple_of=2)
+    jitter: float = Field(default=0.06, ge=0, le=0.5)
+    augmentation: float = Field(default=0.7, ge=0, le=1)
+
+
+class MeterDigitsTask(Task):
+    """See the module's text."""
+
+    name = "meter_digits"
+    Settings = MeterDigitsSettings
+    validation_settings = frozenset({"height"})
+    best_metric = "recognition_rate"
+
+    def __init__(self, settings: MeterDigitsSettings, pages: Mapping[str, MeterSource], seed: int):
+        super().__init__(settings, pages, seed)
+        height = settings.height
+        self.form = StripInput(
+            colour="RGB",
+            mean=127.5,
+            std=127.5,
+            height=height,
+            display=round(height * _DISPLAY_SHARE),
+            margin=height // 3,
+            min_width=2 * height,
+            max_width=12 * height,
+            width_step=32,
+        )
+
+    def network(self) -> nn.Module:
+        network = DigitNet(1 + len(LABELS), self.settings.height, self.settings.width)
+        # Convolutions of few channels run about twice as fast on CPUs with channels last.
+        return network.to(memory_format=torch.channels_last)
+
+    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+        """`image` uint8 [height, width, 3] RGB. In training `labels` int64 [hypotheses, places] padded with 0 and
+        `lengths` int64 [hypotheses]: what the strip may say; `sides` float32: 0 where it is not known which places are
+        behind the point; and what `column_targets` gives. In validation `reading` int32 [places] code points, `exact`
+        (its leading zeros are all there), `wheels` (a mechanical counter), `single` (a crop of one digit)."""
+        rng = self.rng(split, index)
+        source = self.pages[split]
+        sample = source.meter(index)
+        single = _is_single(sample)
+        if split == "validation":
+            strip, _ = cut_strip(sample.image, _corners(sample), self.form)
+            reading = str(_shown(sample.digits[0])) if single else sample.reading or ""
+            flags = sample.leading_zeros, (sample.meter_class or "analog").startswith("analog"), single
+            flags = dict(zip(("exact", "wheels", "single"), map(np.bool_, flags), strict=True))
+            return {"image": strip, "reading": np.array([ord(c) for c in reading], np.int32)} | flags
+        if single:
+            mates = [source.meter(int(rng.integers(2**31))) for _ in range(int(rng.integers(*_SEVERAL)) - 1)]
+            sample = side_by_side([sample, *(mate for mate in mates if _is_single(mate))], rng, self.form.height)
+        corners = jittered(_corners(sample), rng, self.settings.jitter)
+        strip, matrix = cut_strip(sample.image, corners, self.form)
+        strip = augment_photo(strip, rng, self.settings.augmentation)
+        columns = -(-strip.shape[1] // STEP)
+        digits = sample.digits or ()
+        boxed = bool(digits) and all(digit.box is not None for digit in digits)
+        boxes = np.array([_around(map_points(matrix, digit.box)) for digit in digits]) if boxed else np.zeros((0, 4))
+        taught = column_targets(digits if boxed else (), boxes, columns, self.form.height)
+        labels = reading_labels(_reading(sample), sample.leading_zeros)
+        padded_labels = np.zeros((len(labels), max(1, *map(len, labels))), np.int64)
+        for row, label in zip(padded_labels, labels, strict=True):
+            row[: len(label)] = label
+        lengths = np.array([len(label) for label in labels])
+        sides = {"sides": np.float32(not single)}
+        return {"image": strip, "labels": padded_labels, "lengths": lengths} | vars(taught) | sides
+
+    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+        """Images are padded to the widest; `columns` int64 [batch] are the strips' own. `labels` [hypotheses, places]
+        and `lengths` of all strips stand below each other, `owner` int64 [hypotheses] says whose they are."""
+        widths = [sample["image"].shape[1] for sample in samples]
+        widest = padded_width(max(widths), self.form)
+        batch = {
+            "image": np.stack([padded(sample["image"], widest) for sample in samples]),
+            "columns": np.array([-(-width // STEP) for width in widths]),
+        }
+        if "reading" in samples[0]:
+            batch["reading"] = _stacked([sample["reading"] for sample in samples], 0)
+            batch |= {name: np.array([sample[name] for sample in samples]) for name in ("exact", "wheels", "single")}
+        else:
+            batch["labels"] = _stacked([row for sample in samples for row in sample["labels"]], 0)
+            batch["lengths"] = np.concatenate([sample["lengths"] for sample in samples])
+            batch["owner"] = np.repeat(np.arange(len(samples)), [len(sample["lengths"]) for sample in samples])
+            batch["sides"] = np.array([sample["sides"] for sample in samples])
+            empty = {"classes": UNTAUGHT, "box": np.nan, "position": np.nan}
+            for name, filler in empty.items():
+                rows = [sample[name] for sample in samples]
+                array = np.full((len(rows), widest // STEP, *rows[0].shape[1:]), filler, rows[0].dtype)
+                for target, row in zip(array, rows, strict=True):
+                    target[: len(row)] = row
+                batch[name] = array
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        logits, box, position = (output.float() for output in network(self._normalised(batch["image"])))
+        log = functional.log_softmax(logits, dim=2)
+        # Where the side of the point is not known, a digit is right on either side.
+        known = batch["sides"] > 0
+        log = torch.where(known[:, None, None], log, _either_side(log))
+        owner, lengths = batch["owner"], batch["lengths"]
+        losses = functional.ctc_loss(
+            log.transpose(0, 1)[:, owner],
+            batch["labels"],
+            batch["columns"][owner],
+            lengths,
+            blank=BLANK,
+            reduction="none",
+            zero_infinity=True,
+        )
+        # A strip says one of its labels: their probabilities add up. One without a path has loss 0, and no say.
+        score = torch.where(losses > 0, -losses, torch.full_like(losses, -1e4))
+        total = torch.full((len(known), int(torch.bincount(owner).max())), -1e4, device=score.device)
+        place = torch.arange(len(owner), device=owner.device) - torch.searchsorted(owner, owner)
+        total = total.index_put((owner, place), score)
+        likely = torch.logsumexp(total, dim=1)
+        ctc = torch.where(likely > -5e3, -likely, 0.0).mean() / _USUAL_PLACES
+        column = functional.nll_loss(log.transpose(1, 2), batch["classes"], ignore_index=UNTAUGHT, reduction="sum")
+        column = column / (batch["classes"] != UNTAUGHT).sum().clamp(min=1)
+        box_loss = _where_known(functional.smooth_l1_loss, functional.softplus(box), batch["box"], beta=0.05)
+        position_loss = _where_known(functional.mse_loss, position, batch["position"])
+        loss = ctc + _COLUMN_WEIGHT * column + _BOX_WEIGHT * box_loss + _POSITION_WEIGHT * position_loss
+        parts = {"ctc": ctc, "column": column, "box": box_loss, "position": position_loss}
+        return loss, {name: value.detach() for name, value in parts.items()}
+
+    def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
+        """`true` and `read` (strings; of single crops the digit in the middle), `confidence` (of the least sure place),
+        `exact` and `single` (bool), each [batch]."""
+        outputs = [output.cpu().numpy() for output in network(self._normalised(batch["image"]))]
+        columns = batch["columns"].tolist()
+        read, confidence = [], []
+        for index, count in enumerate(columns):
+            places = decode(*(output[index, :count] for output in outputs), self.form)
+            if batch["single"][index] and places:
+                middle = count * STEP / 2
+                places = [min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))]
+            reading = to_reading(places, 0.0, bool(batch["wheels"][index]))
+            text = reading.text.replace(".", "") if batch["single"][index] else reading.text
+            read.append(text)
+            confidence.append(reading.confidence)
+        true = ["".join(map(chr, row[row > 0])) for row in batch["reading"].cpu().numpy()]
+        flags = {name: batch[name].cpu().numpy() for name in ("exact", "single")}
+        return {
+            "true": np.array(true, object),
+            "read": np.array(read, object),
+            "confidence": np.array(confidence),
+        } | flags
+
+    def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
+        return reading_metrics(predictions)
+
+    def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        return {"sure": metrics["sure"]} if "sure" in metrics else {}
+
+    def export(self) -> Export:
+        example = {"image": torch.randn(2, 3, self.form.height, 288)}
+        return Export(example, ["classes", "box", "position"], {"image": {3: "width"}})
+
+    def card_fields(self) -> CardFields:
+        return CardFields(
+            architecture=f"DigitNet width {self.settings.width} (CTC)",
+            input=self.form.model_dump(),
+            decoding=DigitDecoding().model_dump(),
+            labels=list(LABELS),
+        )
+
+    def _normalised(self, image: torch.Tensor) -> torch.Tensor:
+        pixels = (image.permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def jittered(corners: np.ndarray, rng: np.random.Generator, jitter: float) -> np.ndarray:
+    """Corners [4, 2] as a screen network may miss them, by `jitter` heights of the display (standard deviation)."""
+    height = min(quad_size(corners))
+    middle = corners.mean(axis=0)
+    wider = (corners - middle) * (1 + rng.normal(0.02, jitter / 2)) + middle
+    return (wider + rng.normal(0, jitter * height, (4, 2))).astype(np.float32)
+
+
+def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height: int) -> MeterSample:
+    """A display `height` px high made of crops of single digits, at random distances; each keeps its wheel's position,
+    and shows the next digit from _TURNED of a turn on."""
+    pictures = [
+        cv2.resize(c.image, (max(8, round(c.image.shape[1] / c.image.shape[0] * height)), height)) for c in crops
+    ]
+    usual = float(np.mean([picture.shape[1] for picture in pictures]))
+    gap = round(usual * rng.uniform(0, 0.35))
+    filler = pictures[int(rng.integers(len(pictures)))][:, :1]
+    parts, digits, left = [], [], 0
+    for picture, crop in zip(pictures, crops, strict=True):
+        right = left + picture.shape[1]
+        box = np.float32([[left, 0], [right, 0], [right, height], [left, height]])
+        digit = crop.digits[0]
+        digits.append(MeterDigit(str(_shown(digit)), digit.position, box))
+        parts += [picture, np.repeat(filler, gap, axis=1)]
+        left = right + gap
+    image = np.concatenate(parts[:-1] if gap else parts, axis=1)
+    width = image.shape[1]
+    corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    return replace(crops[0], image=image, corners=corners, digits=tuple(digits), leading_zeros=True, reading=None)
+
+
+def _shown(digit: MeterDigit) -> str:
+    if digit.position is None:
+        return digit.character
+    return str(int(digit.position + 1 - _TURNED) % 10)
+
+
+def _is_single(sample: MeterSample) -> bool:
+    return sample.kind == "strip" and sample.digits is not None and len(sample.digits) == 1
+
+
+def _corners(sample: MeterSample) -> np.ndarray:
+    if sample.corners is not None:
+        return sample.corners
+    height, width = sample.image.shape[:2]
+    return np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+
+
+def _reading(sample: MeterSample) -> str:
+    if sample.reading is not None or not sample.digits:
+        return sample.reading or ""
+    before = "".join(digit.character for digit in sample.digits if not digit.fraction)
+    behind = "".join(digit.character for digit in sample.digits if digit.fraction)
+    return f"{before}.{behind}" if behind else before
+
+
+def _around(quad: np.ndarray) -> np.ndarray:
+    """Left, top, right, bottom of a (4, 2) quad."""
+    return np.concatenate([quad.min(axis=0), quad.max(axis=0)])
+
+
+def _either_side(log: torch.Tensor) -> torch.Tensor:
+    """Log probabilities [..., 1 + LABELS] with both classes of a digit holding what the two have together."""
+    both = torch.logaddexp(log[..., 1:11], log[..., 11:21])
+    return torch.cat([log[..., :1], both, both, log[..., 21:]], dim=-1)
+
+
+def _where_known(loss, output: torch.Tensor, truth: torch.Tensor, **how) -> torch.Tensor:
+    known = torch.isfinite(truth)
+    losses = loss(output, truth.nan_to_num(), reduction="none", **how)
+    return (losses * known).sum() / known.sum().clamp(min=1)
+
+
+def _stacked(rows: Sequence[np.ndarray], filler: int) -> np.ndarray:
+    """Rows of several lengths in one array; one column at the least."""
+    array = np.full((len(rows), max(1, *map(len, rows))), filler, rows[0].dtype)
+    for target, row in zip(array, rows, strict=True):
+        target[: len(row)] = row
+    return array
