@@ -9,6 +9,7 @@ from trainers.config import load_config
 from trainers.data.meter_sample import MeterDigit, MeterSample
 from trainers.meter_digit_targets import UNTAUGHT, column_targets, digit_class, reading_labels
 from trainers.meter_screen_targets import Views, hidden, targets, view
+from trainers.tasks.base import Evaluated
 from trainers.tasks.meter_digits import MeterDigitsSettings, MeterDigitsTask, side_by_side
 from trainers.tasks.meter_screen import NONE, MeterScreenSettings, MeterScreenTask, presence_losses
 
@@ -124,7 +125,7 @@ def test_crops_of_digits_make_a_display():
     assert display.digits[2].box[1][0] == display.image.shape[1]
 
 
-def test_the_screen_task_learns_a_photo():
+def test_the_screen_task_learns_a_photo(tmp_path):
     task = MeterScreenTask(
         MeterScreenSettings(long_side=128, width=4, augmentation=0, turned=0, hidden=0),
         {"train": Meters(photo()), "validation": Meters(photo(), photo(corners=None, meter_class="none"))},
@@ -147,9 +148,12 @@ def test_the_screen_task_learns_a_photo():
     with torch.no_grad():
         metrics = task.metrics(task.predict(network.eval(), validation))
     assert {"quad_iou", "quad_iou_50", "false_alarms", "class_accuracy"} <= set(metrics)
+    with torch.no_grad():
+        told = task.write_report(tmp_path, Evaluated("m", "d", metrics), task.predict(network, validation), 5)
+    assert "2 meters" in told and "meter 1" in (tmp_path / "meters.tsv").read_text()
 
 
-def test_the_digit_task_learns_readings_boxes_and_crops():
+def test_the_digit_task_learns_readings_boxes_and_crops(tmp_path):
     boxed = photo(
         digits=tuple(
             MeterDigit(c, float(c), np.float32([[x, 85], [x + 25, 86], [x + 25, 113], [x, 112]]), c == "5")
@@ -184,7 +188,8 @@ def test_the_digit_task_learns_readings_boxes_and_crops():
     ]
     metrics = task.metrics(predictions)
     assert {"recognition_rate", "digit_accuracy", "sure"} <= set(metrics)
-    assert task.fitted_decoding(metrics) == {"sure": metrics["sure"]}
+    assert task.fitted_decoding(metrics) == {"sure": metrics["sure"]} and task.fitted_decoding({}) == {}
+    assert "3 meters" in task.write_report(tmp_path, Evaluated("m", "d", metrics), predictions, 5)
 
 
 @pytest.mark.parametrize("name", ["meter_screen", "meter_digits"])

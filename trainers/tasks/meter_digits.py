@@ -7,6 +7,8 @@ several of which are set side by side.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -24,11 +26,13 @@ from models.meter.strip import StripInput, cut_strip, map_points
 from trainers.data.meter_sample import MeterDigit, MeterSample
 from trainers.data.meters import MeterSource
 from trainers.meter_digit_targets import UNTAUGHT, column_targets, reading_labels
-from trainers.meter_metrics import reading_metrics
+from trainers.meter_metrics import ReadMeter, reading_metrics
 from trainers.photo_augmentation import augment_photo
-from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.report.meters import write_meter_report
+from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 
-_COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.3, 1.0, 0.5
+# CTC alone takes thousands of steps to leave its first answer, blanks everywhere; columns whose digit is known lead it out.
+_CTC_WEIGHT, _COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.5, 2.0, 1.0, 1.0
 _USUAL_PLACES = 8  # the loss of a display is about that of so many digits
 _DISPLAY_SHARE = 2 / 3  # of the strip's height
 _NO_RIGHT_ANSWER = 0.01  # share of wrong readings among those given as sure that `sure` is fitted for
@@ -167,7 +171,7 @@ class MeterDigitsTask(Task):
         column = column / (batch["classes"] != UNTAUGHT).sum().clamp(min=1)
         box_loss = _where_known(functional.smooth_l1_loss, functional.softplus(box), batch["box"], beta=0.05)
         position_loss = _where_known(functional.mse_loss, position, batch["position"])
-        loss = ctc + _COLUMN_WEIGHT * column + _BOX_WEIGHT * box_loss + _POSITION_WEIGHT * position_loss
+        loss = _CTC_WEIGHT * ctc + _COLUMN_WEIGHT * column + _BOX_WEIGHT * box_loss + _POSITION_WEIGHT * position_loss
         parts = {"ctc": ctc, "column": column, "box": box_loss, "position": position_loss}
         return loss, {name: value.detach() for name, value in parts.items()}
 
@@ -197,6 +201,24 @@ class MeterDigitsTask(Task):
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
         return reading_metrics(predictions)
 
+    def write_report(
+        self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
+    ) -> str:
+        sure = evaluated.metrics.get("sure", 0.0)
+        rows = zip(*(predictions[name] for name in ("true", "read", "confidence", "exact")), strict=True)
+        meters = [
+            ReadMeter(
+                name=self.pages["validation"].name(index),
+                photo=partial(self._picture, index),
+                truth=true,
+                leading_zeros=bool(exact),
+                reading=read,
+                success=bool(confidence >= sure),
+            )
+            for index, (true, read, confidence, exact) in enumerate(rows)
+        ]
+        return write_meter_report(folder, meters, evaluated.model, evaluated.data, pictures)
+
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {"sure": metrics["sure"]} if "sure" in metrics else {}
 
@@ -211,6 +233,9 @@ class MeterDigitsTask(Task):
             decoding=DigitDecoding().model_dump(),
             labels=list(LABELS),
         )
+
+    def _picture(self, index: int) -> np.ndarray:
+        return self.sample(index, "validation")["image"]
 
     def _normalised(self, image: torch.Tensor) -> torch.Tensor:
         pixels = (image.permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std

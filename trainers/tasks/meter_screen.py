@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,12 +13,13 @@ from torch.nn import functional
 
 from models.meter.networks import ScreenNet
 from models.meter.screen import STRIDE, ScreenDecoding, ScreenInput, decode, to_canvas
-from trainers.data.meter_sample import METER_CLASSES
+from trainers.data.meter_sample import METER_CLASSES, MeterSample
 from trainers.data.meters import MeterSource
-from trainers.meter_metrics import screen_metrics
+from trainers.meter_metrics import ReadMeter, screen_metrics
 from trainers.meter_screen_targets import Views, hidden, targets, view
 from trainers.photo_augmentation import augment_photo
-from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.report.meters import write_meter_report
+from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 
 CLASSES = tuple(name for name in METER_CLASSES if name != "none")
 NONE = -1  # class index of a photo without a display
@@ -110,6 +113,23 @@ class MeterScreenTask(Task):
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
         return screen_metrics(predictions)
 
+    def write_report(
+        self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
+    ) -> str:
+        rows = zip(*(predictions[name] for name in ("corners", "label", "found", "found_label")), strict=True)
+        meters = [
+            ReadMeter(
+                name=self.pages["validation"].name(index),
+                photo=partial(self._picture, index),
+                corners=corners if corners.any() else None,
+                meter_class=_class_name(label),
+                found_corners=found if found.any() else None,
+                found_class=_class_name(found_label),
+            )
+            for index, (corners, label, found, found_label) in enumerate(rows)
+        ]
+        return write_meter_report(folder, meters, evaluated.model, evaluated.data, pictures)
+
     def export(self) -> Export:
         side = self.settings.long_side
         # The network's loops over the pyramid need fixed ratios: sides stay multiples of 32 (see `to_canvas`).
@@ -123,6 +143,9 @@ class MeterScreenTask(Task):
             decoding=ScreenDecoding().model_dump(),
             labels=list(CLASSES),
         )
+
+    def _picture(self, index: int) -> np.ndarray:
+        return self.sample(index, "validation")["image"]
 
     def _normalised(self, image: torch.Tensor) -> torch.Tensor:
         pixels = (image.permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std
@@ -141,6 +164,10 @@ def presence_losses(logits: torch.Tensor, presence: torch.Tensor) -> torch.Tenso
     return -(seen + unseen).sum() / full.sum().clamp(min=1)
 
 
-def _label(sample) -> np.int64:
+def _class_name(label: int) -> str:
+    return "none" if label == NONE else CLASSES[label]
+
+
+def _label(sample: MeterSample) -> np.int64:
     named = sample.meter_class in CLASSES
     return np.int64(CLASSES.index(sample.meter_class) if named else NONE)

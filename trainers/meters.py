@@ -1,0 +1,113 @@
+"""How well photos of meters are read, both stages together, by the predictor that the pipelines use.
+
+    python -m trainers.meters --data data/meters/water_meters/validation --report out/meters
+
+The set is one of the *meters* layout (`ocray data import`, docs/data.md). Photos without a true reading count for the
+display alone, and for whether a reading was invented. `--rounded`: the truths are the readings rounded to whole units.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.bundle import BundleError
+from models.meter.predictor import MeterPredictor
+from models.meter.strip import cut_strip
+from trainers.data.meters import MetersError, ShardMeters
+from trainers.meter_metrics import ReadMeter, meter_metrics
+from trainers.report.meters import write_meter_report
+
+WARM_UP = 3  # photos that are not timed: the first ones also make kernels
+
+
+def read_meters(source: ShardMeters, predictor: MeterPredictor, limit: int | None = None) -> Iterator[ReadMeter]:
+    """Each photo of a set as the predictor reads it, and how long that took. Photos that cannot be decoded are told on
+    stderr and left out."""
+    count = len(source) if limit is None else min(limit, len(source))
+    for index in range(count):
+        try:
+            sample = source.meter(index)
+        except MetersError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        for _ in range(WARM_UP if index == 0 else 0):
+            predictor([sample.image])
+        started = time.perf_counter()
+        (read,) = predictor([sample.image])
+        seconds = time.perf_counter() - started
+        found = read.corners is not None
+        yield ReadMeter(
+            name=sample.name,
+            photo=partial(_photo, source, index),
+            corners=sample.corners,
+            meter_class=sample.meter_class,
+            truth=sample.reading,
+            leading_zeros=sample.leading_zeros,
+            found_corners=read.corners,
+            found_class=read.meter_class if found else "none",
+            reading=read.reading,
+            digits=tuple((digit.character, digit.confidence) for digit in read.digits),
+            success=read.success,
+            reason=read.reason,
+            strip=cut_strip(sample.image, read.corners, predictor.reader.form)[0] if found else None,
+            seconds=seconds,
+        )
+
+
+def rounded_metrics(meters: Sequence[ReadMeter]) -> dict[str, float]:
+    """Of photos whose truths are rounded to whole units: `within_one_unit`, the share read to within one unit; `given`,
+    the share given as readings to trust, and `wrong_given`, the share of those that are further off."""
+    near = np.array([_near(meter) for meter in meters])
+    given = np.array([meter.success for meter in meters])
+    metrics = {"within_one_unit": float(near.mean()), "given": float(given.mean())}
+    return metrics | ({"wrong_given": float(1 - near[given].mean())} if given.any() else {})
+
+
+def _near(meter: ReadMeter) -> bool:
+    try:
+        return abs(round(float(meter.reading or "x")) - int(meter.truth or "x")) <= 1
+    except ValueError:  # nothing was read, or not all of it
+        return False
+
+
+def _photo(source: ShardMeters, index: int) -> np.ndarray:
+    return source.meter(index).image
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m trainers.meters", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
+    parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
+    parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
+    parser.add_argument("--limit", type=int, help="photos (default: all)")
+    parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the log and a page of failures here")
+    options = parser.parse_args(arguments)
+    cv2.setNumThreads(1)
+    try:
+        predictor = MeterPredictor(options.screen, options.digits)
+        source = ShardMeters(options.data, kind="photo")
+    except (BundleError, MetersError) as error:
+        print(f"trainers.meters: {error}", file=sys.stderr)
+        return 2
+    read = list(read_meters(source, predictor, options.limit))
+    metrics = meter_metrics(read)
+    if options.rounded:
+        timed = {name: value for name, value in metrics.items() if name.startswith("latency")}
+        metrics = rounded_metrics(read) | timed
+    print(json.dumps({"photos": len(read)} | metrics, indent=1))
+    if options.report:
+        models = f"{predictor.detector.name}, {predictor.reader.name}"
+        print(write_meter_report(options.report, read, models, options.data), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
