@@ -106,12 +106,12 @@ def test_labels_of_readings():
 
 def test_columns_learn_from_boxes():
     digits = [MeterDigit("3", 3.25, None, False), MeterDigit("8", None, None, True)]
-    truth = column_targets(digits, np.float32([[16, 8, 32, 40], [40, 8, 56, 40]]), 20, 48)
-    assert truth.classes[6] == digit_class("3", False) or truth.classes[5] == digit_class("3", False)
-    assert digit_class("8", True) in truth.classes and 0 in truth.classes and (truth.classes == UNTAUGHT).sum() == 17
+    truth = column_targets(digits, np.float32([[16, 8, 32, 40], [40, 8, 56, 40]]), 10, 48)
+    assert truth.classes[2] == digit_class("3", False)
+    assert digit_class("8", True) in truth.classes and 0 in truth.classes and (truth.classes == UNTAUGHT).sum() == 7
     known = np.flatnonzero(np.isfinite(truth.position[:, 0]))
-    assert len(known) and (known * 4 + 2 < 34).all()  # an LCD digit has no position
-    middle = (known[0] + 0.5) * 4
+    assert len(known) and (known * 8 + 4 < 34).all()  # an LCD digit has no position
+    middle = (known[0] + 0.5) * 8
     assert np.allclose(truth.box[known[0]] * 48, [middle - 16, 32 - middle, 16, 16], atol=0.01)
 
 
@@ -162,21 +162,23 @@ def test_the_digit_task_learns_readings_boxes_and_crops(tmp_path):
         leading_zeros=True,
     )
     source = Meters(boxed, photo(), crop(2.0))
-    task = MeterDigitsTask(MeterDigitsSettings(width=8, augmentation=0), {"train": source, "validation": source}, 0)
+    task = MeterDigitsTask(
+        MeterDigitsSettings(backbone_rate=1, augmentation=0), {"train": source, "validation": source}, 0
+    )
     batch = task.collate([task.sample(index, "train") for index in range(6)])
     assert batch["owner"].bincount().tolist()[:2] == [1, 8]  # one label, and one for each number of zeros
     assert batch["sides"].tolist()[:3] == [1, 1, 0]
     torch.manual_seed(0)
     network = task.network().train()
-    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     losses = []
-    for _ in range(40):
+    for _ in range(12):
         loss, parts = task.loss(network, batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
+    assert np.isfinite(losses).all() and losses[-1] < 0.8 * losses[0]
     assert set(parts) == {"ctc", "column", "box", "position"}
     validation = task.collate([task.sample(index, "validation") for index in range(3)])
     with torch.no_grad():
@@ -195,3 +197,16 @@ def test_the_digit_task_learns_readings_boxes_and_crops(tmp_path):
 @pytest.mark.parametrize("name", ["meter_screen", "meter_digits"])
 def test_the_shipped_configs_are_valid(name):
     assert load_config(f"configs/train/{name}.yaml").task == name
+
+
+def test_digits_start_from_the_published_recogniser():
+    task = MeterDigitsTask(MeterDigitsSettings(), {}, 0)
+    network = task.network()
+    weights, labels = task.published_weights("ppocrv6-rec@small")
+    adapted, told = task.adapt_weights(network, weights, labels, "ppocrv6-rec@small")
+    network.load_state_dict(adapted)
+    assert "start anew" in told and task.published_weights("deskew@1") is None
+    assert torch.equal(network.state_dict()["backbone.0.first.weight"], weights["backbone.0.first.weight"])
+    assert task.rate_factors() == {"backbone.": 0.2}
+    own, _ = task.adapt_weights(network, network.state_dict(), list(LABELS), "run")
+    assert torch.equal(own["head.weight"], network.state_dict()["head.weight"])

@@ -14,7 +14,7 @@ from models.bundle import Bundle, BundleError, load_bundle
 from models.meter.strip import StripInput
 from models.runtime import Network
 
-STEP = 4  # px of a column of the network's output
+STEP = 8  # px of a column of the network's output
 BLANK = 0
 UNREADABLE = "x"
 # What the network's classes 1.. mean: a digit before the point, one behind it (coloured wheels), a place that cannot be

@@ -30,12 +30,12 @@ from trainers.meter_metrics import ReadMeter, reading_metrics
 from trainers.photo_augmentation import augment_photo
 from trainers.report.meters import write_meter_report
 from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
+from trainers.tasks.recognition import ppocrv6_weights
 
-# CTC alone takes thousands of steps to leave its first answer, blanks everywhere; columns whose digit is known lead it out.
+# CTC alone takes long to leave its first answer, blanks everywhere; columns whose digit is known lead it out.
 _CTC_WEIGHT, _COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.5, 2.0, 1.0, 1.0
 _USUAL_PLACES = 8  # the loss of a display is about that of so many digits
-_DISPLAY_SHARE = 2 / 3  # of the strip's height
-_NO_RIGHT_ANSWER = 0.01  # share of wrong readings among those given as sure that `sure` is fitted for
+_OUTPUTS = ("head.", "box.", "position.")
 _SEVERAL = (3, 9)  # crops of single digits in one strip
 _TURNED = 0.8  # of a turn from which a single wheel shows its next digit
 
@@ -44,14 +44,12 @@ class MeterDigitsSettings(TaskSettings):
     """Settings of `MeterDigitsTask`.
 
     Attributes:
-        height: px of the strips.
-        width: channels of the first convolution; see `DigitNet`.
+        backbone_rate: learning rate of the backbone, in units of `train.lr`: it starts from published weights.
         jitter: how far the display's corners miss in training, in heights of the display (standard deviation).
         augmentation: 0..1, share of training strips in another light, see `augment_photo`.
     """
 
-    height: int = Field(default=48, ge=32, multiple_of=16)
-    width: int = Field(default=32, ge=8, multiple_of=2)
+    backbone_rate: float = Field(default=0.2, ge=0, le=1)
     jitter: float = Field(default=0.06, ge=0, le=0.5)
     augmentation: float = Field(default=0.7, ge=0, le=1)
 
@@ -61,26 +59,27 @@ class MeterDigitsTask(Task):
 
     name = "meter_digits"
     Settings = MeterDigitsSettings
-    validation_settings = frozenset({"height"})
+    validation_settings = frozenset()
     best_metric = "recognition_rate"
 
     def __init__(self, settings: MeterDigitsSettings, pages: Mapping[str, MeterSource], seed: int):
         super().__init__(settings, pages, seed)
-        height = settings.height
         self.form = StripInput(
-            colour="RGB",
+            colour="BGR",  # as the published weights take it
             mean=127.5,
             std=127.5,
-            height=height,
-            display=round(height * _DISPLAY_SHARE),
-            margin=height // 3,
-            min_width=2 * height,
-            max_width=12 * height,
+            height=48,
+            display=32,
+            margin=16,
+            min_width=96,
+            max_width=576,
             width_step=32,
         )
 
     def network(self) -> nn.Module:
-        network = DigitNet(1 + len(LABELS), self.settings.height, self.settings.width)
+        network = DigitNet(1 + len(LABELS))
+        if not self.settings.backbone_rate:
+            network.backbone.requires_grad_(False)
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
@@ -222,13 +221,30 @@ class MeterDigitsTask(Task):
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {"sure": metrics["sure"]} if "sure" in metrics else {}
 
+    def rate_factors(self) -> dict[str, float]:
+        return {"backbone.": self.settings.backbone_rate}
+
+    def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+        """PP-OCRv6's recogniser, where `source` is that bundle."""
+        return ppocrv6_weights(source)
+
+    def adapt_weights(
+        self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
+    ) -> tuple[dict[str, torch.Tensor], str]:
+        """A text recogniser's weights without its last layer."""
+        if labels == list(LABELS):
+            return weights, f"{source}: all {len(weights)} tensors loaded"
+        own = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(_OUTPUTS)}
+        kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_OUTPUTS)}
+        return own | kept, f"{source}: {len(kept)} tensors loaded; the outputs ({', '.join(_OUTPUTS)}) start anew"
+
     def export(self) -> Export:
         example = {"image": torch.randn(2, 3, self.form.height, 288)}
         return Export(example, ["classes", "box", "position"], {"image": {3: "width"}})
 
     def card_fields(self) -> CardFields:
         return CardFields(
-            architecture=f"DigitNet width {self.settings.width} (CTC)",
+            architecture="DigitNet: PP-OCRv6 small, 48 px (CTC)",
             input=self.form.model_dump(),
             decoding=DigitDecoding().model_dump(),
             labels=list(LABELS),
@@ -238,7 +254,7 @@ class MeterDigitsTask(Task):
         return self.sample(index, "validation")["image"]
 
     def _normalised(self, image: torch.Tensor) -> torch.Tensor:
-        pixels = (image.permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std
+        pixels = (image.flip(3).permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std  # BGR
         return pixels.contiguous(memory_format=torch.channels_last)
 
 

@@ -264,13 +264,7 @@ class RecognitionTask(Task):
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
         """PP-OCRv6's, where `source` is that bundle."""
-        try:
-            bundle = load_bundle(source, self.bundle_task)
-        except BundleError:
-            return None
-        if self.settings.architecture != "ppocrv6" or bundle.card.architecture != _PUBLISHED:
-            return None
-        return published_weights(bundle.network), bundle_characters(bundle)
+        return ppocrv6_weights(source) if self.settings.architecture == "ppocrv6" else None
 
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
@@ -336,6 +330,17 @@ class RecognitionTask(Task):
         inside = torch.arange(image.shape[3], device=image.device) < width[:, None]
         strips = (image.float() - self.form.mean) / self.form.std * inside[:, None, None, :]
         return strips.contiguous(memory_format=torch.channels_last)
+
+
+def ppocrv6_weights(source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+    """Weights and characters of PaddleOCR's published recogniser, where `source` is its bundle; else None."""
+    try:
+        bundle = load_bundle(source, RecognitionTask.bundle_task)
+    except BundleError:
+        return None
+    if bundle.card.architecture != _PUBLISHED:
+        return None
+    return published_weights(bundle.network), bundle_characters(bundle)
 
 
 def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
