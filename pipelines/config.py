@@ -1,23 +1,28 @@
-"""Configuration of a reader: which bundles read, with which settings. Loaded from `configs/pipelines/*.yaml`."""
+"""Configuration of a reader: which bundles read, with which settings. Loaded from `configs/pipelines/*.yaml`.
+
+A job takes any `ReaderConfig` and asks it for all that differs from reader to reader; the documents reader is here, the
+meters reader in `pipelines.meters`.
+"""
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
+import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.bundle import Bundle, load_bundle
 from models.text_recognition.languages import bundle_languages
 from pipelines.documents import Limits
+from pipelines.ledger import Ledger
+from pipelines.records import RECORDS, BaseRecord
+from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import StageSpec
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "pipelines"
-
-
-# Stages that run one bundle.
-_SINGLE = ("deskew", "orientation", "text_detection")
 
 
 class ConfigError(Exception):
@@ -39,10 +44,15 @@ class LimitSettings(Settings):
         return Limits(**self.model_dump())
 
 
-class ModelSettings(Settings):
-    """A stage that runs one bundle. `batch_size` pages are handed to it at once."""
+class BundleSettings(Settings):
+    """A network: the name of its bundle, its folder or URI."""
 
     bundle: str
+
+
+class ModelSettings(BundleSettings):
+    """A stage that runs one bundle. `batch_size` pages are handed to it at once."""
+
     batch_size: int = Field(default=1, ge=1, le=256)
 
 
@@ -123,13 +133,71 @@ class TextRecognitionSettings(Settings):
         return [bundle for _, bundle in opened]
 
 
-class DocumentsConfig(Settings):
+class ReaderConfig(Settings, ABC):
+    """What all readers have, and what a job asks of one.
+
+    Attributes:
+        bundle_settings: settings that name one bundle of the task they are called after.
+        foreign_code: files, below the repository, that no stage of this reader runs: to change them is no other job.
+    """
+
+    bundle_settings: ClassVar[tuple[str, ...]]
+    foreign_code: ClassVar[tuple[str, ...]]
+
+    reader: str
+    limits: LimitSettings = LimitSettings()
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+
+    @property
+    def record_type(self) -> type[BaseRecord]:
+        """What it makes of a page."""
+        return RECORDS[self.reader]
+
+    @property
+    def meter_columns(self) -> MeterColumns | None:
+        """The columns of manifests that say which meter is where; None: such columns mean nothing to this reader."""
+        return None
+
+    @abstractmethod
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        """The reader's stages in order."""
+
+    def for_languages(self, languages: str) -> "ReaderConfig":
+        """The same reader for other languages, given as `ko,en`.
+
+        Raises:
+            ConfigError: it cannot read them.
+        """
+        raise ConfigError(f"the {self.reader} reader knows no languages; leave out languages {languages}")
+
+    def open_bundles(self) -> dict[str, list[Bundle]]:
+        """The checked cards that each stage needs.
+
+        Raises:
+            BundleError, ConfigError: one is missing, or not what it is named for.
+        """
+        return {name: [load_bundle(getattr(self, name).bundle, name)] for name in self.bundle_settings}
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what is read; a job with others is another job."""
+        return self.model_dump()
+
+    def conclude(self, ledger: Ledger, manifest: pa.Table) -> list[str]:
+        """Work on all records together, when every page of `manifest` is read; returns lines that tell what was found.
+
+        Done at every run of a job, also when nothing was left to read.
+        """
+        return []
+
+
+class DocumentsConfig(ReaderConfig):
     """The documents reader. `languages` are read unless others are asked for, the commonest first."""
+
+    bundle_settings = ("deskew", "orientation", "text_detection")
+    foreign_code = ("models/meter/", "pipelines/meters.py", "pipelines/readings.py", "pipelines/stages/meter.py")
 
     reader: Literal["documents"] = "documents"
     languages: list[str]
-    limits: LimitSettings = LimitSettings()
-    precision: Literal["auto", "f32", "bf16"] = "auto"
     deskew: ModelSettings
     orientation: ModelSettings
     text_detection: TextDetectionSettings
@@ -154,16 +222,10 @@ class DocumentsConfig(Settings):
         return self.model_copy(update={"languages": asked})
 
     def open_bundles(self) -> dict[str, list[Bundle]]:
-        """The checked cards that each stage needs for the languages asked for.
-
-        Raises:
-            BundleError, ConfigError: see `TextRecognitionSettings.open_bundles`.
-        """
-        single = {name: [load_bundle(getattr(self, name).bundle, name)] for name in _SINGLE}
-        return single | {"text_recognition": self.text_recognition.open_bundles(self.languages)}
+        """Those for the languages asked for; raises also what `TextRecognitionSettings.open_bundles` does."""
+        return super().open_bundles() | {"text_recognition": self.text_recognition.open_bundles(self.languages)}
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
-        """The reader's stages in order."""
         # Imported here so that checking a configuration opens no runtime.
         from pipelines.stages.decode import DecodeStage
         from pipelines.stages.straighten import DeskewStage, OrientationStage
@@ -190,15 +252,23 @@ class DocumentsConfig(Settings):
         ]
 
 
-def load_config(reference: str | Path) -> DocumentsConfig:
-    """Load a reader's configuration: a name from `configs/pipelines/` (`documents`) or a YAML file.
+def load_config(reference: str | Path) -> ReaderConfig:
+    """Load a reader's configuration: a name from `configs/pipelines/` (`documents`, `meters`) or a YAML file, whose
+    `reader` says which one it is (left out: documents).
 
     Raises:
-        ConfigError: no such file, YAML that does not parse, an unknown key (the nearest known one is named) or a
-            value out of range.
+        ConfigError: no such file, YAML that does not parse, an unknown reader or key (the nearest known one is named)
+            or a value out of range.
     """
+    from pipelines.meters import MetersConfig  # which builds on this module
+
+    readers: dict[str, type[ReaderConfig]] = {"documents": DocumentsConfig, "meters": MetersConfig}
     path = find_yaml(reference, CONFIGS, "configuration")
-    return validate(DocumentsConfig, read_yaml(path), str(path))
+    content = read_yaml(path)
+    reader = content.get("reader", "documents")
+    if reader not in readers:
+        raise ConfigError(f"{path}: reader is {reader!r}; known: {', '.join(readers)}")
+    return validate(readers[reader], content, str(path))
 
 
 def find_yaml(reference: str | Path, folder: Path, kind: str) -> Path:

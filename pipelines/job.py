@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import DocumentsConfig
+from pipelines.config import ReaderConfig
 from pipelines.ledger import PARTS
+from pipelines.readings import READINGS
 from pipelines.storage import Storage
 
 CARD = "job.json"
@@ -28,27 +29,27 @@ class JobError(Exception):
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 over the sources that decide what is read; changed code is another job."""
+def code_digest(foreign: tuple[str, ...]) -> str:
+    """SHA-256 over the sources that decide what is read, all but the `foreign` ones; changed code is another job."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in _READING_PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            if not name.startswith(_NOT_READING):
+            if not name.startswith((*_NOT_READING, *foreign)):
                 digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def fingerprint(config: DocumentsConfig) -> dict[str, Any]:
+def fingerprint(config: ReaderConfig) -> dict[str, Any]:
     """What an output's rows depend on besides the pages: configuration, bundles (by sha256) and code."""
     return {
-        "config": config.model_dump(),
+        "config": config.identity(),
         "bundles": {
             stage: [f"{bundle.name} sha256:{bundle.card.sha256}" for bundle in bundles]
             for stage, bundles in config.open_bundles().items()
         },
-        "code": code_digest(),
+        "code": code_digest(config.foreign_code),
     }
 
 
@@ -71,7 +72,7 @@ class JobCard:
         output: Storage,
         *,
         inputs: Sequence[str],
-        config: DocumentsConfig,
+        config: ReaderConfig,
         device: str,
         hosts: int,
         overwrite: bool,
@@ -84,7 +85,7 @@ class JobCard:
         identity = fingerprint(config)
         earlier = read_card(output)
         if overwrite:
-            for name in (CARD, PARTS, EXPORTS, REPORT):
+            for name in (CARD, PARTS, READINGS, EXPORTS, REPORT):
                 output.delete(name)
             earlier = None
         elif earlier is None and not output.is_empty():

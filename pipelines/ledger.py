@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.records import PageRecord, records_to_table
+from pipelines.records import BaseRecord, records_to_table
 from pipelines.storage import Storage
 
 PARTS = "pages"
+_SCANNED_AHEAD = 64  # parts
 
 
 class Ledger:
@@ -29,7 +30,7 @@ class Ledger:
         """The name of the part that holds exactly these pages."""
         return f"part-{hashlib.sha256(''.join(page_ids).encode()).hexdigest()[:20]}.parquet"
 
-    def commit(self, name: str, records: Sequence[PageRecord]) -> None:
+    def commit(self, name: str, records: Sequence[BaseRecord]) -> None:
         """Write a part atomically."""
         self._write(name, records_to_table(list(records)))
 
@@ -38,17 +39,25 @@ class Ledger:
         return self.output.list(PARTS, ".parquet")
 
     def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """One part's rows."""
-        return pq.read_table(io.BytesIO(self.output.read(f"{PARTS}/{name}")), columns=columns)
+        """One part's rows; of a nested column `digits.list.element.confidence` names a field."""
+        return pq.ParquetFile(io.BytesIO(self.output.read(f"{PARTS}/{name}"))).read(columns)
 
     def has_part(self, name: str) -> bool:
         return self.output.exists(f"{PARTS}/{name}")
+
+    def scan(self, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+        """Name and rows of each part, with only `columns` read; a few parts are held at a time."""
+        names = self.parts()
+        with ThreadPoolExecutor(8) as pool:  # reading many small objects is waiting, not work
+            for start in range(0, len(names), _SCANNED_AHEAD):
+                ahead = names[start : start + _SCANNED_AHEAD]
+                yield from zip(ahead, pool.map(lambda name: self.read_part(name, columns), ahead), strict=True)
 
     def states(self) -> pa.Table:
         """Columns page_id, status and part of every committed row."""
         tables = [
             table.append_column("part", pa.array([name] * len(table), pa.string()))
-            for name, table in self._scan(["page_id", "status"])
+            for name, table in self.scan(["page_id", "status"])
         ]
         empty = pa.schema([("page_id", pa.string()), ("status", pa.string()), ("part", pa.string())]).empty_table()
         return pa.concat_tables([empty, *tables])
@@ -56,7 +65,7 @@ class Ledger:
     def drop_errors(self) -> int:
         """Take all error rows out, so that their pages count as not done; returns how many there were."""
         dropped = 0
-        for name, table in self._scan(["status"]):
+        for name, table in self.scan(["status"]):
             if "error" in table["status"].to_pylist():
                 rows = self.read_part(name)
                 good = rows.filter(pc.equal(rows["status"], "ok"))
@@ -70,10 +79,12 @@ class Ledger:
         A page is there twice only when a worker of a killed run, on another machine, committed after the next run had
         read the ledger.
         """
-        states = self.states().to_pylist()
+        states = self.states()
+        counts = states.group_by("page_id").aggregate([("status", "count")])
+        twice = counts.filter(pc.greater(counts["status_count"], 1))["page_id"].combine_chunks()
         keep: dict[str, tuple[str, str]] = {}
         extra: dict[str, set[str]] = {}
-        for row in states:
+        for row in states.filter(pc.is_in(states["page_id"], twice)).to_pylist():
             earlier = keep.get(row["page_id"])
             if earlier is None:
                 keep[row["page_id"]] = (row["status"], row["part"])
@@ -97,8 +108,3 @@ class Ledger:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         self.output.write(f"{PARTS}/{name}", buffer.getvalue())
-
-    def _scan(self, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
-        names = self.parts()
-        with ThreadPoolExecutor(8) as pool:  # reading many small objects is waiting, not work
-            yield from zip(names, pool.map(lambda name: self.read_part(name, columns), names), strict=True)

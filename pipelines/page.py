@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipelines.records import PageError, PageRecord
+from pipelines.records import BaseRecord, PageError, PageRecord
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Page:
     and, once made, holds it.
     """
 
-    record: PageRecord
+    record: BaseRecord
     content: bytes | None = None
     upright: Upright | None = None
     row: int = -1
@@ -50,17 +50,9 @@ class Page:
     crops: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
-    def from_manifest(cls, row: dict[str, Any]) -> "Page":
+    def from_manifest(cls, row: dict[str, Any], record_type: type[BaseRecord]) -> "Page":
         """A page to be read, from a row of MANIFEST_SCHEMA; a document that could not be opened stays an error."""
-        record = PageRecord(
-            page_id=row["page_id"],
-            document_uri=row["document_uri"],
-            page_number=row["page_number"],
-            page_count=row["page_count"],
-        )
-        if row["error"] is not None:
-            record.status, record.error = "error", PageError.model_validate(row["error"])
-        return cls(record, row=row["row"], image_column=row["image_column"])
+        return cls(record_type.planned(row), row=row["row"], image_column=row["image_column"])
 
     def fail(self, stage: str, error: BaseException) -> None:
         """Turn the page into an error row; what earlier stages found stays in it."""
@@ -89,10 +81,10 @@ class Page:
         }
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> "Page":
+    def from_row(cls, row: dict[str, Any], record_type: type[BaseRecord] = PageRecord) -> "Page":
         """The reverse of `to_row`."""
         return cls(
-            PageRecord.model_validate_json(row["record"]),
+            record_type.model_validate_json(row["record"]),
             row=row["row"],
             image_column=row["image_column"],
             image=_decode(row["image"]),

@@ -13,13 +13,13 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from pipelines.attempts import Attempts
-from pipelines.config import DocumentsConfig
+from pipelines.config import ReaderConfig
 from pipelines.documents import Limits
 from pipelines.job import JobCard
 from pipelines.ledger import Ledger
 from pipelines.placement import Pool, cluster_resources, plan_pools, preflight
 from pipelines.progress import Progress
-from pipelines.records import MANIFEST_SCHEMA
+from pipelines.records import MANIFEST_SCHEMA, BaseRecord
 from pipelines.sources import Document, list_documents, plan_pages
 from pipelines.stages.base import StageSpec
 from pipelines.storage import Storage
@@ -60,7 +60,8 @@ class JobOptions:
 
 @dataclass(frozen=True)
 class JobResult:
-    """Counts of the whole output, and of this run: seconds, and pages/s after the first page came through."""
+    """Counts of the whole output, and of this run: seconds, and pages/s after the first page came through. `findings`
+    tell, a line each, what the reader made of all pages together."""
 
     pages: int
     ok: int
@@ -68,9 +69,10 @@ class JobResult:
     read_now: int
     seconds: float
     pages_per_second: float
+    findings: tuple[str, ...] = ()
 
 
-def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, options: JobOptions) -> JobResult:
+def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, options: JobOptions) -> JobResult:
     """Read all pages of `inputs` into `output_uri`. Ray must be connected.
 
     A run into an output that already holds part of the same job goes on where that one stopped.
@@ -88,7 +90,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
     specs = config.stages(options.device, options.threads)
     resources = cluster_resources()
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
-    listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri)
+    listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, meters=config.meter_columns)
     card = JobCard.open(
         output,
         inputs=inputs,
@@ -120,10 +122,11 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
         )
         with progress:
             if len(todo):
-                _read(todo, specs, resources, output_uri, options, attempts, progress)
+                _read(todo, specs, config.record_type, resources, output_uri, options, attempts, progress)
         ledger.settle()
+        findings = config.conclude(ledger, manifest)
         figures = progress.latest
-        card.close("finished", **figures | {"counts": figures["counts"] | documents})
+        card.close("finished", **figures | {"counts": figures["counts"] | documents, "findings": findings})
     except BaseException as error:
         card.close("failed", failure=f"{type(error).__name__}: {error}")
         raise
@@ -134,6 +137,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: DocumentsConfig, opt
         read_now=len(todo),
         seconds=time.monotonic() - started,
         pages_per_second=figures["pages_per_second"],
+        findings=tuple(findings),
     )
 
 
@@ -169,6 +173,7 @@ def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tup
 def _read(
     todo: pa.Table,
     specs: Sequence[StageSpec],
+    record_type: type[BaseRecord],
     resources: dict[str, float],
     output_uri: str,
     options: JobOptions,
@@ -183,7 +188,7 @@ def _read(
     for number, pool in enumerate(pools):
         dataset = dataset.map_batches(
             StageGroup,
-            fn_constructor_args=(pool.specs,),
+            fn_constructor_args=(pool.specs, record_type),
             fn_constructor_kwargs={
                 "first": number == 0,
                 "last": number == len(pools) - 1,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipelines.config import DocumentsConfig
+from pipelines.config import ReaderConfig
 from pipelines.documents import DocumentCache, load_page
-from pipelines.records import PageRecord
+from pipelines.records import BaseRecord
 
 
 class SourcePages:
@@ -12,12 +12,12 @@ class SourcePages:
     is no longer there or no longer readable.
     """
 
-    def __init__(self, config: DocumentsConfig, image_column: str | None = None):
+    def __init__(self, config: ReaderConfig, image_column: str | None = None):
         self.documents = DocumentCache()
         self.limits = config.limits.build()
         self.image_column = image_column or ""
 
-    def page(self, record: PageRecord) -> np.ndarray:
+    def page(self, record: BaseRecord) -> np.ndarray:
         """A record's page as it was read: (H, W, 3) uint8 RGB, in original pixels."""
         return load_page(
             self.documents,
@@ -29,12 +29,12 @@ class SourcePages:
             limits=self.limits,
         )
 
-    def original(self, record: PageRecord) -> bytes | None:
+    def original(self, record: BaseRecord) -> bytes | None:
         """The encoded file of a page that is a document of its own; None for a page of several."""
         if record.page_count != 1:
             return None
         return self.documents.read(record.document_uri, self._row(record), self.image_column)
 
-    def _row(self, record: PageRecord) -> int:
+    def _row(self, record: BaseRecord) -> int:
         row = record.document_uri.rpartition("#row=")[2] if self.image_column else ""
         return int(row) if row.isdigit() else -1

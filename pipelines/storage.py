@@ -1,9 +1,13 @@
 """Files of a job's output, on the local disk or any fsspec filesystem: whole or not there at all."""
 
 import os
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import BinaryIO
 
 from fsspec import AbstractFileSystem
 
@@ -80,3 +84,31 @@ class Storage:
         """Delete a file or a folder with all it holds; nothing happens when it is not there."""
         if self.exists(name):
             self.filesystem.rm(self.path(name), recursive=True)
+
+
+@contextmanager
+def atomic_file(output: Storage, name: str) -> Iterator[BinaryIO]:
+    """A binary file that appears in `output` only when the block ends without an error.
+
+    It is `Storage.write` for content that is too large to be held in memory.
+
+    Local: written beside its target, then renamed. Remote: written to a local temporary file, then uploaded.
+    """
+    path = output.path(name)
+    local = output.is_local
+    folder = os.path.dirname(path)
+    output.filesystem.makedirs(folder, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder if local else None)
+    try:
+        with os.fdopen(descriptor, "w+b") as stream:
+            yield stream
+        if local:
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files private
+            os.replace(temporary, path)
+        else:
+            output.filesystem.put_file(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)

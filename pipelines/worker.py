@@ -10,6 +10,7 @@ import ray
 from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
 from pipelines.ledger import Ledger
 from pipelines.page import Page
+from pipelines.records import BaseRecord
 from pipelines.stages.base import StageSpec, run_stages
 from pipelines.storage import Storage
 
@@ -36,19 +37,30 @@ class StageGroup:
     """Runs `specs` over batches of pages; the last group of a pipeline commits each batch as one part.
 
     The first group takes rows of MANIFEST_SCHEMA, the others what the group before gave. The last one returns
-    SUMMARY_SCHEMA; by then the rows are committed.
+    SUMMARY_SCHEMA; by then the rows are committed. `record_type` is the reader's.
     """
 
-    def __init__(self, specs: Sequence[StageSpec], *, first: bool, last: bool, output: str, attempts):
+    def __init__(
+        self,
+        specs: Sequence[StageSpec],
+        record_type: type[BaseRecord],
+        *,
+        first: bool,
+        last: bool,
+        output: str,
+        attempts,
+    ):
         cv2.setNumThreads(1)  # an actor is one core's worth; OpenCV would take all cores of the machine
         self.stages = [(spec.build(), spec.batch_size) for spec in specs]
+        self.record_type = record_type
         self.first, self.last = first, last
         self.ledger = Ledger(Storage(output))
         self.attempts = attempts
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         rows = batch.to_pylist()
-        pages = [Page.from_manifest(row) if self.first else Page.from_row(row) for row in rows]
+        opened = Page.from_manifest if self.first else Page.from_row
+        pages = [opened(row, self.record_type) for row in rows]
         part = self.ledger.part_name([page.record.page_id for page in pages])
         key = f"{self.stages[0][0].name}/{part}"
         again = ray.get(self.attempts.begin.remote(key))

@@ -1,6 +1,7 @@
-"""Bulk reading of documents: folders, globs, manifests and buckets in; Parquet, a report and exports out.
+"""Bulk reading of documents and meters: folders, globs, manifests and buckets in; Parquet, a report and exports out.
 
 python -m ray_apps.bulk_ocr --input scans/ --output results/ --export hocr,pdf
+python -m ray_apps.bulk_ocr --reader meters --input photos.csv --output results/
 ray job submit --working-dir . -- python -m ray_apps.bulk_ocr --input s3://in/scans --output s3://out/results
 """
 
@@ -8,9 +9,10 @@ import argparse
 import logging
 import sys
 
-from pipelines.config import load_config
+from pipelines.config import ConfigError, ReaderConfig, load_config
 from pipelines.exports import check_formats, export
 from pipelines.progress import duration
+from pipelines.records import RECORDS
 from pipelines.report import write_report
 from pipelines.runner import JobOptions, run_job
 from pipelines.source_pages import SourcePages
@@ -23,13 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", nargs="+", required=True, metavar="URI", help="files, folders, globs, Parquet/CSV manifests of URIs"
     )
     parser.add_argument("--output", required=True, metavar="URI", help="folder for the results; a rerun goes on there")
-    parser.add_argument("--config", default="documents", help="name in configs/pipelines or a YAML file")
+    parser.add_argument(
+        "--reader", choices=tuple(RECORDS), help="what the pages are (default: as --config says, documents)"
+    )
+    parser.add_argument("--config", help="name in configs/pipelines or a YAML file (default: the reader's name)")
     parser.add_argument(
         "--languages",
         metavar="L,L",
         help="what to read, the commonest first: ko,en (default: as the configuration says)",
     )
-    parser.add_argument("--export", default="", metavar="F,F", help="formats to write too: hocr,alto,pdf,text,jsonl")
+    parser.add_argument(
+        "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
+    )
     parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
     parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
@@ -46,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = load_config(args.config)
+    config = _config(args)
     if args.languages:
         config = config.for_languages(args.languages)
     if args.max_megapixels:
         config.limits.max_megapixels = args.max_megapixels
-    formats = check_formats(args.export.split(",")) if args.export else []
+    formats = check_formats(args.export.split(","), config.reader) if args.export else []
     connect(args.address)
     result = run_job(
         args.input,
@@ -72,12 +79,24 @@ def run(args: argparse.Namespace) -> int:
     if formats:
         written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    for line in result.findings:
+        print(line)
     print(
         f"{result.ok} pages read, {result.error} failed, {result.read_now} of {result.pages} in this run "
         f"({duration(result.seconds)}, {result.pages_per_second:.2f} pages/s)\n"
         f"records {args.output}/pages, report {args.output}/report.html"
     )
     return doors.OK
+
+
+def _config(args: argparse.Namespace) -> ReaderConfig:
+    config = load_config(args.config or args.reader or "documents")
+    if args.reader not in (None, config.reader):
+        raise ConfigError(
+            f"--reader {args.reader} contradicts --config {args.config}, which is of the {config.reader} reader; "
+            "leave one of them out"
+        )
+    return config
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from ray_apps import doors
 
 # Name, module, what it does. Training doors need the [train] extra.
 DOORS = (
-    ("ocr", "bulk_ocr", "read documents in bulk"),
+    ("ocr", "bulk_ocr", "read documents and meters in bulk"),
     ("status", "status", "how far a job is"),
     ("serve", "serve", "answer requests over HTTP"),
     ("mine", "mine", "the worst lines of a job, to be labelled"),

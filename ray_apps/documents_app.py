@@ -16,7 +16,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from models.bundle import Bundle
-from pipelines.config import DocumentsConfig, load_config, validate
+from pipelines.config import ConfigError, DocumentsConfig, load_config, validate
 from pipelines.page import Page
 from pipelines.stages.base import StageSpec
 from pipelines.stages.straighten import UprightStage
@@ -48,6 +48,8 @@ def build(args: dict[str, Any]) -> serve.Application:
     """
     settings = validate(AppSettings, args, "args")
     config = load_config(settings.reader)
+    if not isinstance(config, DocumentsConfig):
+        raise ConfigError(f"args.reader: {settings.reader} is of the {config.reader} reader; this app reads documents")
     if settings.languages is not None:
         config = config.for_languages(",".join(settings.languages))
     config.limits.max_megapixels = settings.limits.megapixels

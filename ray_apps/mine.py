@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     card = read_card(output)
     if card is None:
         raise JobError(f"no job at {args.job} (no job.json there)")
+    if card["config"].get("reader", "documents") != "documents":
+        raise JobError(f"{args.job} holds readings of meters: lines are mined from jobs of the documents reader")
     try:
         store = RecordStore(args.job)
     except FileNotFoundError as error:

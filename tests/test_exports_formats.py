@@ -10,10 +10,9 @@ import pytest
 
 from models.geometry import transform_points, turn_matrix
 from pipelines.exports import FORMATS, ExportError, check_formats, export
-from pipelines.exports.publish import atomic_file
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord
-from pipelines.storage import Storage
+from pipelines.storage import Storage, atomic_file
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"

@@ -183,6 +183,9 @@ def test_what_cannot_be_met_is_said(job, tmp_path, capsys):
         return told
 
     assert "no job at" in refused(tmp_path)
+    (tmp_path / "meters").mkdir()
+    (tmp_path / "meters" / "job.json").write_text(json.dumps({"identity": {}, "config": {"reader": "meters"}}))
+    assert "holds readings of meters" in refused(tmp_path / "meters")
     assert "--read-again belongs to --disagree" in refused(job, "--read-again", 4)
     assert "raise --max-confidence" in refused(job, "--max-confidence", 0.01)
     assert "no packaged bundle nobody@1" in refused(job, "--disagree", "nobody@1")

@@ -97,6 +97,11 @@ def test_languages_must_be_read():
         build({"stages": {"reader": ALL}, "languages": ["en", "xx"]})
 
 
+def test_an_app_of_documents_takes_no_other_reader():
+    with pytest.raises(ConfigError, match="meters is of the meters reader; this app reads documents"):
+        build({"reader": "meters", "stages": {"reader": ALL}})
+
+
 def test_an_unknown_app_is_told_the_known_ones():
     with pytest.raises(ConfigError, match="documents, documents-composed"):
         load("document")

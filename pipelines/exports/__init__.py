@@ -11,30 +11,36 @@ from pipelines.exports.alto import AltoWriter
 from pipelines.exports.hocr import HocrWriter
 from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
 from pipelines.exports.pdf import LoadOriginal, LoadPage, PdfWriter
-from pipelines.exports.publish import atomic_file
-from pipelines.exports.store import RecordStore
+from pipelines.exports.store import RecordStore, reader_of
 from pipelines.exports.text import TextWriter
 from pipelines.exports.tree import Document, build_page
 from pipelines.job import EXPORTS
+from pipelines.storage import Storage, atomic_file
 
 __all__ = ["FORMATS", "ExportError", "check_formats", "export"]
 
 FORMATS = ("jsonl", "text", "hocr", "alto", "pdf")
+# What the records of each reader can be written as.
+FORMATS_OF = {"documents": FORMATS, "meters": ("jsonl",)}
 
 
 class ExportError(ValueError):
     """An export that cannot be made as asked; the message names what is wrong."""
 
 
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+def check_formats(formats: Sequence[str], reader: str = "documents") -> tuple[str, ...]:
     """`formats` without repetitions.
 
     Raises:
-        ExportError: one of them is not known; the message lists those that are.
+        ExportError: one of them is not known, or cannot hold what `reader` finds; the message lists those that can.
     """
+    known = FORMATS_OF[reader]
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
-        raise ExportError(f"unknown export format {', '.join(unknown)}; known: {', '.join(FORMATS)}")
+        raise ExportError(f"unknown export format {', '.join(unknown)}; known: {', '.join(known)}")
+    unfit = [name for name in formats if name not in known]
+    if unfit:
+        raise ExportError(f"{', '.join(unfit)} cannot hold what the {reader} reader finds; known: {', '.join(known)}")
     return tuple(dict.fromkeys(formats))
 
 
@@ -52,12 +58,12 @@ def export(
         load_original: the file's own bytes for pages that are JPEG files, None for others; saves encoding anew.
 
     Raises:
-        ExportError: an unknown format, before anything is read.
+        ExportError: a format that is not known or not for this job's records, before anything is read.
         FileNotFoundError: the output holds no committed pages.
     """
-    formats = check_formats(formats)
+    output = Storage(output_uri)
+    formats = check_formats(formats, reader_of(output))
     store = RecordStore(output_uri)
-    output = store.output
     dpi = store.job().get("config", {}).get("limits", {}).get("pdf_dpi", 200)
     writers = {
         "text": TextWriter,
@@ -84,8 +90,10 @@ def export(
                     open_writers.append(writers[name](stream, document))
                     counts[name] += 1
                 for record in store.records(stored):
-                    page = build_page(record)
-                    for writer in (*job_writers, *open_writers):
+                    for writer in job_writers:
+                        writer.add(record)
+                    page = build_page(record) if open_writers else None
+                    for writer in open_writers:
                         writer.add(page)
                 for writer in open_writers:
                     writer.finish()

@@ -2,7 +2,7 @@
 
 from typing import BinaryIO
 
-from pipelines.exports.tree import Page
+from pipelines.records import BaseRecord
 
 FILE_NAME = "pages.jsonl"
 
@@ -13,5 +13,5 @@ class JsonlWriter:
     def __init__(self, stream: BinaryIO):
         self.stream = stream
 
-    def add(self, page: Page) -> None:
-        self.stream.write(page.record.model_dump_json().encode() + b"\n")
+    def add(self, record: BaseRecord) -> None:
+        self.stream.write(record.model_dump_json().encode() + b"\n")

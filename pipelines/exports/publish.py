@@ -1,17 +1,10 @@
-"""Writing export files so that a reader never sees half of one, and naming them."""
+"""Naming export files."""
 
 import hashlib
-import os
 import re
-import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
-
-from pipelines.storage import Storage
 
 # File systems allow 255 bytes a name; Hangul takes 3 a syllable. The rest is for the hash and the suffix.
 MAX_STEM_BYTES = 180
@@ -38,31 +31,3 @@ def document_stem(document_uri: str) -> str:
     stem = re.sub(r"[^\w.-]+", "_", stem).strip("._") or "document"
     stem = stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore")
     return f"{stem}-{digest}"
-
-
-@contextmanager
-def atomic_file(output: Storage, name: str) -> Iterator[BinaryIO]:
-    """A binary file that appears in `output` only when the block ends without an error.
-
-    It is `Storage.write` for content that is too large to be held in memory.
-
-    Local: written beside its target, then renamed. Remote: written to a local temporary file, then uploaded.
-    """
-    path = output.path(name)
-    local = output.is_local
-    folder = os.path.dirname(path)
-    output.filesystem.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder if local else None)
-    try:
-        with os.fdopen(descriptor, "w+b") as stream:
-            yield stream
-        if local:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files private
-            os.replace(temporary, path)
-        else:
-            output.filesystem.put_file(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)

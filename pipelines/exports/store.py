@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipelines.job import CARD
 from pipelines.ledger import PARTS, Ledger
-from pipelines.records import PAGE_SCHEMA, PageRecord, table_to_records
+from pipelines.records import RECORDS, BaseRecord, table_to_records
 from pipelines.storage import Storage
 
 KEPT_ROW_GROUPS = 8
@@ -34,8 +34,20 @@ class StoredDocument:
         return len(self.places)
 
 
+def reader_of(output: Storage) -> str:
+    """The reader whose records an output holds, as the job's card says; without a card: documents."""
+    return _card(output).get("config", {}).get("reader", "documents")
+
+
+def _card(output: Storage) -> dict[str, Any]:
+    return json.loads(output.read(CARD)) if output.exists(CARD) else {}
+
+
 class RecordStore:
     """The records committed under an output, local or any fsspec URI.
+
+    Attributes:
+        reader: see `reader_of`.
 
     Raises:
         FileNotFoundError: nothing has been committed there.
@@ -43,15 +55,17 @@ class RecordStore:
 
     def __init__(self, output_uri: str):
         self.output = Storage(output_uri)
+        self.reader = reader_of(self.output)
         self.parts = Ledger(self.output).parts()
         if not self.parts:
             raise FileNotFoundError(f"{output_uri} holds no committed pages ({PARTS}/*.parquet); run the job first")
+        self._record_type = RECORDS[self.reader]
         self._row_groups: dict[int, np.ndarray] = {}
         self._tables: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
 
     def job(self) -> dict[str, Any]:
         """`job.json`, or an empty dictionary when the job has not written it (yet)."""
-        return json.loads(self.output.read(CARD)) if self.output.exists(CARD) else {}
+        return _card(self.output)
 
     def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
         """(part, first row, batch) over all parts, with only `columns` read."""
@@ -83,16 +97,16 @@ class RecordStore:
         for number, uri in enumerate(known):
             yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])
 
-    def records(self, document: StoredDocument) -> Iterator[PageRecord]:
+    def records(self, document: StoredDocument) -> Iterator[BaseRecord]:
         """The pages of a document, fetched one by one."""
         for part, row in document.places.tolist():
             yield self.record(part, row)
 
-    def record(self, part: int, row: int) -> PageRecord:
+    def record(self, part: int, row: int) -> BaseRecord:
         """The record at `row` of part number `part`."""
         starts = self._starts(part)
         group = int(np.searchsorted(starts, row, side="right")) - 1
-        return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1))[0]
+        return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self._record_type)[0]
 
     def _open(self, part: int) -> BinaryIO:
         return self.output.filesystem.open(self.output.path(f"{PARTS}/{self.parts[part]}"), "rb")
@@ -111,7 +125,7 @@ class RecordStore:
         if key not in self._tables:
             with self._open(part) as stream:
                 file = pq.ParquetFile(stream)
-                known = [name for name in PAGE_SCHEMA.names if name in file.schema_arrow.names]
+                known = [name for name in self._record_type.arrow_schema.names if name in file.schema_arrow.names]
                 self._tables[key] = file.read_row_group(group, columns=known)
             while len(self._tables) > KEPT_ROW_GROUPS:
                 self._tables.popitem(last=False)

@@ -8,15 +8,16 @@ import numpy as np
 
 from pipelines.exports.store import RecordStore
 from pipelines.job import REPORT
-from pipelines.records import PageRecord
-from pipelines.report import sections
+from pipelines.records import BaseRecord
+from pipelines.report import documents, meters, sections
 from pipelines.report.markup import escape
-from pipelines.report.summary import summarize
 
 __all__ = ["write_report"]
 
+_BODIES = {"documents": documents.body, "meters": meters.body}
 
-def write_report(output_uri: str, *, load_page: Callable[[PageRecord], np.ndarray]) -> None:
+
+def write_report(output_uri: str, *, load_page: Callable[[BaseRecord], np.ndarray]) -> None:
     """Write `OUT/report.html` from `OUT/pages/*.parquet` and `OUT/job.json`.
 
     Args:
@@ -28,19 +29,19 @@ def write_report(output_uri: str, *, load_page: Callable[[PageRecord], np.ndarra
     """
     store = RecordStore(output_uri)
     job = store.job()
-    summary = summarize(store)
+    body = _BODIES[store.reader](store, job, load_page)
+    summary = body.summary
     template = Template(files(__package__).joinpath("template.html").read_text("utf-8"))
     html = template.substitute(
         title=escape(f"{job.get('name') or 'ocray'} · ocray"),
         heading=sections.heading(job),
-        tiles=sections.tiles(job, summary),
+        tiles=body.tiles,
         facts=sections.facts(job, summary),
         stages=sections.time_by_stage(summary),
-        histograms=sections.histograms(summary),
-        worst=sections.pages(summary.worst, load_page, "worst"),
-        sampled=sections.pages(summary.sampled, load_page, "sampled"),
+        distributions=body.distributions,
         errors=sections.errors(summary),
         retry=sections.retry(job, output_uri, summary),
+        shown=body.shown,
         pages=summary.pages,
     )
     store.output.write(REPORT, html.encode())

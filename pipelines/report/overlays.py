@@ -15,7 +15,7 @@ from models.geometry import median_colour
 from pipelines.exports.publish import document_name
 from pipelines.exports.tree import Page, build_page
 from pipelines.exports.upright import upright_view
-from pipelines.records import PageRecord
+from pipelines.records import BaseRecord, PageRecord
 from pipelines.report.markup import both, escape, number
 
 # Pixels of an embedded picture: enough to make out the lines, some 60 KB as JPEG.
@@ -33,7 +33,7 @@ def page_card(record: PageRecord, load_page: Callable[[PageRecord], np.ndarray],
     page = build_page(record)
     note = ""
     try:
-        picture, fill = _picture(load_page(record), record)
+        picture, fill = embedded(load_page(record), record)
     except Exception as error:
         picture, fill = f'<rect width="{record.width}" height="{record.height}" fill="#fff"/>', "#fff"
         message = escape(f"{type(error).__name__}: {error}")
@@ -42,10 +42,10 @@ def page_card(record: PageRecord, load_page: Callable[[PageRecord], np.ndarray],
     a, c, e, b, d, f = matrix.reshape(-1).tolist()
     tall = " tall" if max(record.height / max(1, record.width), height / max(1, width)) > _TALL else ""
     drawing = f'<g id="{identity}">{picture}{_lines(page)}</g>{_angle_mark(page)}'
-    before = _view(record.width, record.height, "original", drawing)
+    before = view(record.width, record.height, "original", drawing)
     turned = f'<use href="#{identity}" transform="matrix({a:.6f} {b:.6f} {c:.6f} {d:.6f} {e:.2f} {f:.2f})"/>'
-    after = _view(width, height, "upright", f'<rect width="{width}" height="{height}" fill="{fill}"/>{turned}')
-    name = escape(_name(record))
+    after = view(width, height, "upright", f'<rect width="{width}" height="{height}" fill="{fill}"/>{turned}')
+    name = escape(page_name(record))
     return (
         f'<figure class="page{tall}"><figcaption><b title="{escape(record.document_uri)}">{name}</b>{_facts(page)}'
         f"</figcaption>{note}"
@@ -54,7 +54,7 @@ def page_card(record: PageRecord, load_page: Callable[[PageRecord], np.ndarray],
     )
 
 
-def _view(width: int, height: int, label: str, drawing: str) -> str:
+def view(width: int, height: int, label: str, drawing: str) -> str:
     """A drawing of width x height page pixels: the inner SVG clips it to the page, the outer fits it to its place."""
     return (
         f'<div class="view" tabindex="0"><svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
@@ -62,7 +62,7 @@ def _view(width: int, height: int, label: str, drawing: str) -> str:
     )
 
 
-def _picture(image: np.ndarray, record: PageRecord) -> tuple[str, str]:
+def embedded(image: np.ndarray, record: BaseRecord) -> tuple[str, str]:
     """The page as an SVG image element in the page's own coordinates, and the colour of its ground."""
     height, width = image.shape[:2]
     budget = _PIXELS_TALL if max(height / width, width / height) > _TALL else _PIXELS
@@ -109,7 +109,7 @@ def _angle_mark(page: Page) -> str:
     )
 
 
-def _name(record: PageRecord) -> str:
+def page_name(record: BaseRecord) -> str:
     name = document_name(record.document_uri)
     return f"{name} · {record.page_number}/{record.page_count}" if record.page_count > 1 else name
 

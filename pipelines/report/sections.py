@@ -1,23 +1,16 @@
-"""The report's sections, each a function from figures to HTML."""
+"""The report's sections that are the same for all readers, each a function from figures to HTML."""
 
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
-from pipelines.progress import duration
-from pipelines.records import PageRecord
 from pipelines.report import charts
 from pipelines.report.markup import both, escape, number, unknown
-from pipelines.report.overlays import page_card
 from pipelines.report.summary import Summary
 
 _LISTED_INPUTS = 10
 _STATES = {"running": "실행 중", "finished": "완료", "failed": "실패"}
-_PAGES_AXIS = charts.Axis("pages", "쪽 수")
-_LINES_AXIS = charts.Axis("lines", "줄 수")
 
 
 def heading(job: dict[str, Any]) -> str:
@@ -28,18 +21,14 @@ def heading(job: dict[str, Any]) -> str:
     return f'<h1>{title} <span class="state {escape(str(state or ""))}">{name}</span></h1><p class="lead">{lead}</p>'
 
 
-def tiles(job: dict[str, Any], summary: Summary) -> str:
-    """The figures one looks for first."""
-    rate, seconds = job.get("pages_per_second"), job.get("wall_seconds")
-    share = f"{summary.failed / max(1, summary.pages):.1%}"
-    rows = [
-        ("", number(summary.documents), both("documents", "문서"), ""),
-        ("", number(summary.ok), both("pages read", "읽은 쪽"), ""),
-        ("bad" if summary.failed else "", number(summary.failed), both("pages failed", "실패한 쪽"), share),
-        ("", unknown() if rate is None else number(rate), both("pages a second", "초당 쪽 수"), ""),
-        ("", unknown() if seconds is None else duration(seconds), both("last run took", "마지막 실행 시간"), ""),
-        ("", number(summary.lines), both("text lines", "글줄"), ""),
-    ]
+def section(identity: str, title: str, lead: str, content: str) -> str:
+    """A section of the report; `title`, `lead` and `content` are HTML."""
+    lead = f'\n<p class="muted">{lead}</p>' if lead else ""
+    return f'<section id="{identity}"><h2>{title}</h2>{lead}\n{content}</section>\n'
+
+
+def tiles(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """The figures one looks for first: (class, figure, label, note), all HTML."""
     return "".join(
         f'<div class="tile {kind}"><strong>{value}</strong><span>{label}{f" · {note}" if note else ""}</span></div>'
         for kind, value, label, note in rows
@@ -77,50 +66,20 @@ def time_by_stage(summary: Summary) -> str:
     return charts.bars(rows, charts.Axis("milliseconds a page, in one worker", "쪽당 밀리초 (작업자 하나)"))
 
 
-def histograms(summary: Summary) -> str:
-    orientation = [(f"{degrees}°", summary.orientation.get(degrees, 0)) for degrees in (0, 90, 180, 270)]
-    skew, confidence = summary.skew, summary.line_confidence
-    median = number(confidence.quantile(0.5), 2) if confidence.total else "–"
-    cards = [
-        (
-            both("Skew", "기울기"),
-            both("How far text was turned counter-clockwise within a quarter.", "사분 회전을 뺀, 반시계 방향 기울기."),
-            skew.total,
-            lambda: charts.histogram(skew.trimmed(40), charts.Axis("skew, degrees", "기울기 (도)"), _PAGES_AXIS, "°"),
-        ),
-        (
-            both("Skew confidence", "기울기 신뢰도"),
-            both("0 is a guess, 1 is sure.", "0은 추측, 1은 확신."),
-            summary.skew_confidence.total,
-            lambda: charts.histogram(
-                summary.skew_confidence, charts.Axis("confidence, 0 to 1", "신뢰도 (0–1)"), _PAGES_AXIS
-            ),
-        ),
-        (
-            both("Orientation", "방향"),
-            both("Quarter turns counter-clockwise; 180° is upside down.", "반시계 방향 사분 회전. 180°는 거꾸로."),
-            sum(summary.orientation.values()),
-            lambda: charts.columns(orientation, charts.Axis("orientation, degrees", "방향 (도)"), _PAGES_AXIS),
-        ),
-        (
-            both("Line confidence", "글줄 신뢰도"),
-            both(f"Of every text line; the median is {median}.", f"모든 글줄. 중앙값은 {median}."),
-            confidence.total,
-            lambda: charts.histogram(confidence, charts.Axis("confidence, 0 to 1", "신뢰도 (0–1)"), _LINES_AXIS),
-        ),
-    ]
+def cards(charts: Sequence[tuple[str, str, int, Callable[[], str]]]) -> str:
+    """Charts side by side: (title, caption, how many values, what draws it), titles and captions HTML."""
     nothing = f'<p class="muted">{both("no values", "값 없음")}</p>'
     return '<div class="grid">' + "".join(
         f'<div class="card"><h3>{title}</h3><p class="muted">{caption}</p>{draw() if total else nothing}</div>'
-        for title, caption, total, draw in cards
+        for title, caption, total, draw in charts
     ) + "</div>"  # fmt: skip
 
 
-def pages(records: Sequence[PageRecord], load_page: Callable[[PageRecord], np.ndarray], prefix: str) -> str:
-    if not records:
+def pages(figures: Sequence[str]) -> str:
+    """Pages that are shown, each a figure."""
+    if not figures:
         return f'<p class="muted">{both("None.", "없음.")}</p>'
-    cards = "".join(page_card(record, load_page, f"{prefix}{index}") for index, record in enumerate(records))
-    return f'<div class="pages">{cards}</div>'
+    return f'<div class="pages">{"".join(figures)}</div>'
 
 
 def errors(summary: Summary) -> str:
@@ -161,7 +120,9 @@ def retry(job: dict[str, Any], output_uri: str, summary: Summary) -> str:
     if not summary.failed:
         return ""
     inputs = [str(value) for value in job.get("inputs") or ["INPUT"]]
-    command = shlex.join(["ocray", "ocr", "--input", *inputs, "--output", output_uri, "--retry-failed"])
+    reader = job.get("config", {}).get("reader", "documents")
+    options = [] if reader == "documents" else ["--reader", reader]
+    command = shlex.join(["ocray", "ocr", *options, "--input", *inputs, "--output", output_uri, "--retry-failed"])
     text = both(
         "Mend or replace the inputs, then read only the failed pages again:",
         "입력을 고치거나 바꾼 뒤, 실패한 쪽만 다시 읽습니다.",

@@ -5,6 +5,7 @@ Memory does not grow with the number of pages, but for one hash a document, whic
 
 import heapq
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,16 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.exports.store import RecordStore
-from pipelines.records import PageRecord
+from pipelines.records import BaseRecord, PageRecord
 
 SAMPLED_PAGES = 12
 WORST_PAGES = 8
 LISTED_ERRORS = 500
 
-_COLUMNS = [
-    "page_id", "document_uri", "page_number", "status", "error", "skew_degrees", "skew_confidence",
-    "orientation_degrees", "orientation_confidence", "lines.list.element.confidence", "timings_ms", "device",
-]  # fmt: skip
+_SHARED_COLUMNS = ["page_id", "document_uri", "page_number", "status", "error", "timings_ms", "device"]
+_PAGE_COLUMNS = ["skew_degrees", "skew_confidence", "orientation_degrees", "lines.list.element.confidence"]
 
 
 class Histogram:
@@ -76,70 +75,82 @@ def _milliseconds() -> Histogram:
 
 @dataclass
 class Summary:
-    """What the report tells of all pages, and the records of those that it shows."""
+    """What the report tells of all pages, whatever read them, and the records of those that it shows."""
 
     documents: int = 0
     ok: int = 0
     failed: int = 0
-    lines: int = 0
-    without_text: int = 0
-    skew: Histogram = field(default_factory=lambda: Histogram(np.linspace(-180, 180, 1441)))
-    skew_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 21)))
-    orientation: Counter[int] = field(default_factory=Counter)
-    line_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 41)))
     timings: dict[str, Histogram] = field(default_factory=lambda: defaultdict(_milliseconds))
     devices: Counter[str] = field(default_factory=Counter)
     error_groups: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: list[dict] = field(default_factory=list)
-    sampled: list[PageRecord] = field(default_factory=list)
-    worst: list[PageRecord] = field(default_factory=list)
+    sampled: list[BaseRecord] = field(default_factory=list)
 
     @property
     def pages(self) -> int:
         return self.ok + self.failed
 
 
-def summarize(store: RecordStore) -> Summary:
-    """One pass over all parts, then the records of the sampled and the worst pages."""
-    summary = Summary()
+@dataclass
+class PageSummary(Summary):
+    """What it tells of pages of documents besides."""
+
+    lines: int = 0
+    without_text: int = 0
+    skew: Histogram = field(default_factory=lambda: Histogram(np.linspace(-180, 180, 1441)))
+    skew_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 21)))
+    orientation: Counter[int] = field(default_factory=Counter)
+    line_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 41)))
+    worst: list[PageRecord] = field(default_factory=list)
+
+
+def shared_pass(
+    store: RecordStore, columns: list[str], summary: Summary
+) -> Iterator[tuple[int, int, pa.RecordBatch, np.ndarray]]:
+    """(part, first row, batch, which of its rows are good) over all parts, with `columns` and those of all readers.
+
+    On the way what is told of all readers is added to `summary`; it is complete when the pass is.
+    """
     documents: set[int] = set()
     # (-page id, part, row): page ids are hashes, so the least of them are a fair sample, the same at every run.
     sampled: list[tuple[int, int, int]] = []
-    worst: list[tuple[float, int, int]] = []  # (-mean confidence, part, row)
-    for part, first, batch in store.batches(_COLUMNS):
-        documents.update(hash(uri) for uri in batch["document_uri"].to_pylist())
+    for part, first, batch in store.batches([*_SHARED_COLUMNS, *columns]):
         good = pc.equal(batch["status"], "ok").to_numpy(zero_copy_only=False)
-        _add_values(summary, batch, good)
+        documents.update(hash(uri) for uri in batch["document_uri"].to_pylist())
+        summary.ok += int(good.sum())
+        summary.failed += int((~good).sum())
+        summary.devices.update(v for v in batch["device"].to_pylist() if v)
+        for timings in batch["timings_ms"].to_pylist():
+            for stage, milliseconds in timings or ():
+                summary.timings[stage].add(np.array([milliseconds]))
         _add_errors(summary, batch, good)
-        confidences = _mean_confidences(summary, batch, good)
         for row in np.flatnonzero(good).tolist():
-            place = (part, first + row)
-            _keep(sampled, (-int(batch["page_id"][row].as_py(), 16), *place), SAMPLED_PAGES)
-            if np.isfinite(confidences[row]):
-                _keep(worst, (-float(confidences[row]), *place), WORST_PAGES)
+            keep(sampled, (-int(batch["page_id"][row].as_py(), 16), part, first + row), SAMPLED_PAGES)
+        yield part, first, batch, good
     summary.documents = len(documents)
     summary.sampled = [store.record(part, row) for _, part, row in sorted(sampled, reverse=True)]
+
+
+def summarize(store: RecordStore) -> PageSummary:
+    """One pass over all parts of a documents job, then the records of the sampled and the worst pages."""
+    summary = PageSummary()
+    worst: list[tuple[float, int, int]] = []  # (-mean confidence, part, row)
+    for part, first, batch, good in shared_pass(store, _PAGE_COLUMNS, summary):
+        summary.skew.add(floats(batch["skew_degrees"]))
+        summary.skew_confidence.add(floats(batch["skew_confidence"]))
+        summary.orientation.update(v for v in batch["orientation_degrees"].to_pylist() if v is not None)
+        confidences = _mean_confidences(summary, batch, good)
+        for row in np.flatnonzero(good & np.isfinite(confidences)).tolist():
+            keep(worst, (-float(confidences[row]), part, first + row), WORST_PAGES)
     summary.worst = [store.record(part, row) for _, part, row in sorted(worst, reverse=True)]
     return summary
 
 
-def _add_values(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> None:
-    summary.ok += int(good.sum())
-    summary.failed += int((~good).sum())
-    summary.skew.add(_floats(batch["skew_degrees"]))
-    summary.skew_confidence.add(_floats(batch["skew_confidence"]))
-    summary.orientation.update(v for v in batch["orientation_degrees"].to_pylist() if v is not None)
-    summary.devices.update(v for v in batch["device"].to_pylist() if v)
-    for timings in batch["timings_ms"].to_pylist():
-        for stage, milliseconds in timings or ():
-            summary.timings[stage].add(np.array([milliseconds]))
-
-
-def _mean_confidences(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> np.ndarray:
+def _mean_confidences(summary: PageSummary, batch: pa.RecordBatch, good: np.ndarray) -> np.ndarray:
     """Mean line confidence of each page, (rows,) float; NaN for a page without lines. Counts all lines on the way."""
     lines = batch["lines"]
     lengths = pc.fill_null(pc.list_value_length(lines), 0).to_numpy(zero_copy_only=False)
-    values = _floats(lines.flatten().field("confidence"))
+    values = floats(lines.flatten().field("confidence"))
     summary.line_confidence.add(values)
     summary.lines += len(values)
     summary.without_text += int((good & (lengths == 0)).sum())
@@ -158,11 +169,12 @@ def _add_errors(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> No
             summary.errors.append({"document_uri": uri, "page_number": number, **error})
 
 
-def _floats(column: pa.Array) -> np.ndarray:
+def floats(column: pa.Array) -> np.ndarray:
+    """Numbers as float64, null as NaN."""
     return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def _keep(heap: list, item: tuple, size: int) -> None:
+def keep(heap: list, item: tuple, size: int) -> None:
     """Keep the `size` greatest items."""
     if len(heap) < size:
         heapq.heappush(heap, item)

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from pipelines.documents.errors import UnknownFormat
@@ -19,6 +20,15 @@ class InputError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """A meter seen: `time` aware and in UTC, `max_rate` the units a day it may turn at most (None: not said)."""
+
+    meter_id: str
+    time: datetime
+    max_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document that is to be read.
 
@@ -30,6 +40,7 @@ class Document:
         row: 0-based row of a Parquet file, else -1.
         image_column: the Parquet column of the encoded image, else empty.
         error: why it cannot be read, when listing already knows.
+        sighting: which meter it shows and when, as its manifest says; None otherwise.
     """
 
     uri: str
@@ -39,6 +50,7 @@ class Document:
     row: int = -1
     image_column: str = ""
     error: PageError | None = None
+    sighting: Sighting | None = None
 
     @property
     def base_uri(self) -> str:

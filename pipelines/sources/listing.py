@@ -3,15 +3,23 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pipelines.documents.access import access_problem, inaccessible, local_path, open_filesystem
 from pipelines.documents.formats import SUFFIXES, supported
 from pipelines.sources.document import Document, InputError, Listing, named_document, page_error, suffix_of
+from pipelines.sources.sightings import MeterColumns, SightingError
 from pipelines.sources.tables import TABLE_SUFFIXES, read_table
 from pipelines.sources.walk import FileEntry, is_glob, local_entry, remote_entry, remote_uri, walk_folder, walk_glob
 
 
-def list_documents(inputs: Sequence[str], *, image_column: str | None = None, exclude: str | None = None) -> Listing:
+def list_documents(
+    inputs: Sequence[str],
+    *,
+    image_column: str | None = None,
+    exclude: str | None = None,
+    meters: MeterColumns | None = None,
+) -> Listing:
     """List what the inputs hold.
 
     An input is a document, a folder (read recursively), a glob, a manifest (`.csv` or `.parquet` with a column of URIs)
@@ -23,6 +31,7 @@ def list_documents(inputs: Sequence[str], *, image_column: str | None = None, ex
         inputs: paths, globs, URIs.
         image_column: column of the encoded images in Parquet files; found by its type when None.
         exclude: the job's output, which may lie inside an input: folders and globs pass over what is in it.
+        meters: columns of tables that say which meter a photo shows and when it was taken; None: they mean nothing.
 
     Returns:
         The documents, sorted, each once. A document that was named but cannot be read carries its error.
@@ -38,10 +47,12 @@ def list_documents(inputs: Sequence[str], *, image_column: str | None = None, ex
     for given in inputs:
         skipped: Counter[str] = Counter()
         empty = True
-        for document in _expand(given, image_column, output, skipped):
+        for document in _expand(given, image_column, meters, output, skipped):
             empty = False
-            if found.setdefault(document.uri, document) is not document:
+            earlier = found.setdefault(document.uri, document)
+            if earlier is not document:
                 listing.duplicates += 1
+                found[document.uri] = _named_twice(earlier, document)
         if empty:
             raise InputError(_nothing_in(given, Listing(skipped=skipped)))
         listing.skipped += skipped
@@ -49,17 +60,34 @@ def list_documents(inputs: Sequence[str], *, image_column: str | None = None, ex
     return listing
 
 
-def _expand(given: str, image_column: str | None, output: str | None, skipped: Counter[str]) -> Iterator[Document]:
+def _named_twice(earlier: Document, later: Document) -> Document:
+    """One document of two inputs: what either says of its meter holds, when they do not contradict each other."""
+    if later.sighting is None or later.sighting == earlier.sighting:
+        return earlier
+    if earlier.sighting is None:
+        return replace(later, error=earlier.error or later.error)
+    said = " and as ".join(f"meter {seen.meter_id} at {seen.time}" for seen in (earlier.sighting, later.sighting))
+    contradiction = SightingError(f"{earlier.uri} is named twice, as {said}; leave one of them")
+    return replace(earlier, sighting=None, error=page_error(contradiction))
+
+
+def _expand(
+    given: str,
+    image_column: str | None,
+    meters: MeterColumns | None,
+    output: str | None,
+    skipped: Counter[str],
+) -> Iterator[Document]:
     try:
         entry = _named_file(given)
         if entry is not None:
-            yield from _named(entry, image_column, skipped)
+            yield from _named(entry, image_column, meters, skipped)
         elif is_glob(given):
             tables = tuple(suffix for suffix in TABLE_SUFFIXES if given.endswith(suffix))
-            yield from _found(walk_glob(given, skipped), tables, image_column, output, skipped)
+            yield from _found(walk_glob(given, skipped), tables, image_column, meters, output, skipped)
         else:
             tables = (".parquet",) if image_column else ()
-            yield from _found(walk_folder(given, skipped), tables, image_column, output, skipped)
+            yield from _found(walk_folder(given, skipped), tables, image_column, meters, output, skipped)
     except InputError:
         raise
     except Exception as error:  # storage back ends raise anything
@@ -85,10 +113,12 @@ def _named_file(given: str) -> FileEntry | None:
     return remote_entry(remote_uri(filesystem, remote, given), info) if info["type"] == "file" else None
 
 
-def _named(entry: FileEntry, image_column: str | None, skipped: Counter[str]) -> Iterator[Document]:
+def _named(
+    entry: FileEntry, image_column: str | None, meters: MeterColumns | None, skipped: Counter[str]
+) -> Iterator[Document]:
     suffix = suffix_of(entry.uri)
     if suffix in TABLE_SUFFIXES:
-        yield from read_table(entry, suffix, image_column, skipped)
+        yield from read_table(entry, suffix, image_column, meters, skipped)
     else:
         yield named_document(entry.uri, entry.version, entry.size)
 
@@ -97,6 +127,7 @@ def _found(
     entries: Iterator[FileEntry],
     tables: tuple[str, ...],
     image_column: str | None,
+    meters: MeterColumns | None,
     output: str | None,
     skipped: Counter[str],
 ) -> Iterator[Document]:
@@ -110,7 +141,7 @@ def _found(
         elif entry.error is not None:
             yield Document(entry.uri, suffix=suffix, error=page_error(inaccessible(entry.uri, entry.error)))
         elif suffix in tables:
-            yield from read_table(entry, suffix, image_column, skipped)
+            yield from read_table(entry, suffix, image_column, meters, skipped)
         elif suffix in SUFFIXES:
             yield Document(entry.uri, entry.version, entry.size, suffix)
         else:

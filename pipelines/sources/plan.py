@@ -63,6 +63,7 @@ def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
 
 
 def _row(document: Document, number: int, count: int, error: PageError | None) -> dict[str, Any]:
+    sighting = document.sighting
     return {
         "page_id": page_id(document.uri, document.version, number),
         "document_uri": document.uri,
@@ -72,4 +73,7 @@ def _row(document: Document, number: int, count: int, error: PageError | None) -
         "row": document.row,
         "image_column": document.image_column,
         "error": None if error is None else error.model_dump(),
+        "meter_id": sighting and sighting.meter_id,
+        "time": sighting and sighting.time,
+        "max_rate": sighting and sighting.max_rate,
     }

@@ -5,15 +5,19 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 from fsspec.asyn import AsyncFileSystem, sync
 
 from pipelines.documents.access import access_problem, inaccessible, local_path, open_file, open_filesystem
 from pipelines.documents.parquet import is_image_type, open_parquet, row_uri
-from pipelines.sources.document import Document, InputError, named_document, page_error
+from pipelines.records import PageError
+from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error
+from pipelines.sources.sightings import MeterColumns, SightingError, parquet_cells
 from pipelines.sources.walk import FileEntry, local_entry, remote_entry, remote_uri
 
 TABLE_SUFFIXES = (".parquet", ".csv")
@@ -23,25 +27,48 @@ _NAMES_AT_ONCE = 10_000
 _REQUESTS_AT_ONCE = 128
 
 
-def read_table(entry: FileEntry, suffix: str, image_column: str | None, skipped: Counter[str]) -> Iterator[Document]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a row of a table says of its document; `uri` as it is named there, empty for a row that holds the image."""
+
+    uri: str
+    version: str
+    sighting: Sighting | None
+    error: PageError | None
+
+    def about(self, document: Document) -> Document:
+        """The document with what the row says of it."""
+        if self.sighting is None and self.error is None:
+            return document
+        return replace(document, sighting=self.sighting, error=document.error or self.error)
+
+
+def read_table(
+    entry: FileEntry, suffix: str, image_column: str | None, meters: MeterColumns | None, skipped: Counter[str]
+) -> Iterator[Document]:
     """Documents of a manifest (one a row that names one), or of a Parquet file of images (one a row).
 
     A Parquet file is one of images when it has `image_column`, or, when that is None, exactly one column of images and
     none of URIs. In a manifest, relative paths are relative to the manifest's folder; a column `version` saves looking
-    the documents up.
+    the documents up. `meters`: columns that say which meter is seen when, of either kind of table.
 
     Raises:
-        InputError: unreadable, or neither kind of table.
+        InputError: unreadable, or neither kind of table; see also `MeterColumns`.
     """
     try:
         if suffix == ".csv":
-            yield from _documents(entry.uri, _csv_names(entry.uri), skipped)
+            yield from _documents(entry.uri, _csv_rows(entry.uri, meters), skipped)
             return
         with open_parquet(entry.uri) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         column = _image_column(entry.uri, schema, image_column)
         if column is None:
-            yield from _documents(entry.uri, _parquet_names(entry.uri, schema.names), skipped)
+            name = _uri_column(entry.uri, schema.names)
+            yield from _documents(entry.uri, _parquet_rows(entry.uri, schema.names, name, meters), skipped)
+            return
+        if meters is not None and meters.present(entry.uri, schema.names):
+            for number, row in enumerate(_parquet_rows(entry.uri, schema.names, None, meters)):
+                yield row.about(Document(row_uri(entry.uri, number), entry.version, row=number, image_column=column))
             return
     except InputError:
         raise
@@ -71,24 +98,43 @@ def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None
     raise InputError(f"{uri}: neither a column of images nor one of URIs ({', '.join(URI_COLUMNS)}); {has}")
 
 
-def _csv_names(uri: str) -> Iterator[tuple[str, str]]:
+def _csv_rows(uri: str, meters: MeterColumns | None) -> Iterator[_Row]:
     with open_file(uri) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         name = _uri_column(uri, columns)
-        for row in reader:
-            yield row[name] or "", row.get(_VERSION_COLUMN) or ""
+        seen = meters.present(uri, columns) if meters else []
+        for number, row in enumerate(reader, start=1):
+            said = _sighting(meters, uri, number, {column: row[column] for column in seen})
+            yield _Row(row[name] or "", row.get(_VERSION_COLUMN) or "", *said)
 
 
-def _parquet_names(uri: str, columns: list[str]) -> Iterator[tuple[str, str]]:
-    name = _uri_column(uri, columns)
-    wanted = [name, _VERSION_COLUMN] if _VERSION_COLUMN in columns else [name]
+def _parquet_rows(uri: str, columns: list[str], name: str | None, meters: MeterColumns | None) -> Iterator[_Row]:
+    """Rows of a manifest whose column of URIs is `name`; None for a file of images."""
+    seen = meters.present(uri, columns) if meters else []
+    version = _VERSION_COLUMN if name and _VERSION_COLUMN in columns else None
+    number = 0
     with open_parquet(uri) as file:
-        for batch in file.iter_batches(columns=wanted):
-            values = [batch.column(column).to_pylist() for column in wanted]
-            versions = values[1] if len(wanted) == 2 else [""] * len(values[0])
-            for value, version in zip(values[0], versions, strict=True):
-                yield str(value or ""), str(version or "")
+        for batch in file.iter_batches(columns=list(dict.fromkeys(filter(None, (name, version, *seen))))):
+            names, versions = (batch.column(column).to_pylist() if column else [] for column in (name, version))
+            cells = {column: parquet_cells(batch.column(column), uri, column) for column in seen}
+            for index in range(batch.num_rows):
+                number += 1
+                said = _sighting(meters, uri, number, {column: cells[column][index] for column in seen})
+                named, tag = (values[index] if values else None for values in (names, versions))
+                yield _Row(str(named or ""), str(tag or ""), *said)
+
+
+def _sighting(
+    meters: MeterColumns | None, uri: str, number: int, values: dict[str, Any]
+) -> tuple[Sighting | None, PageError | None]:
+    """What row `number` says of its meter, or why that makes no sense."""
+    if not values:
+        return None, None
+    try:
+        return meters.sighting(uri, number, values), None
+    except SightingError as error:
+        return None, page_error(error)
 
 
 def _uri_column(uri: str, columns: Sequence[str]) -> str:
@@ -99,51 +145,51 @@ def _uri_column(uri: str, columns: Sequence[str]) -> str:
     raise InputError(f"{uri}: a manifest needs a header with a column {wanted}; its first row is {there!r}")
 
 
-def _documents(manifest: str, names: Iterator[tuple[str, str]], skipped: Counter[str]) -> Iterator[Document]:
+def _documents(manifest: str, rows: Iterator[_Row], skipped: Counter[str]) -> Iterator[Document]:
     folder = manifest.rpartition("/")[0]
-    while chunk := list(islice(names, _NAMES_AT_ONCE)):
+    while chunk := list(islice(rows, _NAMES_AT_ONCE)):
         unknown = []
-        for name, version in chunk:
-            name = name.strip()
+        for row in chunk:
+            name = row.uri.strip()
             if not name:
                 skipped["empty manifest row"] += 1
                 continue
             uri = name if "://" in name or os.path.isabs(name) else f"{folder}/{name}"
-            if version:
-                yield named_document(local_path(uri) or uri, version, -1)
+            if row.version:
+                yield row.about(named_document(local_path(uri) or uri, row.version, -1))
             else:
-                unknown.append(uri)
-        yield from look_up(unknown)
+                unknown.append(replace(row, uri=uri))
+        yield from _look_up(unknown)
 
 
-def look_up(uris: list[str]) -> Iterator[Document]:
-    """Documents of URIs that were named, with their versions; one that cannot be reached carries its error."""
-    remote: dict[str, list[str]] = {}
-    for uri in uris:
-        path = local_path(uri)
+def _look_up(rows: list[_Row]) -> Iterator[Document]:
+    """Documents that were named, with their versions; one that cannot be reached carries its error."""
+    remote: dict[str, list[_Row]] = {}
+    for row in rows:
+        path = local_path(row.uri)
         if path is None:
-            remote.setdefault(uri.partition("://")[0], []).append(uri)
+            remote.setdefault(row.uri.partition("://")[0], []).append(row)
             continue
         try:
             entry = local_entry(path)
         except OSError as error:
-            yield _unreachable(path, error)
+            yield row.about(_unreachable(path, error))
         else:
-            yield named_document(entry.uri, entry.version, entry.size)
+            yield row.about(named_document(entry.uri, entry.version, entry.size))
     for same_protocol in remote.values():
         yield from _look_up_remote(same_protocol)
 
 
-def _look_up_remote(uris: list[str]) -> Iterator[Document]:
-    for uri, info in zip(uris, _infos(uris), strict=True):
+def _look_up_remote(rows: list[_Row]) -> Iterator[Document]:
+    for row, info in zip(rows, _infos([row.uri for row in rows]), strict=True):
         if isinstance(info, dict) and info.get("type") != "file":
-            info = IsADirectoryError(uri)
+            info = IsADirectoryError(row.uri)
         if isinstance(info, dict):
-            filesystem, path = open_filesystem(uri)
-            entry = remote_entry(remote_uri(filesystem, path, uri), info)
-            yield named_document(entry.uri, entry.version, entry.size)
+            filesystem, path = open_filesystem(row.uri)
+            entry = remote_entry(remote_uri(filesystem, path, row.uri), info)
+            yield row.about(named_document(entry.uri, entry.version, entry.size))
         else:
-            yield _unreachable(uri, info)
+            yield row.about(_unreachable(row.uri, info))
 
 
 def _infos(uris: list[str]) -> list[dict | Exception]:

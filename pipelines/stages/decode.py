@@ -6,12 +6,15 @@ from pipelines.page import Page
 
 
 class DecodeStage:
-    """Decodes each page once, from the content it brings or from its document, which is kept for its next pages."""
+    """Decodes each page once, from the content it brings or from its document, which is kept for its next pages.
+
+    `for_angles`: whether later stages need a small view for the angle networks.
+    """
 
     name = "decode"
 
-    def __init__(self, limits: Limits):
-        self.limits = limits
+    def __init__(self, limits: Limits, for_angles: bool = True):
+        self.limits, self.for_angles = limits, for_angles
         self.documents = DocumentCache()
 
     def __call__(self, pages: list[Page]) -> None:
@@ -30,6 +33,7 @@ class DecodeStage:
                     limits=self.limits,
                 )
             record.height, record.width = page.image.shape[:2]
-            page.view = angle_view(page.image)
+            if self.for_angles:
+                page.view = angle_view(page.image)
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             page.content = None

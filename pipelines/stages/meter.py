@@ -1,0 +1,40 @@
+"""Meters: from a photo to what its display says."""
+
+import numpy as np
+
+from models.meter.predictor import MeterPredictor
+from pipelines.page import Page
+from pipelines.records import Digit
+
+
+class MeterStage:
+    """Reads the display of each photo. A photo without a reading is no error: its record says why."""
+
+    name = "meter"
+
+    def __init__(self, screen: str, digits: str, device: str, threads: int, precision: str):
+        self.predictor = MeterPredictor(screen, digits, device, threads, precision)
+        networks = (self.predictor.detector.network, self.predictor.reader.network)
+        self.models = dict(zip(("meter_screen", "meter_digits"), (network.name for network in networks), strict=True))
+        self.device = f"{self.predictor.device} {networks[0].precision}"
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page, found in zip(pages, self.predictor([page.image for page in pages]), strict=True):
+            record = page.record
+            record.success, record.reason, record.reading = found.success, found.reason, found.reading
+            record.confidence = round(found.confidence, 4)
+            record.meter_class, record.class_confidence = found.meter_class, round(found.class_confidence, 4)
+            record.screen_corners = None if found.corners is None else _points(found.corners)
+            record.digits = [
+                Digit(character=digit.character, box=_points(digit.box), confidence=round(digit.confidence, 4))
+                for digit in found.digits
+            ]
+            record.fraction_digits = found.fraction_digits
+            record.models |= self.models
+            record.device = self.device
+        for page in pages:  # after the loop: a failing page sends all of them through again, one by one
+            page.release()
+
+
+def _points(corners: np.ndarray) -> list[list[float]]:
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in corners]
