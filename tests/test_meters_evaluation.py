@@ -1,0 +1,46 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.meter_bundles import DISPLAY, digits_bundle, screen_bundle, write_meter
+from trainers import meters
+from trainers.data.layouts import METERS_SCHEMA
+
+
+def test_both_stages_are_measured_and_reported(tmp_path, capsys):
+    left, top, width, height = DISPLAY
+    corners = [[left, top], [left + width, top], [left + width, top + height], [left, top + height]]
+    truths = {"right": ("00378.547", "00378.547"), "wrong": ("00378.547", "00379.547"), "wall": (None, None)}
+    rows = []
+    for name, (shown, truth) in truths.items():
+        image = write_meter(tmp_path / f"{name}.png", shown).read_bytes()
+        rows.append(
+            {"image": image, "name": name, "kind": "photo", "meter_class": "analog" if shown else "none"}
+            | {"corners": corners if shown else None, "reading": truth, "leading_zeros": True}
+        )
+    pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
+    screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
+    arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", screen, "--digits", digits]
+    assert meters.main([*arguments, "--report", str(tmp_path / "report")]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["photos"] == 3 and figures["quad_iou_50"] == 1 and figures["recognition_rate"] == 0.5
+    assert figures["wrong_given"] == 0.5 and figures["false_alarms"] == 0 and figures["invented"] == 0
+    assert figures["latency_p50_ms"] > 0
+    assert "wrong" in (tmp_path / "report" / "meters.tsv").read_text().splitlines()[1]
+
+
+def test_rounded_truths_and_bad_requests(tmp_path, capsys):
+    rows = [
+        {"image": write_meter(tmp_path / f"{n}.png", shown).read_bytes(), "name": str(n), "kind": "photo"}
+        | {"meter_class": "digital", "reading": truth, "leading_zeros": False}
+        for n, (shown, truth) in enumerate([("0092.0", "93"), ("0092.0", "95")])
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
+    screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
+    arguments = ["--screen", screen, "--digits", digits, "--rounded", "--data"]
+    assert meters.main([*arguments, str(tmp_path / "set.parquet")]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["within_one_unit"] == 0.5 and figures["wrong_given"] == 0.5
+    assert meters.main([*arguments, str(tmp_path / "none.parquet")]) == 2
+    assert "none.parquet" in capsys.readouterr().err
