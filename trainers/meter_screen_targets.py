@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 
 from models.geometry import quad_size
+from models.meter.networks.screen import DIRECTIONS
 from models.meter.screen import CORNER_UNIT, STRIDE
 from models.meter.strip import map_points
 from trainers.data.meter_sample import MeterSample
 
-DIRECTIONS = 4
 _ALONG, _ACROSS = 0.3, 0.6  # standard deviations of the presence, in half widths and half heights of a display
 _LOWEST_HALF = 6.0  # px; the presence of a lower display reaches as far as this one's would
 _BOTH = 60.0  # degrees; a display turned by less from a direction may be read by it

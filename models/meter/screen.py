@@ -1,6 +1,6 @@
 """Finds the display of a meter in a photo."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -89,16 +89,7 @@ class ScreenDetector:
         output = self.network(blob([canvas], self.input))
         presence, kind, corners = (output[name][0] for name in ("presence", "kind", "corners"))
         found = decode(presence, kind, corners, self.labels, self.decoding)
-        return [
-            Screen(
-                screen.corners / np.float32(scale),
-                screen.presence,
-                screen.meter_class,
-                screen.class_confidence,
-                screen.reversed_presence,
-            )
-            for screen in found
-        ]
+        return [replace(screen, corners=screen.corners / np.float32(scale)) for screen in found]
 
 
 def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:

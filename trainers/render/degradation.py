@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 # Standard normal deviates at the 256 equally likely levels of a random byte.
-_DEVIATES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
+DEVIATES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 
 # medium: how often, and the chance of each effect on it
 _MEDIA = {
@@ -125,7 +125,7 @@ def _coarse(page: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def _grain(page: Image.Image, rng: np.random.Generator, sigma: float) -> Image.Image:
     """Gaussian noise of `sigma` grey levels, the same in all channels."""
-    levels = np.clip(np.round(_DEVIATES * sigma), -127, 127) + 127
+    levels = np.clip(np.round(DEVIATES * sigma), -127, 127) + 127
     noise = Image.frombytes("L", page.size, rng.bytes(page.width * page.height)).point([int(v) for v in levels])
     return ImageChops.add(page, _match(noise, page), 1, -127)
 

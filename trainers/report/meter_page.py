@@ -1,11 +1,8 @@
 """The page of a report of meters: figures, confusion matrices, and the failures with photo, strip and digits."""
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 
-import cv2
 import numpy as np
 
 from models.geometry import fit_within
@@ -13,7 +10,7 @@ from trainers.data.meter_sample import METER_CLASSES
 from trainers.meter_metrics import BINARY, ReadMeter, binary, confusion, meter_metrics
 from trainers.meter_verdicts import JudgedMeter
 from trainers.recognition_metrics import align
-from trainers.report.page import both, escape, facts, page, table, tile
+from trainers.report.page import asset, both, escape, facts, jpeg_uri, page, table, tile
 
 _VERDICT_NAMES = {
     "wrong": ("wrong, given as success", "틀렸으나 성공으로 보고"),
@@ -58,7 +55,7 @@ _FIGURES = {
     "latency_p90_ms": (("time a photo, p90", "사진 한 장의 시간, p90"), "{:.1f} ms"),
     "latency_p99_ms": (("time a photo, p99", "사진 한 장의 시간, p99"), "{:.1f} ms"),
 }
-_PHOTO_SIDE, _STRIP_WIDTH, _JPEG_QUALITY = 640, 720, 72
+_PHOTO_SIDE, _STRIP_WIDTH = 640, 720
 
 
 def meter_page(
@@ -81,8 +78,8 @@ def meter_page(
         f'<h1>{escape(model)}</h1><p class="lead">{lead}</p>',
         f"<main>{_figures(judged, model, data)}{_failures(shown, total, logs)}</main>",
         # Cards, search and choice are those of the lines' report.
-        style=_asset("reading.css") + _asset("meter_page.css"),
-        script=_asset("reading.js") if total else "",
+        style=asset("reading.css") + asset("meter_page.css"),
+        script=asset("reading.js") if total else "",
     )
 
 
@@ -181,7 +178,7 @@ def _card(each: JudgedMeter) -> str:
     if each.quad_iou is not None:
         error = both("corner error", "모서리 오차")
         told.append((both("display", "표시창"), f"IoU {each.quad_iou:.2f} · {error} {each.corner_error:.2f}"))
-    strip = _jpeg(fit_within(meter.strip, _STRIP_WIDTH)) if meter.strip is not None else ""
+    strip = jpeg_uri(fit_within(meter.strip, _STRIP_WIDTH)) if meter.strip is not None else ""
     strip = f'<img class="strip" src="{strip}" alt="" loading="lazy">' if strip else ""
     return (
         f'<article class="card line meter" data-scripts="{each.verdict}" data-text="{sought}">'
@@ -203,7 +200,7 @@ def _photo(meter: ReadMeter) -> str:
             (x1, y1), (x2, y2) = corners[:2].tolist()
             shapes += f'<polygon class="{name}" points="{points}"/>'
             shapes += f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-    picture = f'<image width="{width}" height="{height}" href="{_jpeg(fit_within(image, _PHOTO_SIDE))}"/>'
+    picture = f'<image width="{width}" height="{height}" href="{jpeg_uri(fit_within(image, _PHOTO_SIDE))}"/>'
     return f'<svg class="photo" viewBox="0 0 {width} {height}" role="img">{picture}{shapes}</svg>'
 
 
@@ -227,12 +224,3 @@ def _digits(meter: ReadMeter) -> str:
         truth = f"<small>{escape(a) or '–'}</small>" if true else ""
         cells.append(f'<span class="{" ".join(marks)}">{truth}{escape(b) or "–"}<small>{sure or "–"}</small></span>')
     return f'<div class="digits">{"".join(cells)}</div>'
-
-
-def _jpeg(image: np.ndarray) -> str:
-    content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trainers.meter_metrics import ReadMeter
 from trainers.meter_verdicts import JudgedMeter, judge_meters
+from trainers.report.log import write_log
 from trainers.report.meter_page import meter_page
 
 LOG, TABLE, PAGE = "meters.tsv", "meters.parquet", "report.html"
@@ -68,14 +68,4 @@ def _write_log(folder: Path, judged: Sequence[JudgedMeter]) -> None:
         }
         for each in judged
     ]
-    pq.write_table(pa.Table.from_pylist(rows, LOG_SCHEMA), folder / TABLE, compression="zstd")
-    with (folder / LOG).open("w", encoding="utf-8") as file:
-        file.write("\t".join(LOG_SCHEMA.names) + "\n")
-        for row in rows:
-            file.write("\t".join(map(_cell, row.values())) + "\n")
-
-
-def _cell(value: str | float | bool | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else " ".join(str(value).split())
+    write_log(rows, LOG_SCHEMA, folder / LOG, folder / TABLE)

@@ -3,13 +3,18 @@
 The switch is a pair of radio buttons and a CSS rule; elements with `lang="en"` or `lang="ko"` follow it.
 """
 
+import base64
 from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
 
-__all__ = ["both", "escape", "facts", "page", "table", "tile"]
+import cv2
+import numpy as np
+
+__all__ = ["asset", "both", "escape", "facts", "jpeg_uri", "page", "table", "tile"]
+_JPEG_QUALITY = 72
 
 
 def page(title: str, heading: str, body: str, *, style: str = "", script: str = "") -> str:
@@ -50,6 +55,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[
     return f'<div class="wide"><table><thead>{row("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
+def jpeg_uri(image: np.ndarray) -> str:
+    """An image, uint8 [height, width, 3] RGB, as a `data:` URI."""
+    content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+
+
+def asset(name: str) -> str:
+    """The text of a file of this package: CSS or JavaScript."""
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
 @cache
 def _frame() -> Template:
-    return Template(files(__package__).joinpath("page.html").read_text("utf-8"))
+    return Template(asset("page.html"))

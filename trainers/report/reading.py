@@ -2,19 +2,16 @@
 tab-separated text, and a page with the worst lines' images.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from models.geometry import fit_within
 from models.text_recognition.ctc import Calibration
@@ -30,7 +27,8 @@ from trainers.recognition_metrics import (
     reliability,
     script,
 )
-from trainers.report.page import both, escape, facts, page, table, tile
+from trainers.report.log import write_log
+from trainers.report.page import asset, both, escape, facts, jpeg_uri, page, table, tile
 from trainers.report.reliability import reliability_diagram
 from trainers.tasks.base import Evaluated
 
@@ -44,7 +42,7 @@ LOG_SCHEMA = pa.schema(
     ]
 )
 LOG, TABLE, PAGE = "lines.tsv", "lines.parquet", "report.html"
-_CROP_HEIGHT, _CROP_WIDTH, _JPEG_QUALITY = 48, 1100, 72
+_CROP_HEIGHT, _CROP_WIDTH = 48, 1100
 _LONG = 560  # px; a longer crop takes the page's whole width
 _CONFUSIONS = 30
 _SCRIPT_NAMES = {
@@ -117,8 +115,8 @@ def write_reading_report(
         f"{evaluated.model} · ocray evaluate",
         f'<h1>{name}</h1><p class="lead">{lead}</p>',
         figures + _worst(shown, len(rated), source),
-        style=_asset("reading.css"),
-        script=_asset("reading.js"),
+        style=asset("reading.css"),
+        script=asset("reading.js"),
     )
     (folder / PAGE).write_text(html, "utf-8")
     return f"{folder / PAGE} shows the worst {len(shown):,} of {len(rated):,} lines, {folder / LOG} lists all"
@@ -135,12 +133,7 @@ def _write_log(folder: Path, rated: Sequence[tuple[float, ReadLine]]) -> None:
         }
         for cer, line in rated
     ]
-    pq.write_table(pa.Table.from_pylist(rows, LOG_SCHEMA), folder / TABLE, compression="zstd")
-    with (folder / LOG).open("w", encoding="utf-8") as file:
-        file.write("\t".join(LOG_SCHEMA.names) + "\n")
-        for row in rows:
-            texts = (" ".join(row[name].split()) for name in ("name", "truth", "prediction"))
-            file.write("\t".join([*texts, f"{row['confidence']:.4f}", f"{row['cer']:.4f}"]) + "\n")
+    write_log(rows, LOG_SCHEMA, folder / LOG, folder / TABLE)
 
 
 def _figures(
@@ -294,15 +287,9 @@ def _picture(crop: np.ndarray) -> tuple[str, int]:
     size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
     small = fit_within(cv2.resize(crop, size, interpolation=cv2.INTER_AREA) if scale < 1 else crop, _CROP_WIDTH)
     height, width = small.shape[:2]
-    content = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-    encoded = base64.b64encode(content).decode()
-    element = f'<img src="data:image/jpeg;base64,{encoded}" width="{width}" height="{height}" alt="" loading="lazy">'
+    element = f'<img src="{jpeg_uri(small)}" width="{width}" height="{height}" alt="" loading="lazy">'
     return element, round(width * _CROP_HEIGHT / height)
 
 
 def _percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")

@@ -30,7 +30,7 @@ from trainers.meter_metrics import ReadMeter, reading_metrics
 from trainers.photo_augmentation import augment_photo
 from trainers.report.meters import write_meter_report
 from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
-from trainers.tasks.recognition import ppocrv6_weights
+from trainers.tasks.recognition import padded_rows, ppocrv6_weights
 
 # CTC alone takes long to leave its first answer, blanks everywhere; columns whose digit is known lead it out.
 _CTC_WEIGHT, _COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.5, 2.0, 1.0, 1.0
@@ -110,9 +110,7 @@ class MeterDigitsTask(Task):
         boxes = np.array([_around(map_points(matrix, digit.box)) for digit in digits]) if boxed else np.zeros((0, 4))
         taught = column_targets(digits if boxed else (), boxes, columns, self.form.height)
         labels = reading_labels(_reading(sample), sample.leading_zeros)
-        padded_labels = np.zeros((len(labels), max(1, *map(len, labels))), np.int64)
-        for row, label in zip(padded_labels, labels, strict=True):
-            row[: len(label)] = label
+        padded_labels = padded_rows([np.array(label, np.int64) for label in labels])
         lengths = np.array([len(label) for label in labels])
         sides = {"sides": np.float32(not single)}
         return {"image": strip, "labels": padded_labels, "lengths": lengths} | vars(taught) | sides
@@ -127,10 +125,10 @@ class MeterDigitsTask(Task):
             "columns": np.array([-(-width // STEP) for width in widths]),
         }
         if "reading" in samples[0]:
-            batch["reading"] = _stacked([sample["reading"] for sample in samples], 0)
+            batch["reading"] = padded_rows([sample["reading"] for sample in samples])
             batch |= {name: np.array([sample[name] for sample in samples]) for name in ("exact", "wheels", "single")}
         else:
-            batch["labels"] = _stacked([row for sample in samples for row in sample["labels"]], 0)
+            batch["labels"] = padded_rows([row for sample in samples for row in sample["labels"]])
             batch["lengths"] = np.concatenate([sample["lengths"] for sample in samples])
             batch["owner"] = np.repeat(np.arange(len(samples)), [len(sample["lengths"]) for sample in samples])
             batch["sides"] = np.array([sample["sides"] for sample in samples])
@@ -329,11 +327,3 @@ def _where_known(loss, output: torch.Tensor, truth: torch.Tensor, **how) -> torc
     known = torch.isfinite(truth)
     losses = loss(output, truth.nan_to_num(), reduction="none", **how)
     return (losses * known).sum() / known.sum().clamp(min=1)
-
-
-def _stacked(rows: Sequence[np.ndarray], filler: int) -> np.ndarray:
-    """Rows of several lengths in one array; one column at the least."""
-    array = np.full((len(rows), max(1, *map(len, rows))), filler, rows[0].dtype)
-    for target, row in zip(array, rows, strict=True):
-        target[: len(row)] = row
-    return array

@@ -178,9 +178,9 @@ class RecognitionTask(Task):
         batch = {
             "image": images,
             "width": np.array(widths),
-            "classes": _padded([sample["classes"] for sample in samples]),
+            "classes": padded_rows([sample["classes"] for sample in samples]),
             "length": np.array([len(sample["classes"]) for sample in samples]),
-            "text": _padded([sample["text"] for sample in samples]),
+            "text": padded_rows([sample["text"] for sample in samples]),
             "weight": np.stack([sample["weight"] for sample in samples]),
         }
         return {name: torch.from_numpy(array) for name, array in batch.items()}
@@ -350,7 +350,7 @@ def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return torch.tensor_split(order, max(1, min(_GROUPS, len(widths) // _LEAST_GROUP)))
 
 
-def _padded(rows: list[np.ndarray]) -> np.ndarray:
+def padded_rows(rows: list[np.ndarray]) -> np.ndarray:
     """Rows of several lengths in one array, zeros behind them; one column at the least."""
     array = np.zeros((len(rows), max(1, *map(len, rows))), rows[0].dtype)
     for target, row in zip(array, rows, strict=True):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.meter.networks.residual import Residual
+from models.orientation.network import Residual
 from models.text_recognition.networks.base import convolution
 
 DIRECTIONS = 4

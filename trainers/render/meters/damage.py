@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from trainers.render.degradation import _DEVIATES as DEVIATES
+from trainers.render.degradation import DEVIATES
 from trainers.render.lines.damage import compressed
 
 SMOOTH = ImageFilter.BoxBlur(1)
