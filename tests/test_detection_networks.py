@@ -46,7 +46,7 @@ def test_ppocrv6_with_the_published_weights_is_the_published_network():
 
 
 def test_another_network_is_named():
-    with pytest.raises(ValueError, match=r"not PP-OCRv6's small detector: stem.first.weight is"):
+    with pytest.raises(ValueError, match=r"not PP-OCRv6's small detector: backbone.stem.first.weight is"):
         published_weights(load_bundle("ppocrv6-rec@small").network)
 
 

@@ -4,7 +4,6 @@ import torch
 
 from models.meter.digits import LABELS, decode
 from models.meter.networks import DigitNet, ScreenNet
-from models.meter.screen import ScreenDecoding
 from models.meter.screen import decode as decode_screens
 from models.meter.strip import StripInput
 
@@ -16,7 +15,7 @@ CLASSES = ["analog", "digital", "analog_illegible", "digital_illegible"]
 
 
 def test_shapes():
-    screen, digits = ScreenNet(4, width=4), DigitNet(1 + len(LABELS))
+    screen, digits = ScreenNet(4), DigitNet(1 + len(LABELS))
     assert [tuple(o.shape) for o in screen(torch.zeros(2, 3, 96, 128))] == [
         (2, 4, 12, 16),
         (2, 4, 12, 16),
@@ -47,11 +46,11 @@ def cells(quads: dict[int, np.ndarray], rows: int = 12, columns: int = 40):
 def test_what_the_truth_says_is_decoded_to_the_same_displays():
     level = np.float32([[30, 20], [110, 24], [109, 44], [29, 40]])
     upside_down = np.float32([[300, 60], [220, 62], [220, 45], [300, 43]])
-    found = decode_screens(*cells({0: level, 2: upside_down}), CLASSES, ScreenDecoding())
+    found = decode_screens(*cells({0: level, 2: upside_down}), CLASSES, 0.4)
     assert len(found) == 2 and {screen.meter_class for screen in found} == {"digital"}
     for quad in (level, upside_down):
         assert min(np.abs(screen.corners - quad).max() for screen in found) < 0.5
-    assert decode_screens(*cells({}), CLASSES, ScreenDecoding()) == []
+    assert decode_screens(*cells({}), CLASSES, 0.4) == []
 
 
 def test_columns_are_decoded_to_digits_with_boxes_fraction_and_position():

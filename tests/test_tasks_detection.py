@@ -210,7 +210,9 @@ def test_training_goes_on_from_a_bundle(run, bundle, tmp_path, capsys):
     train(make_task(crop=64), settings, reporter=Silent(), checkpoint_dir=tmp_path)
     assert "the threshold branch starts anew" in capsys.readouterr().out
     old, new = load_state(run.checkpoint / "best.pt"), load_state(tmp_path / "last.pt")
-    torch.testing.assert_close(new["network"]["stem.first.weight"], old["weights"]["stem.first.weight"])
+    torch.testing.assert_close(
+        new["network"]["backbone.stem.first.weight"], old["weights"]["backbone.stem.first.weight"]
+    )
 
 
 def test_weights_of_the_other_architecture_are_refused(bundle, tmp_path):

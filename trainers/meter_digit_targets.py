@@ -9,7 +9,8 @@ from models.meter.digits import LABELS, STEP, UNREADABLE
 from trainers.data.meter_sample import MeterDigit
 
 UNTAUGHT = -1
-MOST_PLACES = 9  # a display with dropped zeros has at most so many places
+# A display whose zeros were dropped has at most so many places, and at most so many behind the point.
+MOST_PLACES, MOST_FRACTION_PLACES = 9, 3
 _CLASS = {label: number for number, label in enumerate(LABELS, start=1)}  # 0 is the blank
 _MIDDLE = 0.3  # of a digit's width: columns that learn its box and position
 
@@ -35,18 +36,27 @@ def digit_class(character: str, fraction: bool) -> int:
 
 
 def reading_labels(reading: str, leading_zeros: bool) -> list[list[int]]:
-    """Classes that a display with that reading may show: one sequence, or one for each number of zeros that may stand
-    before it.
+    """Classes that a display with that reading may show: one sequence, or, of a number whose outer zeros were dropped,
+    one for each number of zeros that may stand before it and behind its point.
 
     >>> reading_labels("7.5", leading_zeros=True)
     [[8, 16]]
     """
     before, _, behind = reading.partition(".")
-    places = [digit_class(c, False) for c in before] + [digit_class(c, True) for c in behind]
     if leading_zeros:
-        return [places]
-    zero = digit_class("0", False)
-    return [[zero] * zeros + places for zeros in range(max(1, MOST_PLACES + 1 - len(places)))]
+        return [_classes(before, behind)]
+    # Whole numbers are often written with a point and a zero that the display does not have.
+    shown = "" if behind == "0" else behind
+    fractions = {shown.ljust(places, "0") for places in range(MOST_FRACTION_PLACES + 1)} if behind else {""}
+    return [
+        _classes("0" * zeros + before, fraction)
+        for fraction in sorted(fractions)
+        for zeros in range(max(1, MOST_PLACES + 1 - len(before) - len(fraction)))
+    ]
+
+
+def _classes(before: str, behind: str) -> list[int]:
+    return [digit_class(c, False) for c in before] + [digit_class(c, True) for c in behind]
 
 
 def column_targets(digits: Sequence[MeterDigit], boxes: np.ndarray, columns: int, height: int) -> ColumnTargets:

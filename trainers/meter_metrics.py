@@ -29,7 +29,7 @@ class ReadMeter:
         corners: float32 (4, 2), the true TL, TR, BR, BL in reading order, px of the photo; None: no display or unknown.
         meter_class: the true one of `METER_CLASSES`; None: unknown.
         truth: the true reading; None: unknown.
-        leading_zeros: whether the truth holds all zeros that the display begins with.
+        leading_zeros: whether the truth holds all zeros that the display shows; see `compare`.
         found_corners: as `corners`; None: no display was found.
         found_class: one of `METER_CLASSES`, "none" where no display was found; None where it was not asked for.
         reading: what was read; "" for nothing, None where it was not asked for.
@@ -172,23 +172,39 @@ class Comparison:
 
 
 def compare(true: str, read: str, leading_zeros: bool = True) -> Comparison:
-    """Compare a reading with its truth; `leading_zeros`: whether the truth holds all zeros that the display shows.
+    """Compare a reading with its truth.
 
-    >>> compare("130.000", "00129.999", leading_zeros=False)
+    Args:
+        leading_zeros: whether the truth holds all zeros that the display shows; if not, it is a number, and zeros
+            before it and behind its point count for nothing.
+
+    >>> compare("130.0", "00129.999", leading_zeros=False)
     Comparison(digits=False, point=True, integer=False, near=True)
     """
-
-    def shown(digits: str) -> str:
-        return digits if leading_zeros else digits.lstrip("0")
-
+    whole, read_whole = true.partition(".")[0], read.partition(".")[0]
     a, b = true.replace(".", ""), read.replace(".", "")
-    same = bool(b) and shown(a) == shown(b)
-    near = same
-    if not same and a.isdecimal() and b.isdecimal() and (len(a) == len(b) or not leading_zeros):
-        turn = 10 ** max(len(a), len(b))
-        near = (int(a) - int(b)) % turn in (1, turn - 1)
-    integer = bool(b) and shown(true.partition(".")[0]) == shown(read.partition(".")[0])
-    return Comparison(same, bool(b) and places(true)[1] == places(read)[1], integer, near)
+    if leading_zeros:
+        same = a == b
+        near = len(a) == len(b) and _one_apart(a, b)
+        point = places(true)[1] == places(read)[1]
+        integer = whole == read_whole
+    else:
+        same = a.strip("0") == b.strip("0")
+        lengths = (len(b.lstrip("0")) + more for more in (0, 1))
+        near = any(_one_apart(a.strip("0").ljust(length, "0"), b) for length in lengths)
+        point = places(read)[1] >= len(true.partition(".")[2].rstrip("0"))
+        if same and b.isdecimal():
+            point = float(true) == float(read)
+        integer = whole.lstrip("0") == read_whole.lstrip("0")
+    return Comparison(bool(b) and same, bool(b) and point, bool(b) and integer, bool(b) and (same or near))
+
+
+def _one_apart(a: str, b: str) -> bool:
+    """Whether a counter with as many wheels as `b` has digits makes one step between them."""
+    if not (a.isdecimal() and b.isdecimal()):
+        return False
+    turn = 10 ** len(b)
+    return (int(a) - int(b)) % turn in (1, turn - 1)
 
 
 def reading_metrics(predictions: Mapping[str, np.ndarray], wrong_share: float = WRONG_SHARE) -> dict[str, float]:

@@ -14,7 +14,7 @@ from trainers.data.meter_sample import MeterSample
 _ALONG, _ACROSS = 0.3, 0.6  # standard deviations of the presence, in half widths and half heights of a display
 _LOWEST_HALF = 6.0  # px; the presence of a lower display reaches as far as this one's would
 _BOTH = 60.0  # degrees; a display turned by less from a direction may be read by it
-_POSITIVE = 0.35  # presence from which a cell learns the corners
+_LEAST_SAY = 0.15  # weight of a corner at the other end of the display
 _FINE_ENOUGH = 0.7  # scale from which bilinear sampling loses nothing
 _BLURRED = (0.35, 0.8)  # of the display's height: standard deviation of a blur that leaves no digit legible
 
@@ -85,13 +85,14 @@ def targets(corners: np.ndarray | None, rows: int, columns: int) -> dict[str, np
 
     Returns:
         `presence` float32 [directions, rows, columns] in 0..1, -1 where either answer is right; `offsets` float32 [8,
-        rows, columns]: corners less the cell's centre in units of CORNER_UNIT px; `near` bool [rows, columns]: cells
-        that learn the corners.
+        rows, columns]: corners less the cell's centre in units of CORNER_UNIT px; `near` float32 [8, rows, columns]
+        in 0..1: how much a cell of the display learns of each, more of the corners at its own end; 0 outside.
     """
     presence = np.zeros((DIRECTIONS, rows, columns), np.float32)
     centres = np.stack(np.meshgrid(np.arange(columns), np.arange(rows))).astype(np.float32) * STRIDE + STRIDE / 2
     if corners is None:
-        return {"presence": presence, "offsets": np.zeros((8, rows, columns), np.float32), "near": presence[0] > 1}
+        none = np.zeros((8, rows, columns), np.float32)
+        return {"presence": presence, "offsets": none, "near": none}
     middle = corners.mean(axis=0)
     along = (corners[1] + corners[2] - corners[0] - corners[3]) / 4  # from the middle to the right end
     across = (corners[2] + corners[3] - corners[0] - corners[1]) / 4
@@ -99,16 +100,19 @@ def targets(corners: np.ndarray | None, rows: int, columns: int) -> dict[str, np
     across = across * max(1.0, _LOWEST_HALF / max(half_height, 1e-3))
     along = along * max(1.0, _LOWEST_HALF / max(half_width, 1e-3))
     away = (centres - middle[:, None, None]).reshape(2, -1)
-    a, b = np.linalg.solve(np.column_stack([along, across]), away)
-    near = np.exp(-0.5 * ((a / _ALONG) ** 2 + (b / _ACROSS) ** 2)).reshape(rows, columns).astype(np.float32)
+    a, b = np.linalg.solve(np.column_stack([along, across]), away).reshape(2, rows, columns).astype(np.float32)
+    peak = np.exp(-0.5 * ((a / _ALONG) ** 2 + (b / _ACROSS) ** 2))
     # The middle of a small display falls between cells; the nearest cell counts in full.
-    near /= max(near.max(), 1e-6) if near.max() > 0.05 else 1.0
+    peak /= max(peak.max(), 1e-6) if peak.max() > 0.05 else 1.0
     turned = np.degrees(np.arctan2(along[1], along[0]))
     for direction in range(DIRECTIONS):
         off = abs((turned - 90 * direction + 180) % 360 - 180)
         if off <= 45:
-            presence[direction] = near
+            presence[direction] = peak
         elif off < _BOTH:
-            presence[direction] = np.where(near > 0.02, -1, 0)
+            presence[direction] = np.where(peak > 0.02, -1, 0)
     offsets = (corners.reshape(8, 1, 1) - np.tile(centres, (4, 1, 1))) / CORNER_UNIT
-    return {"presence": presence, "offsets": offsets.astype(np.float32), "near": near > _POSITIVE}
+    inside = (abs(a) <= 1) & (abs(b) <= 1)
+    left, right = (np.where(inside, np.clip((1 + end * a) / 2, _LEAST_SAY, 1), 0) for end in (-1, 1))
+    near = np.stack([left, left, right, right, right, right, left, left]).astype(np.float32)  # TL, TR, BR, BL
+    return {"presence": presence, "offsets": offsets.astype(np.float32), "near": near}

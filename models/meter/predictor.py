@@ -104,7 +104,7 @@ class MeterPredictor:
         cuts = [cut_strip(image, corners, self.reader.form) for corners in turns]
         places = self.reader([strip for strip, _ in cuts])
         best = max(range(len(turns)), key=lambda turn: _mean_confidence(places[turn]))
-        reading = to_reading(places[best], self.reader.decoding.sure, screen.meter_class.startswith("analog"))
+        reading = to_reading(places[best], self.reader.decoding.sure)
         return DisplayReading(reading, turns[best], *cuts[best])
 
     def _read(self, image: np.ndarray) -> MeterReading:

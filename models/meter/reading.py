@@ -1,7 +1,8 @@
 """From a display's places to a reading that may be trusted, or a reason why there is none.
 
 A mechanical counter's wheel turns with the one to its right while that goes from 9 to 0, and stands at a whole digit
-otherwise. So a wheel seen between two digits is read by its neighbour: the lower digit until the neighbour is past 0.
+otherwise. That a wheel between two digits counts as the lower one until its neighbour is past 0 the network has learned
+from readings; correcting it by the positions it sees made readings worse (a wheel set askew looks like a turning one).
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,6 @@ import numpy as np
 
 from models.meter.digits import UNREADABLE, StripDigit
 
-_BETWEEN = (0.2, 0.85)  # of a turn: a wheel that stands there shows two digits
-_FIRM = 0.6  # firmness from which a wheel's position is taken at its word
 _GAP = 1.7  # of the usual distance between places; a wider gap holds a place that was not seen
 FEWEST_PLACES = 3
 
@@ -36,39 +35,19 @@ class Reading:
     reason: str
 
 
-def to_reading(places: Sequence[StripDigit], sure: float, wheels: bool) -> Reading:
+def to_reading(places: Sequence[StripDigit], sure: float) -> Reading:
     """
     Args:
         places: left to right, as `models.meter.digits.decode` gives them.
         sure: a place read with less confidence is unreadable.
-        wheels: whether the display is a mechanical counter.
     """
-    places = _with_gaps(settled(places) if wheels else list(places))
+    places = _with_gaps(list(places))
     places = [p if p.confidence >= sure else replace(p, character=UNREADABLE) for p in places]
     behind = fraction_places([place.fraction for place in places])
     characters = "".join(place.character for place in places)
     text = f"{characters[:-behind]}.{characters[-behind:]}" if behind else characters
     confidence = min((place.confidence for place in places), default=0.0)
     return Reading(text, tuple(places), behind, confidence, _fault(places, characters))
-
-
-def settled(places: Sequence[StripDigit]) -> list[StripDigit]:
-    """Wheels between two digits read by the wheel to their right."""
-    result = list(places)
-    for index in range(len(result) - 2, -1, -1):
-        place, right = result[index], result[index + 1]
-        share = place.position % 1
-        if (
-            place.firmness < _FIRM
-            or not _BETWEEN[0] < share < _BETWEEN[1]
-            or UNREADABLE in (place.character, right.character)
-        ):
-            continue
-        lower = int(place.position)
-        digit = str(lower if int(right.character) >= 5 else (lower + 1) % 10)
-        if digit != place.character and place.character in (str(lower), str((lower + 1) % 10)):
-            result[index] = replace(place, character=digit)
-    return result
 
 
 def fraction_places(shares: Sequence[float]) -> int:

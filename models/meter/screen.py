@@ -1,5 +1,6 @@
 """Finds the display of a meter in a photo."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
+from models.geometry import quad_size
+from models.meter.strip import map_points, warp
 from models.runtime import Network
 
 STRIDE = 8  # px of a cell of the network's output
 CORNER_UNIT = 32.0  # px that a corner's output of 1 stands for
 _ROUND = 32  # the network takes sides that are multiples of it
+_CANDIDATES = 3  # displays looked at closer
+_LARGE = 0.4  # of the photo's longer side: a display as long as that is seen well enough at once
+_CLOSE = 0.6  # of the square: how long the display is in a closer look
+_SEEN = 0.05  # presence from which a closer look sees anything
 _SURE_SHARE = 0.5  # cells of at least so much of the peak's presence have a say in its corners
+_REFINEMENTS = 2
+_END, _REACH = 0.85, 0.3  # half widths: where the cells that know a corner best are, and how far around
+_LEAST_WEIGHT = 0.3
 _NEAR = 2.5  # cells from a display's middle line within which other peaks are the same display
 
 
@@ -22,6 +32,7 @@ class ScreenInput(ImageFormat):
     """Photos as the network takes them."""
 
     long_side: int = Field(ge=64, multiple_of=_ROUND, description="px that the longer side is scaled to")
+    closer_side: int = Field(default=224, ge=64, multiple_of=_ROUND, description="px of the square of a closer look")
 
 
 class ScreenDecoding(BaseModel):
@@ -29,6 +40,7 @@ class ScreenDecoding(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     threshold: float = Field(default=0.4, gt=0, lt=1, description="presence from which a display is there")
+    candidate: float = Field(default=0.15, gt=0, lt=1, description="presence from which it is worth a closer look")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +97,63 @@ class ScreenDetector:
         return [self._detect(rgb(image)) for image in images]
 
     def _detect(self, image: np.ndarray) -> list[Screen]:
-        canvas, scale = to_canvas(image, self.input.long_side)
+        return find(image, self._cells, self.input, self.labels, self.decoding)
+
+    def _cells(self, canvas: np.ndarray) -> tuple[np.ndarray, ...]:
         output = self.network(blob([canvas], self.input))
-        presence, kind, corners = (output[name][0] for name in ("presence", "kind", "corners"))
-        found = decode(presence, kind, corners, self.labels, self.decoding)
-        return [replace(screen, corners=screen.corners / np.float32(scale)) for screen in found]
+        return tuple(output[name][0] for name in ("presence", "kind", "corners"))
+
+
+def find(
+    image: np.ndarray,
+    cells: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+    form: ScreenInput,
+    labels: list[str],
+    decoding: ScreenDecoding,
+) -> list[Screen]:
+    """Displays of a photo, the surest first. In a photo of a whole meter they are a few px high as the network sees
+    them, so each that may be one is looked at once more, from close by.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        cells: the network: an image (h', w', 3) uint8 RGB, sides multiples of 32, to what `decode` takes.
+    """
+    canvas, scale = to_canvas(image, form.long_side)
+    found: list[Screen] = []
+    for screen in decode(*cells(canvas), labels, decoding.candidate)[:_CANDIDATES]:
+        large = max(quad_size(screen.corners)) >= _LARGE * form.long_side
+        screen = replace(screen, corners=screen.corners / np.float32(scale))
+        closer = screen if large else _look_closer(image, screen, cells, form, labels)
+        if closer and closer.presence >= decoding.threshold and not any(_same(closer, other) for other in found):
+            found.append(closer)
+    return sorted(found, key=lambda screen: -screen.presence)
+
+
+def _look_closer(image, screen: Screen, cells, form: ScreenInput, labels: list[str]) -> Screen | None:
+    """The display as it is seen in a square around it, turned so that it reads to the right."""
+    middle = screen.corners.mean(axis=0)
+    along = screen.corners[1] + screen.corners[2] - screen.corners[0] - screen.corners[3]
+    side = form.closer_side
+    scale = _CLOSE * side / max(max(quad_size(screen.corners)), 1.0)
+    matrix = np.eye(3)
+    matrix[:2] = cv2.getRotationMatrix2D(
+        tuple(map(float, middle)), float(np.degrees(np.arctan2(along[1], along[0]))), scale
+    )
+    matrix[:2, 2] += side / 2 - middle
+    view = warp(image, matrix, (side, side), 1 / scale)
+    near = [
+        found
+        for found in decode(*cells(view), labels, _SEEN)
+        if np.hypot(*(found.corners.mean(axis=0) - side / 2)) < _CLOSE / 2 * side
+    ]
+    if not near:
+        return None
+    return replace(near[0], corners=map_points(np.linalg.inv(matrix), near[0].corners))
+
+
+def _same(one: Screen, other: Screen) -> bool:
+    distance = np.hypot(*(one.corners.mean(axis=0) - other.corners.mean(axis=0)))
+    return bool(distance < max(quad_size(other.corners)) / 2)
 
 
 def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
@@ -105,11 +169,12 @@ def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
 
 
 def decode(
-    presence: np.ndarray, kind: np.ndarray, corners: np.ndarray, labels: list[str], decoding: ScreenDecoding
+    presence: np.ndarray, kind: np.ndarray, corners: np.ndarray, labels: list[str], threshold: float
 ) -> list[Screen]:
     """Displays from one photo's cells, the surest first, corners in px of the canvas.
 
     Args:
+        threshold: presence from which a display is there.
         presence, kind, corners: float32 [directions, rows, columns], [classes, rows, columns] (probabilities) and
             [directions × 8, rows, columns], as `models.meter.networks.screen` gives them.
     """
@@ -118,7 +183,7 @@ def decode(
     centres = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=0) * STRIDE + STRIDE / 2
     rest = presence.max(axis=0)
     found: list[Screen] = []
-    while rest.max() >= decoding.threshold:
+    while rest.max() >= threshold:
         y, x = np.unravel_index(int(rest.argmax()), rest.shape)
         direction = int(presence[:, y, x].argmax())
         here = presence[direction]
@@ -126,6 +191,8 @@ def decode(
         weight = np.where(near & (here >= _SURE_SHARE * here[y, x]), here, 0) ** 2
         offsets = (corners[direction] * CORNER_UNIT + centres).reshape(8, -1)
         quad = ((offsets * weight.ravel()).sum(axis=1) / weight.sum()).reshape(4, 2).astype(np.float32)
+        for _ in range(_REFINEMENTS):
+            quad = _refined(quad, offsets.reshape(4, 2, -1), centres.reshape(2, -1))
         classes = (kind * weight).sum(axis=(1, 2)) / weight.sum()
         best = int(classes.argmax())
         reverse = float(presence[(direction + directions // 2) % directions, y, x])
@@ -133,6 +200,27 @@ def decode(
         rest = np.where(_belongs(quad, centres), 0, rest)
         rest[y, x] = 0
     return found
+
+
+def _refined(quad: np.ndarray, corners: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The quad [4, 2] with each corner as the cells at its own end of the display see it, which are surer of it than
+    those in the middle (as in EAST, Zhou et al., 2017).
+
+    Args:
+        corners: [4, 2, cells]: where each cell sees them. centres: [2, cells].
+    """
+    along = (quad[1] + quad[2] - quad[0] - quad[3]) / 4
+    across = (quad[2] + quad[3] - quad[0] - quad[1]) / 4
+    across = across * max(1.0, STRIDE / 2 / max(float(np.hypot(*across)), 1e-3))  # a cell's centre must be inside
+    if abs(along[0] * across[1] - along[1] * across[0]) < 1:
+        return quad
+    a, b = np.linalg.solve(np.column_stack([along, across]), centres - quad.mean(axis=0)[:, None])
+    refined = quad.copy()
+    for corner, end in enumerate((-1, 1, 1, -1)):
+        weight = np.exp(-(((a - end * _END) / _REACH) ** 2)) * (abs(a) <= 1) * (abs(b) <= 1)
+        if weight.sum() > _LEAST_WEIGHT:
+            refined[corner] = (corners[corner] * weight).sum(axis=1) / weight.sum()
+    return refined
 
 
 def _belongs(quad: np.ndarray, centres: np.ndarray) -> np.ndarray:

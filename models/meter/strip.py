@@ -16,15 +16,16 @@ class StripInput(ImageFormat):
     height: int = Field(ge=16, description="of the strip")
     display: int = Field(ge=8, description="of the display within the strip, in the middle")
     margin: int = Field(ge=0, description="left and right of the display")
+    stretch: float = Field(default=1.0, gt=0, description="how much wider the display is than in the photo")
     min_width: int = Field(ge=16)
     max_width: int = Field(ge=16, description="longer displays are squeezed")
     width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it")
 
 
 def strip_width(corners: np.ndarray, form: StripInput) -> int:
-    """Width of the strip of a display whose proportions are kept, within the form's limits."""
+    """Width of the strip of a display: as wide as it is in the photo, times `stretch`, within the form's limits."""
     width, height = quad_size(corners)
-    wanted = round(width / max(height, 1e-6) * form.display) + 2 * form.margin
+    wanted = round(width / max(height, 1e-6) * form.display * form.stretch) + 2 * form.margin
     return int(np.clip(wanted, form.min_width, form.max_width))
 
 
@@ -45,15 +46,17 @@ def cut_strip(image: np.ndarray, corners: np.ndarray, form: StripInput) -> tuple
     beyond the photo repeats its edge."""
     matrix = strip_matrix(corners, form)
     size = (strip_width(corners, form), form.height)
-    finer = quad_size(corners)[1] / form.display
-    source, to_strip = image, matrix
+    return warp(image, matrix, size, quad_size(corners)[1] / form.display), matrix
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], finer: float) -> np.ndarray:
+    """An image (H, W, 3) uint8 through a homography [3, 3] to one of `size` (width, height); what lies beyond it
+    repeats its edge. `finer`: how many of its pixels, about, become one."""
     if finer > _FINE_ENOUGH:
-        # The part that shows the display is reduced by area first, or thin strokes would fall between samples.
-        source, offset, scale = _reduced_part(image, np.linalg.inv(matrix), size, _FINE_ENOUGH / finer)
-        back = np.array([[1 / scale[0], 0, offset[0]], [0, 1 / scale[1], offset[1]], [0, 0, 1]])
-        to_strip = matrix @ back
-    strip = cv2.warpPerspective(source, to_strip, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return strip, matrix
+        # The part that is shown is reduced by area first, or thin strokes would fall between samples.
+        image, offset, scale = _reduced_part(image, np.linalg.inv(matrix), size, _FINE_ENOUGH / finer)
+        matrix = matrix @ np.array([[1 / scale[0], 0, offset[0]], [0, 1 / scale[1], offset[1]], [0, 0, 1]])
+    return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -50,8 +50,8 @@ class MeterSample:
         corners: float32 (4, 2), x and y in px of the display's TL, TR, BR, BL in reading order (a meter that hangs
             upside down has its TL at the lower right); a strip's are the image's own; None: no display, or not known.
         reading: digits left to right, "." before the fraction, "x" for a place that cannot be read; None: not labelled.
-        leading_zeros: whether the reading holds all the zeros that the display begins with; if not, zeros may stand
-            before it.
+        leading_zeros: whether the reading holds all the zeros that the display shows; if not it is a number, and zeros
+            may stand before it and behind its point.
         digits: left to right; None: not labelled.
         name: unique in its set.
         group: one physical meter, or one contributor; None: not known.

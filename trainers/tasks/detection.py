@@ -14,10 +14,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from models.bundle import BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
-from models.text_detection.networks.ppocr import published_weights
+from models.text_detection.networks.ppocr import published_detector
 from models.text_detection.predictor import DetectionInput, scaled_size
 from models.text_detection.tiling import stitched
 from trainers.data.regions import RegionSource
@@ -30,7 +29,6 @@ from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSett
 
 UNCLIP_RATIOS = tuple(round(0.1 * step, 1) for step in range(4, 25))
 _DECODING = DBDecoding(thresh=0.3, box_thresh=0.5, use_dilation=True)
-_PUBLISHED = "package:rapidocr/"  # where bundles of PaddleOCR's own weights have their networks
 _TRAINING_ONLY = "threshold."
 
 
@@ -160,13 +158,8 @@ class DetectionTask(Task):
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
         """PP-OCRv6's, where `source` is that bundle."""
-        try:
-            bundle = load_bundle(source, self.bundle_task)
-        except BundleError:
-            return None
-        if self.settings.architecture != "ppocrv6" or not bundle.card.network.startswith(_PUBLISHED):
-            return None
-        return published_weights(bundle.network), []
+        weights = published_detector(source) if self.settings.architecture == "ppocrv6" else None
+        return None if weights is None else (weights, [])
 
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str

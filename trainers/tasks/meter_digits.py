@@ -49,7 +49,7 @@ class MeterDigitsSettings(TaskSettings):
         augmentation: 0..1, share of training strips in another light, see `augment_photo`.
     """
 
-    backbone_rate: float = Field(default=0.2, ge=0, le=1)
+    backbone_rate: float = Field(default=0.3, ge=0, le=1)
     jitter: float = Field(default=0.06, ge=0, le=0.5)
     augmentation: float = Field(default=0.7, ge=0, le=1)
 
@@ -69,10 +69,12 @@ class MeterDigitsTask(Task):
             mean=127.5,
             std=127.5,
             height=48,
-            display=32,
-            margin=16,
+            display=40,
+            margin=12,
+            # Counters have narrow digits close together, and CTC needs a column between two that are the same.
+            stretch=1.6,
             min_width=96,
-            max_width=576,
+            max_width=352,
             width_step=32,
         )
 
@@ -87,7 +89,7 @@ class MeterDigitsTask(Task):
         """`image` uint8 [height, width, 3] RGB. In training `labels` int64 [hypotheses, places] padded with 0 and
         `lengths` int64 [hypotheses]: what the strip may say; `sides` float32: 0 where it is not known which places are
         behind the point; and what `column_targets` gives. In validation `reading` int32 [places] code points, `exact`
-        (its leading zeros are all there), `wheels` (a mechanical counter), `single` (a crop of one digit)."""
+        (its leading zeros are all there), `single` (a crop of one digit)."""
         rng = self.rng(split, index)
         source = self.pages[split]
         sample = source.meter(index)
@@ -95,8 +97,7 @@ class MeterDigitsTask(Task):
         if split == "validation":
             strip, _ = cut_strip(sample.image, _corners(sample), self.form)
             reading = str(_shown(sample.digits[0])) if single else sample.reading or ""
-            flags = sample.leading_zeros, (sample.meter_class or "analog").startswith("analog"), single
-            flags = dict(zip(("exact", "wheels", "single"), map(np.bool_, flags), strict=True))
+            flags = {"exact": np.bool_(sample.leading_zeros), "single": np.bool_(single)}
             return {"image": strip, "reading": np.array([ord(c) for c in reading], np.int32)} | flags
         if single:
             mates = [source.meter(int(rng.integers(2**31))) for _ in range(int(rng.integers(*_SEVERAL)) - 1)]
@@ -126,7 +127,7 @@ class MeterDigitsTask(Task):
         }
         if "reading" in samples[0]:
             batch["reading"] = padded_rows([sample["reading"] for sample in samples])
-            batch |= {name: np.array([sample[name] for sample in samples]) for name in ("exact", "wheels", "single")}
+            batch |= {name: np.array([sample[name] for sample in samples]) for name in ("exact", "single")}
         else:
             batch["labels"] = padded_rows([row for sample in samples for row in sample["labels"]])
             batch["lengths"] = np.concatenate([sample["lengths"] for sample in samples])
@@ -183,7 +184,7 @@ class MeterDigitsTask(Task):
             if batch["single"][index] and places:
                 middle = count * STEP / 2
                 places = [min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))]
-            reading = to_reading(places, 0.0, bool(batch["wheels"][index]))
+            reading = to_reading(places, 0.0)
             text = reading.text.replace(".", "") if batch["single"][index] else reading.text
             read.append(text)
             confidence.append(reading.confidence)

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.meter.networks import ScreenNet
-from models.meter.screen import STRIDE, ScreenDecoding, ScreenInput, decode, to_canvas
+from models.meter.screen import STRIDE, ScreenDecoding, ScreenInput, find, to_canvas
+from models.text_detection.networks.ppocr import published_backbone
 from trainers.data.meter_sample import METER_CLASSES, MeterSample
 from trainers.data.meters import MeterSource
 from trainers.meter_metrics import ReadMeter, screen_metrics
@@ -23,6 +24,7 @@ from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Tas
 
 CLASSES = tuple(name for name in METER_CLASSES if name != "none")
 NONE = -1  # class index of a photo without a display
+_PHOTO_SIDE = 960  # px; validation photos are looked at in this size
 _CORNER_WEIGHT, _CLASS_WEIGHT = 2.0, 0.5
 
 
@@ -31,13 +33,13 @@ class MeterScreenSettings(TaskSettings):
 
     Attributes:
         long_side: px that photos are read at, and the side of the views trained on.
-        width: channels of the first convolution; see `ScreenNet`.
+        backbone_rate: learning rate of the backbone, in units of `train.lr`: it starts from published weights.
         turned, hidden: see `Views`.
         augmentation: 0..1, share of training views in another light, see `augment_photo`.
     """
 
     long_side: int = Field(default=320, ge=64, multiple_of=32)
-    width: int = Field(default=16, ge=4)
+    backbone_rate: float = Field(default=0.3, gt=0, le=1)
     turned: float = Field(default=0.3, ge=0, le=1)
     hidden: float = Field(default=0.08, ge=0, le=1)
     augmentation: float = Field(default=0.8, ge=0, le=1)
@@ -53,27 +55,30 @@ class MeterScreenTask(Task):
 
     def __init__(self, settings: MeterScreenSettings, pages: Mapping[str, MeterSource], seed: int):
         super().__init__(settings, pages, seed)
-        self.form = ScreenInput(colour="RGB", mean=127.5, std=127.5, long_side=settings.long_side)
+        self.form = ScreenInput(colour="BGR", mean=127.5, std=127.5, long_side=settings.long_side)
         side = settings.long_side
-        self.views = Views(settings.turned, (0.16 * side, 0.95 * side), settings.hidden)
+        self.views = Views(settings.turned, (0.11 * side, 0.9 * side), settings.hidden)
 
     def network(self) -> nn.Module:
-        network = ScreenNet(len(CLASSES), self.settings.width)
+        network = ScreenNet(len(CLASSES))
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
     def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
         """`image` uint8 [long_side, long_side, 3] RGB; `label` int64: the class, or NONE; in training what `targets`
-        gives, in validation `corners` float32 [4, 2] px of the image (zeros where there is no display)."""
+        gives. In validation the image is `_PHOTO_SIDE` wide and high, of which the photo takes up `size` int64 (height,
+        width), and `corners` are float32 [4, 2] px of it (zeros where there is no display)."""
         rng = self.rng(split, index)
         sample = self.pages[split].meter(index)
         side = self.settings.long_side
         if split == "validation":
-            canvas, scale = to_canvas(sample.image, side)
-            image = np.full((side, side, 3), 127, np.uint8)
+            # Larger than the network sees it first: displays are looked at once more, from close by.
+            canvas, scale = to_canvas(sample.image, _PHOTO_SIDE)
+            image = np.zeros((_PHOTO_SIDE, _PHOTO_SIDE, 3), np.uint8)
             image[: canvas.shape[0], : canvas.shape[1]] = canvas
             corners = np.zeros((4, 2)) if sample.corners is None else sample.corners * scale
-            return {"image": image, "corners": corners.astype(np.float32), "label": _label(sample)}
+            size = np.rint(np.array(sample.image.shape[:2]) * scale).astype(np.int64)
+            return {"image": image, "size": size, "corners": corners.astype(np.float32), "label": _label(sample)}
         sample = view(sample, rng, side, self.views)
         legible = sample.corners is not None and sample.meter_class in ("analog", "digital")
         if legible and rng.random() < self.views.hidden:
@@ -85,27 +90,36 @@ class MeterScreenTask(Task):
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         presence, kind, corners = (output.float() for output in network(self._normalised(batch["image"])))
         presence_loss = presence_losses(presence, batch["presence"])
-        near = batch["near"]
-        directed = (near[:, None] & (batch["presence"] != 0)).float()  # [batch, directions, rows, columns]
+        near = batch["near"]  # [batch, 8, rows, columns]
+        directed = near[:, None] * (batch["presence"] != 0)[:, :, None]  # [batch, directions, 8, rows, columns]
         off = functional.smooth_l1_loss(
-            corners.unflatten(1, (directed.shape[1], 8)),
-            batch["offsets"][:, None].expand(-1, directed.shape[1], -1, -1, -1),
+            corners.unflatten(1, directed.shape[1:3]),
+            batch["offsets"][:, None].expand_as(directed),
             reduction="none",
             beta=0.05,
-        ).mean(dim=2)
+        )
         corner_loss = (off * directed).sum() / directed.sum().clamp(min=1)
-        label = batch["label"][:, None, None].expand_as(near).where(near, NONE)
-        kind_loss = functional.cross_entropy(kind, label, ignore_index=NONE, reduction="sum") / near.sum().clamp(min=1)
+        inside = near[:, 0] > 0
+        label = batch["label"][:, None, None].expand_as(inside).where(inside, NONE)
+        kind_loss = functional.cross_entropy(kind, label, ignore_index=NONE, reduction="sum") / inside.sum().clamp(
+            min=1
+        )
         loss = presence_loss + _CORNER_WEIGHT * corner_loss + _CLASS_WEIGHT * kind_loss
         return loss, {"presence": presence_loss.detach(), "corner": corner_loss.detach(), "kind": kind_loss.detach()}
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
         """`found`, `corners` float32 [batch, 4, 2] px (zeros: none), `found_label`, `label` int64 (NONE: none)."""
-        outputs = [output.cpu().numpy() for output in network(self._normalised(batch["image"]))]
-        found = np.zeros((len(outputs[0]), 4, 2), np.float32)
+        device = batch["image"].device
+
+        def cells(canvas: np.ndarray) -> tuple[np.ndarray, ...]:
+            outputs = network(self._normalised(torch.from_numpy(canvas[None]).to(device)))
+            return tuple(output[0].cpu().numpy() for output in outputs)
+
+        found = np.zeros((len(batch["image"]), 4, 2), np.float32)
         labels = np.full(len(found), NONE)
-        for index, cells in enumerate(zip(*outputs, strict=True)):
-            if screens := decode(*cells, list(CLASSES), ScreenDecoding()):
+        sizes = batch["size"].tolist()
+        for index, (image, (height, width)) in enumerate(zip(batch["image"].cpu().numpy(), sizes, strict=True)):
+            if screens := find(image[:height, :width], cells, self.form, list(CLASSES), ScreenDecoding()):
                 found[index], labels[index] = screens[0].corners, CLASSES.index(screens[0].meter_class)
         truth = {name: batch[name].cpu().numpy() for name in ("corners", "label")}
         return {"found": found, "found_label": labels} | truth
@@ -130,6 +144,23 @@ class MeterScreenTask(Task):
         ]
         return write_meter_report(folder, meters, evaluated.model, evaluated.data, pictures)
 
+    def rate_factors(self) -> dict[str, float]:
+        return {"backbone.": self.settings.backbone_rate}
+
+    def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+        """The backbone of PP-OCRv6's text detector, where `source` is that bundle."""
+        weights = published_backbone(source)
+        return None if weights is None else (weights, [])
+
+    def adapt_weights(
+        self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
+    ) -> tuple[dict[str, torch.Tensor], str]:
+        """A text detector's backbone alone; all else starts anew."""
+        fresh = {name: tensor for name, tensor in network.state_dict().items() if name not in weights}
+        if not fresh:
+            return weights, f"{source}: all {len(weights)} tensors loaded"
+        return weights | fresh, f"{source}: {len(weights)} tensors loaded; all but the backbone starts anew"
+
     def export(self) -> Export:
         side = self.settings.long_side
         # The network's loops over the pyramid need fixed ratios: sides stay multiples of 32 (see `to_canvas`).
@@ -138,17 +169,18 @@ class MeterScreenTask(Task):
 
     def card_fields(self) -> CardFields:
         return CardFields(
-            architecture=f"ScreenNet width {self.settings.width}",
+            architecture="ScreenNet: PP-OCRv6 small text detection's backbone, display corners by reading direction",
             input=self.form.model_dump(),
             decoding=ScreenDecoding().model_dump(),
             labels=list(CLASSES),
         )
 
     def _picture(self, index: int) -> np.ndarray:
-        return self.sample(index, "validation")["image"]
+        sample = self.sample(index, "validation")
+        return sample["image"][: sample["size"][0], : sample["size"][1]]
 
     def _normalised(self, image: torch.Tensor) -> torch.Tensor:
-        pixels = (image.permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std
+        pixels = (image.flip(3).permute(0, 3, 1, 2).float() - self.form.mean) / self.form.std  # BGR
         return pixels.contiguous(memory_format=torch.channels_last)
 
 

@@ -2,12 +2,14 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from models.orientation.network import Residual
+from models.text_detection.networks.base import enlarged
+from models.text_detection.networks.ppocr import CHANNELS, PPOCRBackbone
 from models.text_recognition.networks.base import convolution
 
 DIRECTIONS = 4
+_NECK = 64
 _PRIOR = -4.0  # logit of an untrained cell: nearly none holds a display
 
 
@@ -19,27 +21,22 @@ class ScreenNet(nn.Module):
     regressed to the mean of both, a point. So each cell has an answer of its own for each of four reading directions
     (0: to the right, 1: down, 2: to the left, 3: up) and says which one holds.
 
+    The backbone is PP-OCRv6's text detector's: where print is, and how large, its published weights know already.
+
     Args:
         classes: kinds of displays.
-        width: channels of the first convolution; the others follow from it. 16: 1.3 M parameters.
     """
 
-    def __init__(self, classes: int = 4, width: int = 16):
+    def __init__(self, classes: int = 4):
         super().__init__()
-        w, neck = width, 4 * width
-        self.levels = nn.ModuleList(
-            [
-                nn.Sequential(convolution(3, w, 3, 2), convolution(w, 2 * w, 3, 2), Residual(2 * w)),
-                nn.Sequential(convolution(2 * w, 4 * w, 3, 2), Residual(4 * w)),
-                nn.Sequential(convolution(4 * w, 6 * w, 3, 2), Residual(6 * w), Residual(6 * w)),
-                nn.Sequential(convolution(6 * w, 8 * w, 3, 2), Residual(8 * w), Residual(8 * w)),
-            ]
-        )
-        self.lateral = nn.ModuleList(nn.Conv2d(channels * w, neck, 1) for channels in (4, 6, 8))
-        self.join = nn.Sequential(Residual(neck), convolution(neck, neck, 3))
-        self.presence = nn.Conv2d(neck, DIRECTIONS, 1)
-        self.kind = nn.Conv2d(neck, classes, 1)
-        self.corners = nn.Conv2d(neck, DIRECTIONS * 8, 1)
+        self.backbone = PPOCRBackbone()
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, _NECK, 1) for channels in CHANNELS[1:])
+        # What the whole meter looks like says which way the display reads.
+        self.surroundings = nn.Sequential(Residual(_NECK), Residual(_NECK))
+        self.join = nn.Sequential(Residual(_NECK), convolution(_NECK, _NECK, 3))
+        self.presence = nn.Conv2d(_NECK, DIRECTIONS, 1)
+        self.kind = nn.Conv2d(_NECK, classes, 1)
+        self.corners = nn.Conv2d(_NECK, DIRECTIONS * 8, 1)
         nn.init.constant_(self.presence.bias, _PRIOR)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -53,14 +50,10 @@ class ScreenNet(nn.Module):
             DIRECTIONS × 8, rows, columns]: of each direction x and y of TL, TR, BR, BL less the cell's centre, in
             units of 32 px.
         """
-        x = self.levels[0](image)
-        pyramid = []
-        for level, lateral in zip(list(self.levels)[1:], self.lateral, strict=True):
-            x = level(x)
-            pyramid.append(lateral(x))
-        top = pyramid[-1]
+        pyramid = [lateral(x) for lateral, x in zip(self.lateral, self.backbone(image)[1:], strict=True)]
+        top = self.surroundings(torch.relu(pyramid[-1]))
         for below in pyramid[-2::-1]:
-            top = below + functional.interpolate(top, scale_factor=2.0, mode="nearest")
+            top = below + enlarged(top, below)
         x = self.join(torch.relu(top))
         presence, kind, corners = self.presence(x), self.kind(x), self.corners(x)
         if self.training:

@@ -13,14 +13,42 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from models.bundle import BundleError, load_bundle
 from models.text_detection.networks.base import DBDetector, enlarged
 from models.text_recognition.networks.ppocr import Block, Stem, named_weights
 from models.text_recognition.networks.svtr import SqueezeExcite
 
+_PUBLISHED = "package:rapidocr/"  # where bundles of PaddleOCR's own weights have their networks
 # Channels of each level (stride 4, 8, 16, 32), and its blocks: s with squeeze-and-excitation, p without
 _LEVELS = ((48, "sp"), (96, "sp"), (192, "spsp"), (384, "sp"))
+CHANNELS = tuple(channels for channels, _ in _LEVELS)
 _NECK = 96
 _INNER = _NECK // 4
+
+
+class PPOCRBackbone(nn.Module):
+    """Photos or pages to features at four sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = Stem(_LEVELS[0][0])
+        self.levels = nn.ModuleList()
+        before = _LEVELS[0][0]
+        for channels, kinds in _LEVELS:
+            blocks = [Block(before, channels, down=2)] if channels != before else []
+            blocks += [Block(channels, channels, excite=kind == "s") for kind in kinds]
+            self.levels.append(nn.Sequential(*blocks))
+            before = channels
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """float32 [batch, 3, height, width], sides multiples of 32 → of each of `CHANNELS` [batch, channels, height /
+        stride, width / stride], strides 4, 8, 16 and 32."""
+        x = self.stem(image)
+        levels = []
+        for level in self.levels:
+            x = level(x)
+            levels.append(x)
+        return levels
 
 
 class PPOCRDetector(DBDetector):
@@ -31,16 +59,9 @@ class PPOCRDetector(DBDetector):
 
     def __init__(self):
         super().__init__(_NECK, _INNER)
-        self.stem = Stem(_LEVELS[0][0])
-        self.levels = nn.ModuleList()
-        before = _LEVELS[0][0]
-        for channels, kinds in _LEVELS:
-            blocks = [Block(before, channels, down=2)] if channels != before else []
-            blocks += [Block(channels, channels, excite=kind == "s") for kind in kinds]
-            self.levels.append(nn.Sequential(*blocks))
-            before = channels
+        self.backbone = PPOCRBackbone()
         # From the deepest level up, the order in which they are used
-        widths = [channels for channels, _ in reversed(_LEVELS)]
+        widths = CHANNELS[::-1]
         self.lateral = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, _NECK, 1, bias=False), ResidualExcite(_NECK)) for width in widths
         )
@@ -61,12 +82,8 @@ class PPOCRDetector(DBDetector):
         )
 
     def features(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = self.stem(image)
-        levels = []
-        for level in self.levels:
-            x = level(x)
-            levels.insert(0, x)
-        pyramid = [lateral(x) for lateral, x in zip(self.lateral, levels, strict=True)]
+        levels = self.backbone(image)
+        pyramid = [lateral(x) for lateral, x in zip(self.lateral, reversed(levels), strict=True)]
         for number in range(1, len(pyramid)):
             pyramid[number] = pyramid[number] + enlarged(pyramid[number - 1], pyramid[number])
         parts = [smooth(x) for smooth, x in zip(self.smooth, pyramid, strict=True)]
@@ -93,6 +110,21 @@ def published_weights(content: bytes) -> dict[str, torch.Tensor]:
         own = PPOCRDetector().state_dict()
     published = {name: tensor for name, tensor in own.items() if not name.startswith("threshold.")}
     return named_weights(published, arrays, "detector")
+
+
+def published_backbone(source: str) -> dict[str, torch.Tensor] | None:
+    """Weights of `PPOCRBackbone` in the networks that have it as `backbone`, where `source` is PP-OCRv6's bundle."""
+    weights = published_detector(source)
+    return weights and {name: tensor for name, tensor in weights.items() if name.startswith("backbone.")}
+
+
+def published_detector(source: str) -> dict[str, torch.Tensor] | None:
+    """`published_weights` of the bundle `source`, where that is PP-OCRv6's; else None."""
+    try:
+        bundle = load_bundle(source, "text_detection")
+    except BundleError:
+        return None
+    return published_weights(bundle.network) if bundle.card.network.startswith(_PUBLISHED) else None
 
 
 def _weights_in_order(graph: onnx.GraphProto) -> Iterator[np.ndarray]:
