@@ -167,16 +167,14 @@ def _judge_meter(photos: list[dict[str, Any]], max_rate: float | None) -> list[J
         )
         for photo in photos
     ]
-    return judge(observations, max(said, default=max_rate), _shows_leading_zeros(photos))
+    displays = [(photo["meter_class"], photo["reading"]) for photo in photos if photo["success"]]
+    return judge(observations, max(said, default=max_rate), shows_leading_zeros(displays))
 
 
-def _shows_leading_zeros(photos: list[dict[str, Any]]) -> bool:
-    """Wheels always do. An LCD is known to when one of its readings has them."""
-    return any(
-        photo["meter_class"].startswith("analog") or _LEADING_ZERO.match(photo["reading"])
-        for photo in photos
-        if photo["success"]
-    )
+def shows_leading_zeros(displays: Iterable[tuple[str, str]]) -> bool:
+    """Whether a meter does, of which (class, reading) are known that may be used. Wheels always do; an LCD is known to
+    when one of its readings has them."""
+    return any(meter_class.startswith("analog") or _LEADING_ZERO.match(reading) for meter_class, reading in displays)
 
 
 def _on_cluster(function: Callable[[pa.Table], tuple], tables: Iterable[pa.Table]) -> Iterator[tuple]:

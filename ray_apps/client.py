@@ -1,4 +1,4 @@
-"""A client of the HTTP API, for programs that have documents read.
+"""A client of the HTTP API, for programs that have documents and meters read.
 
     from ray_apps.client import Client
 
@@ -10,6 +10,7 @@ It waits and asks again when the server is busy, restarts, or drops the connecti
 ApiError. Importing it loads neither Ray nor any part that reads.
 """
 
+import base64
 import os
 import random
 import time
@@ -17,26 +18,29 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 import requests
-from pydantic import TypeAdapter, ValidationError
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader, ReadTimeoutError
 from urllib3.util.retry import Retry
 
+from ray_apps.client_answers import ApiError, ClientError, TransportError, api_error, cause, parse
 from ray_apps.serving.answers import (
     DeskewAnswer,
     DocumentAnswer,
     JobAnswer,
     JobResultAnswer,
+    MeterAnswer,
     ModelAnswer,
     ReadPage,
 )
+
+__all__ = ["ApiError", "Client", "ClientError", "TransportError"]
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Upright = Literal["none", "jpeg", "png"]
@@ -45,35 +49,6 @@ Value = TypeVar("Value")
 _CONNECT_SECONDS = 10.0
 _LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
 _ENDED = ("finished", "failed", "cancelled")
-
-_adapter = cache(TypeAdapter)
-
-
-class ClientError(Exception):
-    """There is no answer to work with."""
-
-
-class ApiError(ClientError):
-    """The server, or a proxy before it, answered that it did not do what was asked.
-
-    Attributes:
-        status: HTTP status.
-        title, detail: what is wrong, and what to do.
-        request_id: the server's log knows the request by it.
-        problem: the whole problem details object (RFC 9457); empty when the answer was none.
-    """
-
-    def __init__(self, status: int, title: str, detail: str, request_id: str, problem: dict[str, Any]):
-        super().__init__(status, title, detail, request_id, problem)
-        self.status, self.title, self.detail = status, title, detail
-        self.request_id, self.problem = request_id, problem
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.title}: {self.detail} (request {self.request_id})"
-
-
-class TransportError(ClientError):
-    """The server could not be reached, or did not answer in time."""
 
 
 class Client:
@@ -153,6 +128,39 @@ class Client:
         """How the pages of a document stand; arguments and errors as in `read`."""
         return self._post("/v1/deskew", DeskewAnswer, source, uri, _options(pages, None, upright))
 
+    def read_meter(
+        self,
+        source: Source | None = None,
+        *,
+        uri: str | None = None,
+        meter_id: str | None = None,
+        time: datetime | None = None,
+        max_rate: float | None = None,
+        history: Iterable[tuple[datetime, str]] | None = None,
+        pages: str | Iterable[int] | None = None,
+    ) -> MeterAnswer:
+        """Read a photo of a meter. A reading that may not be used has no `success`, and a `reason`.
+
+        Args:
+            source, uri, pages: as in `read`; each page of a document is a photo.
+            meter_id: comes back in the record.
+            time: when the photo was taken, with a time zone.
+            max_rate: the most the meter can turn, in its units a day; the server's own without it.
+            history: earlier readings, (time, reading), to judge the new one by; needs `time`.
+
+        Raises:
+            ApiError, TransportError. OSError: the file cannot be read.
+        """
+        _one_of(source, uri)
+        said: dict[str, Any] = {"meter_id": meter_id, "max_rate": max_rate, "time": time and time.isoformat()}
+        if history is not None:
+            said["history"] = [{"time": when.isoformat(), "reading": reading} for when, reading in history]
+        if source is not None:
+            name, content = _content(source)
+            said |= {"name": name, "content": base64.b64encode(content).decode()}
+        body = {**said, "uri": uri}
+        return parse(MeterAnswer, self._request("POST", "/v1/meters", _options(pages), json=body))
+
     def read_many(
         self,
         sources: Iterable[Source],
@@ -212,7 +220,7 @@ class Client:
 
     def job(self, job_id: str) -> JobAnswer:
         """Where a job stands."""
-        return _parse(JobAnswer, self._request("GET", _job_path(job_id)))
+        return parse(JobAnswer, self._request("GET", _job_path(job_id)))
 
     def wait(self, job_id: str, *, poll: float = 2.0, timeout: float | None = None) -> JobAnswer:
         """Wait until a job is finished, failed or cancelled; asks every `poll` seconds.
@@ -234,7 +242,7 @@ class Client:
         offset: int | None = 0
         while offset is not None:
             answer = self._request("GET", f"{_job_path(job_id)}/result", {"offset": offset, "limit": limit})
-            part = _parse(JobResultAnswer, answer)
+            part = parse(JobResultAnswer, answer)
             yield from part.pages
             if not part.pages and part.next_offset == offset:
                 time.sleep(poll)
@@ -242,7 +250,7 @@ class Client:
 
     def cancel(self, job_id: str) -> JobAnswer:
         """Stop a job; its pages so far stay. One that has ended stays as it ended."""
-        return _parse(JobAnswer, self._request("POST", f"{_job_path(job_id)}/cancel"))
+        return parse(JobAnswer, self._request("POST", f"{_job_path(job_id)}/cancel"))
 
     def delete(self, job_id: str) -> None:
         """Stop a job, and delete it with its result."""
@@ -250,7 +258,7 @@ class Client:
 
     def models(self) -> list[ModelAnswer]:
         """The models that read."""
-        return _parse(list[ModelAnswer], self._request("GET", "/v1/models"))
+        return parse(list[ModelAnswer], self._request("GET", "/v1/models"))
 
     def ready(self) -> bool:
         """Whether the server answers and can read now. Asks once, and waits ten seconds at most."""
@@ -269,13 +277,12 @@ class Client:
         options: dict[str, Any],
         headers: dict[str, str] | None = None,
     ) -> Value:
-        if (source is None) == (uri is None):
-            raise ValueError("give a source or a uri")
+        _one_of(source, uri)
         if source is None:
-            return _parse(kind, self._request("POST", path, options, headers, json={"uri": uri}))
+            return parse(kind, self._request("POST", path, options, headers, json={"uri": uri}))
         name, content = _content(source)
         headers = {**(headers or {}), "Content-Type": "application/octet-stream"}
-        return _parse(kind, self._request("POST", path, {"name": name, **options}, headers, data=content))
+        return parse(kind, self._request("POST", path, {"name": name, **options}, headers, data=content))
 
     def _request(
         self,
@@ -297,12 +304,12 @@ class Client:
         except requests.ConnectionError as error:
             raise TransportError(
                 f"{url} cannot be reached, or drops the connection, in {self.retries + 1} tries"
-                f" (request {request_id}): {_cause(error)}"
+                f" (request {request_id}): {cause(error)}"
             ) from error
         except requests.RequestException as error:
-            raise TransportError(f"{url} (request {request_id}): {_cause(error)}") from error
+            raise TransportError(f"{url} (request {request_id}): {cause(error)}") from error
         if not answer.ok:
-            raise _api_error(answer, request_id)
+            raise api_error(answer, request_id)
         return answer
 
 
@@ -326,6 +333,11 @@ class _Patient(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
+def _one_of(source: Source | None, uri: str | None) -> None:
+    if (source is None) == (uri is None):
+        raise ValueError("give a source or a uri")
+
+
 def _content(source: Source) -> tuple[str, bytes]:
     """File name, as far as there is one, and bytes: whole, so that they can be sent again."""
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -337,7 +349,9 @@ def _content(source: Source) -> tuple[str, bytes]:
 
 
 def _options(
-    pages: str | Iterable[int] | None, languages: str | Iterable[str] | None, upright: Upright
+    pages: str | Iterable[int] | None,
+    languages: str | Iterable[str] | None = None,
+    upright: Upright | None = None,
 ) -> dict[str, Any]:
     if languages is not None and not isinstance(languages, str):
         languages = ",".join(languages)
@@ -356,42 +370,3 @@ def _ranges(numbers: Iterable[int]) -> str:
 
 def _job_path(job_id: str) -> str:
     return f"/v1/jobs/{quote(job_id, safe='')}"
-
-
-def _parse(kind: type[Value], answer: requests.Response) -> Value:
-    """The answer's body. A server newer than the client may tell more than it knows: that is left out."""
-    try:
-        return _adapter(kind).validate_json(answer.content, extra="ignore")
-    except ValidationError as error:
-        request_id = answer.headers.get("X-Request-ID", "")
-        raise ApiError(
-            answer.status_code, "Unexpected answer", f"{answer.url} is not this API? {_start(answer)}", request_id, {}
-        ) from error
-
-
-def _api_error(answer: requests.Response, request_id: str) -> ApiError:
-    try:
-        problem = answer.json()
-    except requests.JSONDecodeError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {}
-    return ApiError(
-        answer.status_code,
-        str(problem.get("title") or answer.reason or "Error"),
-        str(problem.get("detail") or _start(answer)),
-        str(problem.get("request_id") or answer.headers.get("X-Request-ID") or request_id),
-        problem,
-    )
-
-
-def _start(answer: requests.Response) -> str:
-    """The first words of a body that is not what it should be, such as a proxy's page."""
-    return " ".join(answer.text[:500].split())[:200] or "empty body"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason of a chain of transport exceptions."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return f"{type(error).__name__}: {error}"

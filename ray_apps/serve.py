@@ -1,7 +1,8 @@
 """Serve an app on this machine, or on the cluster at --address, until interrupted.
 
 ocray serve documents
-ocray serve documents --port 9000 --replicas 2
+ocray serve meters
+ocray serve documents-meters --port 9000 --replicas 2
 """
 
 import argparse
@@ -14,12 +15,13 @@ from typing import Any
 import ray
 from ray import serve
 
+from pipelines.config import ConfigError
 from pipelines.documents.access import local_path
 from pipelines.placement import cluster_resources
 from ray_apps import doors
 from ray_apps.cluster import connect
 from ray_apps.serving import keys
-from ray_apps.serving.deploy import build_apps, fit, load, start
+from ray_apps.serving.deploy import build_apps, fit, load, settings_type, start
 
 _LATENCY_BUCKETS_MS = (5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 7000, 10_000)
 _LATENCY_BUCKETS_MS += (15_000, 20_000, 30_000, 60_000, 120_000)
@@ -67,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         fit(config, cluster_resources(), args.replicas)
         start(config)
-        print(f"ready: http://{http['host']}:{http['port']}/ (API: /docs); Ctrl-C ends it", flush=True)
+        docs = ", ".join(f"{app.get('route_prefix', '/').rstrip('/')}/docs" for app in config["applications"])
+        print(f"ready: http://{http['host']}:{http['port']}/ (API: {docs}); Ctrl-C ends it", flush=True)
         while not stopped.wait(1):
             pass
     except KeyboardInterrupt:
@@ -82,8 +85,12 @@ def _override(config: dict[str, Any], args: argparse.Namespace) -> None:
     http = config.setdefault("http_options", {})
     http["host"] = args.host or http.get("host", "127.0.0.1")
     http["port"] = args.port or http.get("port", 8000)
-    for app in config["applications"] if args.jobs else ():
-        app.setdefault("args", {}).setdefault("jobs", {})["store"] = local_path(args.jobs) or args.jobs
+    if args.jobs:
+        with_jobs = [app for app in config["applications"] if "jobs" in settings_type(app).model_fields]
+        if not with_jobs:
+            raise ConfigError(f"--jobs: {args.app} takes no jobs; leave it out")
+        for app in with_jobs:
+            app.setdefault("args", {}).setdefault("jobs", {})["store"] = local_path(args.jobs) or args.jobs
 
 
 def main(argv: list[str] | None = None) -> int:

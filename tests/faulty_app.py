@@ -1,10 +1,9 @@
 """The documents app with a stage that kills its process on `poison.png` and one that raises on `raising.png`."""
 
-from typing import Any
-
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.stages.base import StageSpec
 from ray_apps import documents_app
+from ray_apps.serving.settings import DocumentsSettings
 from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
 
 
@@ -14,7 +13,7 @@ class FaultyApp(FaultyConfig):
         return [*specs[:3], StageSpec(RaisingStage, {"victim": "raising.png"}), *specs[3:]]
 
 
-def build(args: dict[str, Any]):
+def build(args: DocumentsSettings):
     documents_app.load_config = _faulty
     return documents_app.build(args)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import Bundle, Card, save_bundle
@@ -58,12 +59,18 @@ def meter_config(folder: Path, **changes) -> MetersConfig:
     return MetersConfig.model_validate(content | changes)
 
 
+def write_meter_reader(folder: Path) -> Path:
+    """`meter_config` as a YAML file, for a served app."""
+    path = folder / "reader.yaml"
+    path.write_text(yaml.safe_dump(meter_config(folder).model_dump(), sort_keys=False))
+    return path
+
+
 def screen_bundle(folder: Path) -> Bundle:
-    """`meter-screen@test`: a display hangs at a fixed place below each mark."""
+    """`meter-screen@test`: where there is a mark, the display is at its place, and every cell knows where that is."""
     left, top, width, height = DISPLAY
-    centre = np.array(_MARK) + 4
     quad = np.array([[left, top], [left + width, top], [left + width, top + height], [left, top + height]])
-    corners = np.tile(((quad - centre) / 32).reshape(1, 8, 1, 1), (1, _DIRECTIONS, 1, 1))
+    corners = np.tile((quad / 32).reshape(1, 8, 1, 1), (1, _DIRECTIONS, 1, 1))
     constants = {
         "blue": np.float32([0, -4, 2]).reshape(1, 3, 1, 1),  # less green: only the mark is above 0
         "red": np.float32([1, 0, 0]).reshape(1, 3, 1, 1),
@@ -72,6 +79,12 @@ def screen_bundle(folder: Path) -> Bundle:
         "reds": (np.arange(4, dtype=np.float32) / 3).reshape(1, 4, 1, 1),
         "sharp": np.float32([-500]),
         "zero": np.float32([0]),
+        "one": np.float32([1]),
+        # A cell is 8 px, and corners are given in units of 32 px from its centre.
+        "cell": np.float32([8 / 32]),
+        "half": np.float32([4 / 32]),
+        "rows": np.array(2),
+        "columns": np.array(3),
         "lowest": np.array(0, np.float32),
         "highest": np.array(1, np.float32),
         "quad": corners.astype(np.float32),
@@ -88,7 +101,18 @@ def screen_bundle(folder: Path) -> Bundle:
         helper.make_node("Mul", ["squared", "sharp"], ["scores"]),
         helper.make_node("Softmax", ["scores"], ["kind"], axis=1),
         helper.make_node("Mul", ["mark", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "quad"], ["corners"]),
+        helper.make_node("Add", ["nothing", "one"], ["ones"]),
+        *(
+            node
+            for axis in ("columns", "rows")
+            for node in (
+                helper.make_node("CumSum", ["ones", axis], [f"{axis}_count"]),
+                helper.make_node("Mul", [f"{axis}_count", "cell"], [f"{axis}_end"]),
+                helper.make_node("Sub", [f"{axis}_end", "half"], [f"{axis}_centre"]),
+            )
+        ),
+        helper.make_node("Concat", ["columns_centre", "rows_centre"] * 4 * _DIRECTIONS, ["centres"], axis=1),
+        helper.make_node("Sub", ["quad", "centres"], ["corners"]),
     ]
     outputs = {"presence": ["n", 4, "h", "w"], "kind": ["n", 4, "h", "w"], "corners": ["n", 32, "h", "w"]}
     return _bundle(folder, "meter-screen", nodes, constants, outputs, {"long_side": WIDTH}, CLASSES)

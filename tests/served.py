@@ -43,11 +43,13 @@ class Served:
 def served(
     folder: Path, name: str, edit: Callable[[dict[str, Any]], None] = lambda app: None, **environment: str
 ) -> Iterator[Served]:
-    """Serve `configs/serve/<name>.yaml` from `folder`, after `edit` has changed its application in place."""
+    """Serve `configs/serve/<name>.yaml` from `folder`, after `edit` has changed its applications, each in place."""
     folder.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
-    config["applications"][0]["args"]["jobs"]["store"] = str(folder / "jobs")
-    edit(config["applications"][0])
+    for app in config["applications"]:
+        if "jobs" in app["args"]:
+            app["args"]["jobs"]["store"] = str(folder / "jobs")
+        edit(app)
     (folder / "app.yaml").write_text(yaml.safe_dump(config))
     port = free_port()
     log = folder / "app.log"

@@ -41,6 +41,15 @@ def test_too_few_places_are_no_reading():
 
 
 def test_the_fraction_is_the_likeliest_end():
-    assert fraction_places([0.0, 0.1, 0.0, 0.9, 0.4, 1.0]) == 3
-    assert fraction_places([0.0, 0.9, 0.0, 0.0]) == 0
-    assert fraction_places([]) == 0
+    assert fraction_places([0.0, 0.1, 0.0, 0.9, 0.4, 1.0])[0] == 3
+    count, confidence = fraction_places([0.0, 0.0, 0.0, 1.0])
+    assert count == 1 and confidence > 0.99
+    assert fraction_places([0.0, 0.9, 0.0, 0.0])[0] == 0
+    assert fraction_places([]) == (0, 0.0)
+
+
+def test_a_point_that_may_stand_in_two_places_is_not_trusted():
+    digits = places("1234", fraction=1)
+    digits[2] = changed(digits[2], fraction=0.45)
+    reading = to_reading(digits, 0.8)
+    assert reading.text == "123.4" and "decimal point" in reading.reason and 0.5 < reading.confidence < 0.6

@@ -1,5 +1,6 @@
 """Served apps' YAML: what is shipped holds together, what is wrong is named before anything starts."""
 
+import argparse
 import socket
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from ray.serve.schema import DeploymentSchema
 
 from pipelines.config import ConfigError
 from pipelines.placement import PlacementError
-from ray_apps import serve
+from ray_apps import meters_app, serve
 from ray_apps.documents_app import build
 from ray_apps.serving.deploy import CONFIGS, build_apps, fit, load, start
 from ray_apps.serving.keys import KeyCheck
-from ray_apps.serving.settings import OWN_DEPLOYMENTS
+from ray_apps.serving.settings import OWN_DEPLOYMENTS, DocumentsSettings, MetersSettings
 from ray_apps.serving.stages import BatchSettings
+from tests.meter_bundles import write_meter_reader
 
 SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 ALL = ["decode", "deskew", "orientation", "text_detection", "text_recognition"]
@@ -25,8 +27,19 @@ def shipped(name: str) -> dict:
     return load(name)
 
 
-def edited(tmp_path: Path, change) -> Path:
-    config = shipped("documents")
+def documents(**args):
+    return build(DocumentsSettings.model_validate(args))
+
+
+@pytest.fixture(scope="module")
+def meter_reader(tmp_path_factory) -> Path:
+    """A YAML file: the shipped meters reader with networks of the tests."""
+    folder = tmp_path_factory.mktemp("meters")
+    return write_meter_reader(folder)
+
+
+def edited(tmp_path: Path, change, name: str = "documents") -> Path:
+    config = shipped(name)
     change(config["applications"][0])
     path = tmp_path / "app.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -34,13 +47,15 @@ def edited(tmp_path: Path, change) -> Path:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_apps_set_what_serve_leaves_open(name):
+def test_shipped_apps_set_what_serve_leaves_open(name, meter_reader):
     config = shipped(name)
+    for app in config["applications"]:
+        if app["args"]["reader"] == "meters":
+            app["args"]["reader"] = str(meter_reader)
     build_apps(config)
-    (app,) = config["applications"]
     timeout = config["http_options"]["request_timeout_s"]
-    assert app["args"]["flow"]["request_seconds"] < timeout
-    for deployment in app["deployments"]:
+    assert all(app["args"]["flow"]["request_seconds"] < timeout for app in config["applications"])
+    for deployment in (deployment for app in config["applications"] for deployment in app["deployments"]):
         scaled = deployment["name"] != "jobs"
         expected = {"max_ongoing_requests", "max_queued_requests", "health_check_period_s", "health_check_timeout_s"}
         expected |= {"graceful_shutdown_wait_loop_s", "graceful_shutdown_timeout_s", "ray_actor_options"}
@@ -88,18 +103,47 @@ def test_wrong_settings_are_named(tmp_path, change, told):
 @pytest.mark.parametrize("stages", [ALL[1:], [*ALL, "deskew"], ALL[::-1]])
 def test_every_stage_must_have_its_place(stages):
     with pytest.raises(ConfigError, match="each once and in this order"):
-        build({"stages": {"reader": stages}})
+        documents(stages={"reader": stages})
 
 
 def test_languages_must_be_read():
-    assert build({"stages": {"reader": ALL}, "languages": ["fr", "en"]})
+    assert documents(stages={"reader": ALL}, languages=["fr", "en"])
     with pytest.raises(ConfigError, match="nothing here reads xx"):
-        build({"stages": {"reader": ALL}, "languages": ["en", "xx"]})
+        documents(stages={"reader": ALL}, languages=["en", "xx"])
 
 
-def test_an_app_of_documents_takes_no_other_reader():
+def test_an_app_takes_no_other_reader(meter_reader):
     with pytest.raises(ConfigError, match="meters is of the meters reader; this app reads documents"):
-        build({"reader": "meters", "stages": {"reader": ALL}})
+        documents(reader="meters", stages={"reader": ALL})
+    with pytest.raises(ConfigError, match="documents is of the documents reader; this app reads meters"):
+        meters_app.build(MetersSettings(reader="documents", stages={"reader": ["decode", "meter"]}))
+    with pytest.raises(ConfigError, match="each once and in this order"):
+        meters_app.build(MetersSettings(reader=str(meter_reader), stages={"reader": ["meter"]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda app: app["args"].update(jobs={"store": "/tmp"}), "unknown setting jobs"),
+        (lambda app: app["args"].update(languages=["ko"]), "unknown setting languages"),
+        (lambda app: app.update(import_path="ray_apps.meters_app:read"), "no builder of an app"),
+        (lambda app: app.update(import_path="ray_apps.serving.deploy:load"), "no builder of an app"),
+    ],
+)
+def test_an_app_of_meters_has_settings_of_its_own(tmp_path, change, told):
+    with pytest.raises(ConfigError, match=told):
+        load(edited(tmp_path, change, "meters"))
+
+
+def test_jobs_are_kept_by_apps_that_have_them(tmp_path):
+    config = shipped("documents-meters")
+    arguments = argparse.ArgumentParser()
+    serve.add_arguments(arguments)
+    serve._override(config, arguments.parse_args(["documents-meters", "--jobs", str(tmp_path)]))
+    stores = {app["name"]: app["args"].get("jobs", {}).get("store") for app in config["applications"]}
+    assert stores == {"documents": str(tmp_path), "meters": None}
+    with pytest.raises(ConfigError, match="meters takes no jobs"):
+        serve._override(shipped("meters"), arguments.parse_args(["meters", "--jobs", str(tmp_path)]))
 
 
 def test_an_unknown_app_is_told_the_known_ones():
@@ -119,8 +163,18 @@ def test_replicas_are_bounded_by_what_the_cluster_holds():
     assert most("documents", 16, replicas=3) == {"ingress": 2, "reader": 3}
     composed = most("documents-composed", 2)
     assert set(composed.values()) == {1} and len(composed) == 5
+    assert most("meters", 16) == {"ingress": 2, "reader": 17}
     with pytest.raises(PlacementError, match=r"need at least 1\.05 CPU, the cluster has 1"):
         most("documents", 1)
+
+
+def test_both_readers_fit_on_two_cores_and_grow_alike():
+    for cpus, expected in ((2, 1), (16, 9)):
+        config = shipped("documents-meters")
+        fit(config, {"CPU": cpus}, None)
+        deployments = [deployment for app in config["applications"] for deployment in app["deployments"]]
+        readers = [each["autoscaling_config"]["max_replicas"] for each in deployments if each["name"] == "reader"]
+        assert readers == [expected, expected]
 
 
 def test_keys_that_cannot_protect_are_refused(monkeypatch):

@@ -29,7 +29,7 @@ REFUSED = ("the server responded with a status of",)  # what Chromium's console 
 def server():
     """URL of the page under a prefix, and the app that the canned reader of each test is put into."""
     api, app = FastAPI(), FastAPI()
-    api.include_router(page_routes())
+    api.include_router(page_routes("documents"))
 
     @api.post("/v1/documents")
     async def documents(request: Request) -> Response:

@@ -24,7 +24,7 @@ class Reading:
         text: digits as shown, leading zeros too, "." before the fraction, "x" for a place that cannot be read.
         digits: the places; those that are too unsure, and those not seen at all, are "x".
         fraction_digits: places behind the point.
-        confidence: of the least sure place, 0..1.
+        confidence: of the least sure place, or of the point, where that is less sure; 0..1.
         reason: why it cannot be trusted; "" where it can.
     """
 
@@ -39,23 +39,29 @@ def to_reading(places: Sequence[StripDigit], sure: float) -> Reading:
     """
     Args:
         places: left to right, as `models.meter.digits.decode` gives them.
-        sure: a place read with less confidence is unreadable.
+        sure: a place read with less confidence is unreadable; a point less sure makes the reading one not to trust.
     """
     places = _with_gaps(list(places))
     places = [p if p.confidence >= sure else replace(p, character=UNREADABLE) for p in places]
-    behind = fraction_places([place.fraction for place in places])
+    behind, point = fraction_places([place.fraction for place in places])
     characters = "".join(place.character for place in places)
     text = f"{characters[:-behind]}.{characters[-behind:]}" if behind else characters
     confidence = min((place.confidence for place in places), default=0.0)
-    return Reading(text, tuple(places), behind, confidence, _fault(places, characters))
+    reason = _fault(places, characters) or ("cannot tell where the decimal point is" if point < sure else "")
+    return Reading(text, tuple(places), behind, min(confidence, point), reason)
 
 
-def fraction_places(shares: Sequence[float]) -> int:
-    """How many of the last places are most likely behind the point, each place's probability of it given."""
+def fraction_places(shares: Sequence[float]) -> tuple[int, float]:
+    """How many of the last places are most likely behind the point, each place's probability of it given; and how
+    likely that is among all numbers of places, 0..1."""
+    if not shares:
+        return 0, 0.0
     behind = np.log(np.clip(shares, 1e-4, 1 - 1e-4))
     before = np.log1p(-np.clip(shares, 1e-4, 1 - 1e-4))
-    scores = [before[: len(shares) - count].sum() + behind[len(shares) - count :].sum() for count in range(len(shares))]
-    return int(np.argmax(scores)) if scores else 0
+    counts = range(len(shares))
+    scores = np.array([before[: len(shares) - count].sum() + behind[len(shares) - count :].sum() for count in counts])
+    likely = np.exp(scores - scores.max())
+    return int(scores.argmax()), float(1 / likely.sum())
 
 
 def _with_gaps(places: list[StripDigit]) -> list[StripDigit]:

@@ -14,9 +14,12 @@ class MeterStage:
 
     def __init__(self, screen: str, digits: str, device: str, threads: int, precision: str):
         self.predictor = MeterPredictor(screen, digits, device, threads, precision)
-        networks = (self.predictor.detector.network, self.predictor.reader.network)
-        self.models = dict(zip(("meter_screen", "meter_digits"), (network.name for network in networks), strict=True))
-        self.device = f"{self.predictor.device} {networks[0].precision}"
+        self.networks = {
+            "meter_screen": self.predictor.detector.network,
+            "meter_digits": self.predictor.reader.network,
+        }
+        self.models = {task: network.name for task, network in self.networks.items()}
+        self.device = f"{self.predictor.device} {self.networks['meter_screen'].precision}"
 
     def __call__(self, pages: list[Page]) -> None:
         for page, found in zip(pages, self.predictor([page.image for page in pages]), strict=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.records import PageError, PageRecord
+from pipelines.records import MeterRecord, PageError, PageRecord
 
 if TYPE_CHECKING:  # clients import this module, and pages bring OpenCV with them
     from pipelines.page import Page
@@ -98,6 +98,41 @@ class DeskewAnswer(Answer):
     document: DocumentInfo
     pages: list[StraightenedPage]
     total_ms: float
+
+
+class Judgement(Answer):
+    """Whether a reading can be right, given the earlier ones of its meter."""
+
+    plausible: bool | None = Field(description="null when there is nothing to judge by")
+    reason: str = Field(description="why it is not, or was not judged: a code, a colon and the figures in words")
+    repaired: str | None = Field(description="the one reading that was meant, where exactly one is possible")
+
+
+class MeterPage(MeterRecord):
+    """A photo's record, and what is thought of its reading when a history came with it."""
+
+    judgement: Judgement | None = None
+
+
+class MeterAnswer(Answer):
+    """Photos of meters read. Only a reading with `success` may be used; `reason` says why another may not."""
+
+    request_id: str
+    document: DocumentInfo
+    pages: list[MeterPage]
+    total_ms: float = Field(description="time from the complete request to the answer")
+
+
+class RecognizeAnswer(Answer):
+    """A photo of a meter read, in the fields of the counter recognition server, and why it may not be used."""
+
+    original_image_shape: list[int] = Field(description="height, width, 3 channels")
+    success: bool
+    text: str = Field(description="the reading; empty without success")
+    counter_class: str = Field(description="analog, digital, analog_illegible, digital_illegible; empty: no display")
+    counter_score: float = Field(description="confidence of the class, 0..1")
+    time: float = Field(description="seconds from the complete request to the answer")
+    reason: str = Field(description="why there is no success; empty with it")
 
 
 class JobAnswer(Answer):

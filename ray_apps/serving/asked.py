@@ -2,18 +2,20 @@
 
 import asyncio
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query, Request
 
 from pipelines.config import ConfigError
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
-from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.chain import Chain, DocumentsChain, Unavailable
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.problems import Problem, refused
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings
-from ray_apps.serving.uploads import receive
+from ray_apps.serving.uploads import JsonDocument, receive
+
+_Form = TypeVar("_Form", bound=JsonDocument)
 
 Pages = Annotated[
     str | None,
@@ -39,27 +41,33 @@ UprightFormat = Annotated[
 UprightSide = Annotated[int, Query(ge=64, le=10_000, description="px of that image's longer side, at most")]
 
 
-async def take_document(request: Request, settings: AppSettings, chain: Chain, metrics: RequestMetrics) -> Document:
-    """The document a request brings, its pages counted.
+async def take_document(
+    request: Request,
+    settings: AppSettings,
+    chain: Chain,
+    metrics: RequestMetrics,
+    form: type[_Form] = JsonDocument,
+) -> tuple[Document, _Form]:
+    """The document a request brings, its pages counted, and what was said with it.
 
     Raises:
         Problem: see `uploads.receive`; 503. DocumentError: it cannot be opened.
     """
-    name, content = await receive(request, settings)
+    upload = await receive(request, settings, form)
+    name, content = upload.name or "document", upload.content
     metrics.taken(request.scope["route"].path, len(content))
-    name = name or "document"
     try:
         pages = 1
         if sniff(content[:HEAD_BYTES], name) in MULTI_PAGE:
             pages = await chain.count_pages(name, content)
     except Unavailable as error:
         raise refused("readers", f"{error}; try again later", settings.flow.retry_after_s) from error
-    return Document(name, content, pages)
+    return Document(name, content, pages), upload.form
 
 
 def choose(
     document: Document,
-    chain: Chain,
+    chain: DocumentsChain,
     most_pages: int,
     pages: str | None = None,
     languages: str | None = None,
@@ -76,14 +84,21 @@ def choose(
         chain.recognition.chosen(asked)
     except ConfigError as error:
         raise Problem(422, str(error)) from error
+    chosen = choose_pages(document, pages, most_pages, ", or send the document as a job (POST /v1/jobs)")
+    return ReadOptions(pages=chosen, languages=asked, upright=upright, upright_max_side=upright_max_side)
+
+
+def choose_pages(document: Document, pages: str | None, most_pages: int, otherwise: str = "") -> tuple[int, ...]:
+    """The numbers of the pages a request asks for; `otherwise` is what to do about too many beside asking for fewer.
+
+    Raises:
+        Problem: 413 (more than `most_pages`), 422 (pages the document lacks).
+    """
     chosen = _page_numbers(pages, document.page_count) if pages else range(1, document.page_count + 1)
     if len(chosen) > most_pages:
-        raise Problem(
-            413,
-            f"{len(chosen)} pages are over the limit of {most_pages} in one request; choose some with "
-            "`pages`, or send the document as a job (POST /v1/jobs)",
-        )
-    return ReadOptions(pages=tuple(chosen), languages=asked, upright=upright, upright_max_side=upright_max_side)
+        detail = f"{len(chosen)} pages are over the limit of {most_pages} in one request; choose some with `pages`"
+        raise Problem(413, detail + otherwise)
+    return tuple(chosen)
 
 
 def _page_numbers(text: str, page_count: int) -> list[int]:
@@ -105,5 +120,5 @@ async def within(seconds: float, work) -> object:
     try:
         return await asyncio.wait_for(work, seconds)
     except asyncio.TimeoutError:
-        detail = f"reading took longer than {seconds:g} s; ask for fewer pages, or send a job"
+        detail = f"reading took longer than {seconds:g} s; ask for fewer pages at once"
         raise refused("slow", detail, retry_after_s=30) from None

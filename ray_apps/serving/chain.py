@@ -10,9 +10,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
-from pipelines.config import DocumentsConfig
+from pipelines.config import DocumentsConfig, ReaderConfig
 from pipelines.page import Page, Upright
-from pipelines.records import PageRecord, page_id
+from pipelines.records import page_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.stages import RECOGNITION
 
@@ -28,22 +28,17 @@ class Chain:
         handles: handle of each deployment, in reading order.
         groups: names of the stages each deployment runs.
         config: the reader.
-
-    Attributes:
-        languages: what is read unless others are asked for.
-        recognition: which recognisers there are.
     """
 
     def __init__(
         self,
         handles: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        config: DocumentsConfig,
+        config: ReaderConfig,
     ):
         self.handles = handles
         self.groups = groups
-        self.languages = tuple(config.languages)
-        self.recognition = config.text_recognition
+        self.record_type = config.record_type
         self.stages = tuple(stage for stages in groups.values() for stage in stages)
         # Pages that were in a replica when it died are sent again one at a time: a second death is then theirs alone.
         self._suspects = asyncio.Lock()
@@ -106,22 +101,18 @@ class Chain:
             if not set(stages) & set(self.groups[name]):
                 continue
             # What a deployment returns goes to the next one without passing through here.
-            handle = self._with_recognizers(handle, name, options, stages)
+            handle = self._routed(handle, name, options, stages)
             method = handle.run_alone if alone else handle.run
             asked = (stages, options.languages)
             page = method.remote(page, *asked, content) if content is not None else method.remote(page, *asked)
             content = None
         return page
 
-    def _with_recognizers(
+    def _routed(
         self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]
     ) -> DeploymentHandle:
-        if RECOGNITION not in self.groups[name] or RECOGNITION not in stages:
-            return handle
-        # Every replica has the recognisers of the reader's own languages open; others are looked for where they are.
-        open_everywhere = self.recognition.chosen(self.languages)
-        others = [bundle for bundle in self.recognition.chosen(options.languages) if bundle not in open_everywhere]
-        return handle.options(multiplexed_model_id=others[0]) if others else handle
+        """The handle of the deployment `name`, so that it goes to a replica that is prepared for what is asked."""
+        return handle
 
     def _shared_content(self, document: Document) -> "ray.ObjectRef | None":
         """The content of a document of several pages, put into the object store once."""
@@ -136,9 +127,8 @@ class Chain:
         page.fail("serve", error)
         return page
 
-    @staticmethod
-    def _page(document: Document, number: int, options: ReadOptions) -> Page:
-        record = PageRecord(
+    def _page(self, document: Document, number: int, options: ReadOptions) -> Page:
+        record = self.record_type(
             page_id=page_id(document.name, document.sha256, number),
             document_uri=document.name,
             page_number=number,
@@ -148,3 +138,27 @@ class Chain:
         if options.upright != "none":
             upright = Upright(f"image/{options.upright}", options.upright_max_side)
         return Page(record, content=document.content if document.page_count == 1 else None, upright=upright)
+
+
+class DocumentsChain(Chain):
+    """The chain of a reader of documents, whose replicas have recognisers of different languages open.
+
+    Attributes:
+        languages: what is read unless others are asked for.
+        recognition: which recognisers there are.
+    """
+
+    def __init__(self, handles: dict[str, DeploymentHandle], groups: dict[str, list[str]], config: DocumentsConfig):
+        super().__init__(handles, groups, config)
+        self.languages = tuple(config.languages)
+        self.recognition = config.text_recognition
+
+    def _routed(
+        self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]
+    ) -> DeploymentHandle:
+        if RECOGNITION not in self.groups[name] or RECOGNITION not in stages:
+            return handle
+        # Every replica has the recognisers of the reader's own languages open; others are looked for where they are.
+        open_everywhere = self.recognition.chosen(self.languages)
+        others = [bundle for bundle in self.recognition.chosen(options.languages) if bundle not in open_everywhere]
+        return handle.options(multiplexed_model_id=others[0]) if others else handle

@@ -1,5 +1,6 @@
 """An app's YAML (Ray Serve's own schema): checked, started on the connected Ray, stopped."""
 
+import inspect
 import re
 import socket
 import time
@@ -42,7 +43,7 @@ def load(reference: str | Path) -> dict[str, Any]:
     for app in config.get("applications") or []:
         where = f"{path}: application {app.get('name')}"
         _no_unknown(ServeApplicationSchema, app, where)
-        validate(AppSettings, app.get("args", {}), where)
+        validate(settings_type(app), app.get("args", {}), where)
         for deployment in app.get("deployments", []):
             name = f"{where}, deployment {deployment.get('name')}"
             _no_unknown(DeploymentSchema, deployment, name)
@@ -52,6 +53,23 @@ def load(reference: str | Path) -> dict[str, Any]:
     except ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
     return config
+
+
+def settings_type(app: dict[str, Any]) -> type[AppSettings]:
+    """What the builder of an application takes, from which Serve makes its `args`.
+
+    Raises:
+        ConfigError: there is no such builder.
+    """
+    path = app.get("import_path", "")
+    try:
+        (argument,) = inspect.signature(import_attr(path)).parameters.values()
+        if issubclass(argument.annotation, AppSettings):
+            return argument.annotation
+        reason: object = f"it takes no {AppSettings.__name__}"
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        reason = error
+    raise ConfigError(f"import_path {path!r} is no builder of an app ({reason}); for example ray_apps.meters_app:build")
 
 
 def _no_unknown(model: type[BaseModel], content: dict[str, Any], where: str) -> None:
@@ -67,7 +85,8 @@ def build_apps(config: dict[str, Any]) -> None:
         ConfigError, BundleError: what the apps' builders raise.
     """
     for app in config["applications"]:
-        import_attr(app["import_path"])(app.get("args", {}))
+        settings = validate(settings_type(app), app.get("args", {}), f"application {app['name']}")
+        import_attr(app["import_path"])(settings)
 
 
 def fit(config: dict[str, Any], resources: dict[str, float], replicas: int | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ray.serve.metrics import Counter, Histogram
 
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.records import BaseRecord
 
 # Ray exports bucket counts alone and makes a histogram's sum up from the middles of the buckets: narrow buckets keep
 # the means right, and a bucket round each small whole number makes them exact.
@@ -34,7 +34,8 @@ class StageMetrics:
         self._batch_pages = Histogram("ocray_batch_pages", "Pages in a batch.", _PAGES)
         self._confidence = Histogram(
             "ocray_confidence",
-            "Confidence (0-1) of a page: of its angle (deskew, orientation), mean of its lines (text_recognition).",
+            "Confidence (0-1) of a page: of its angle (deskew, orientation), mean of its lines (text_recognition), of "
+            "the least sure place of a reading that may be used (meter).",
             _CONFIDENCE,
             ("stage",),
         )
@@ -50,7 +51,7 @@ class StageMetrics:
         for page in pages:
             self._observe_page(page.record, stages)
 
-    def _observe_page(self, record: PageRecord, stages: Sequence[str]) -> None:
+    def _observe_page(self, record: BaseRecord, stages: Sequence[str]) -> None:
         if record.error is not None:
             if record.error.stage not in stages:
                 return
@@ -62,7 +63,7 @@ class StageMetrics:
             confidence = _confidence(record, stage)
             if confidence is not None:
                 self._confidence.observe(confidence, {"stage": stage})
-        if record.lines and "text_recognition" in stages:
+        if "text_recognition" in stages and record.lines:
             self._lines.inc(len(record.lines))
 
 
@@ -85,7 +86,7 @@ class RequestMetrics:
         self._refused.inc(tags={"reason": reason})
 
 
-def _confidence(record: PageRecord, stage: str) -> float | None:
+def _confidence(record: BaseRecord, stage: str) -> float | None:
     match stage:
         case "deskew":
             return record.skew_confidence
@@ -93,4 +94,6 @@ def _confidence(record: PageRecord, stage: str) -> float | None:
             return record.orientation_confidence
         case "text_recognition" if record.lines:
             return sum(line.confidence for line in record.lines) / len(record.lines)
+        case "meter" if record.success:
+            return record.confidence
     return None

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray_apps.serving.uploads import JsonDocument
 
-_DESCRIPTION = """Reads documents: deskew → orientation → text detection → recognition.
+_DOCUMENTS = """Reads documents: deskew → orientation → text detection → recognition.
 
 Send PNG, JPEG, WebP, BMP, TIFF or PDF as multipart form (`file`), as the raw body, as base64 in JSON, or name a URI the
 server may read (`{"uri": "s3://bucket/scans/letter.pdf"}`). Errors are problem details (RFC 9457); every answer carries
@@ -16,10 +16,26 @@ its `X-Request-ID`.
 """
 
 
-def description(own: Sequence[str], known: Sequence[str]) -> str:
+def documents(own: Sequence[str], known: Sequence[str]) -> str:
     """What stands at the top: `own` languages are read unless a request asks for others of those `known`."""
     asked = f"`languages` chooses what is read, the commonest first: {', '.join(known)}. Without it: {','.join(own)}."
-    return f"{_DESCRIPTION}\n{asked}\n"
+    return f"{_DOCUMENTS}\n{asked}\n"
+
+
+METERS = """Reads photos of water, gas and electricity meters: display → digits → reading.
+
+Send PNG, JPEG, WebP, BMP, TIFF or PDF as multipart form (`file`), as the raw body, as base64 in JSON, or name a URI the
+server may read (`{"uri": "s3://bucket/meters/kitchen.jpg"}`). A photo without a reading that may be used is no error:
+it is answered with 200, `success` false and a `reason`. Errors are problem details (RFC 9457); every answer carries its
+`X-Request-ID`.
+
+    curl -F file=@meter.jpg http://localhost:8000/v1/meters
+
+With the earlier readings of the meter, the new one is judged by them (`judgement`): no fall, no faster than `max_rate`.
+
+    curl -F file=@meter.jpg -F time=2026-06-01T09:30:00+09:00 -F max_rate=3 \\
+         -F history='[{"time": "2026-05-01T10:00:00+09:00", "reading": "00123.4"}]' http://localhost:8000/v1/meters
+"""
 
 
 # A PNG of one white pixel.
@@ -27,27 +43,39 @@ _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsT
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
-DOCUMENT_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "the document",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/json": {
-                "schema": JsonDocument.model_json_schema(),
-                "example": {"name": "pixel.png", "content": _PIXEL},
-            },
-            "application/octet-stream": _BINARY,
-            "application/pdf": _BINARY,
-            "image/jpeg": _BINARY,
-            "image/png": _BINARY,
-            "image/tiff": _BINARY,
-        },
-    },
-}
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without references, which would be looked for in the whole description and not in the schema."""
+    named = schema.get("$defs", {})
+
+    def resolved(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolved(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return resolved(named[part["$ref"].removeprefix("#/$defs/")])
+        return {key: resolved(value) for key, value in part.items() if key != "$defs"}
+
+    return resolved(schema)
+
+
+def body(form: type[JsonDocument], description: str) -> dict[str, Any]:
+    """The entry of a request body: a document, and in forms and JSON what may be said with it."""
+    schema = _inlined(form.model_json_schema())
+    parts = {name: schema["properties"][name] for name in form.parts}
+    multipart: dict[str, Any] = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}} | parts,
+    }
+    content = {
+        "multipart/form-data": {"schema": multipart},
+        "application/json": {"schema": schema, "example": {"name": "pixel.png", "content": _PIXEL}},
+    }
+    raw = ("application/octet-stream", "application/pdf", "image/jpeg", "image/png", "image/tiff")
+    content |= dict.fromkeys(raw, _BINARY)
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+DOCUMENT_BODY = body(JsonDocument, "the document")

@@ -28,10 +28,10 @@ class Document:
 
 class ReadOptions(BaseModel):
     """How a document is read. `pages` are 1-based numbers in ascending order, already checked against the document;
-    `languages` ISO 639-1 codes that the recognisers read, checked too."""
+    `languages` ISO 639-1 codes that the recognisers read, checked too; none for a reader that knows no languages."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     pages: tuple[int, ...]
-    languages: tuple[str, ...]
+    languages: tuple[str, ...] = ()
     upright: Literal["none", "jpeg", "png"] = "none"
     upright_max_side: int = Field(default=1600, ge=64, le=10_000, description="px")

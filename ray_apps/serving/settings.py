@@ -1,13 +1,13 @@
-"""Settings of a served app: the `args` of an application in `configs/serve/*.yaml`. Replicas, batch sizes, queues and
-time-outs are Ray Serve's own and stand beside them under `deployments`.
+"""Settings of a served app: the `args` of an application in `configs/serve/*.yaml`, as its builder takes them.
+Replicas, batch sizes, queues and time-outs are Ray Serve's own and stand beside them under `deployments`.
 """
 
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
-from pipelines.config import ConfigError, Settings
+from pipelines.config import ConfigError, ReaderConfig, Settings
 
 # Storage whose address alone says what is read. HTTP is not among them: a redirect may lead anywhere.
 _FETCHED = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")
@@ -18,13 +18,24 @@ OWN_DEPLOYMENTS = ("ingress", "jobs")
 
 
 class LimitSettings(Settings):
-    """What is refused before anything is decoded. A document over `pages` can still be a job."""
+    """What is refused before anything is decoded."""
 
     upload_mib: float = Field(default=50, gt=0)
     upload_seconds: float = Field(default=30, gt=0, description="time for a request body to arrive")
     megapixels: float = Field(default=100, gt=0, description="a page; PDF pages are rendered smaller instead")
     pages: int = Field(default=50, ge=1, description="read in one request")
+
+
+class DocumentLimits(LimitSettings):
+    """A document over `pages` can still be a job."""
+
     job_pages: int = Field(default=5000, ge=1, description="read in one job")
+
+
+class PhotoLimits(LimitSettings):
+    """Pixels written as JSON numbers take some hundred bytes each while they are parsed, so fewer of them are taken."""
+
+    json_megapixels: float = Field(default=6, gt=0, description="of an image given as nested lists of numbers")
 
 
 class FlowSettings(Settings):
@@ -53,20 +64,18 @@ class JobSettings(Settings):
 
 
 class AppSettings(Settings):
-    """A served reader.
+    """What all served readers have.
 
     `stages` says which stages share a deployment: `{reader: [decode, deskew, …]}` is one deployment for all,
     `{straighten: [decode, …], text: […]}` is two, in this order.
     """
 
-    reader: str = Field(default="documents", description="name in configs/pipelines or a YAML file")
+    reader: str = Field(description="name in configs/pipelines or a YAML file")
     device: str = "cpu"
     threads: int = Field(default=1, ge=1, description="CPU threads of a replica's networks")
     stages: dict[str, list[str]]
-    languages: list[str] | None = Field(default=None, description="read unless a request asks for others; the reader's")
     limits: LimitSettings = LimitSettings()
     flow: FlowSettings = FlowSettings()
-    jobs: JobSettings = JobSettings()
     uri_prefixes: list[str] = Field(default=[], description="documents may be given by URIs below these; none: never")
     require_api_key: bool = Field(default=False, description="refuse to start without keys in OCRAY_API_KEYS")
 
@@ -85,6 +94,42 @@ class AppSettings(Settings):
         if taken:
             raise ValueError(f"{taken.pop()} is the name of a deployment of its own; choose another")
         return stages
+
+
+class DocumentsSettings(AppSettings):
+    """A served reader of documents."""
+
+    reader: str = "documents"
+    languages: list[str] | None = Field(default=None, description="read unless a request asks for others; the reader's")
+    limits: DocumentLimits = DocumentLimits()
+    jobs: JobSettings = JobSettings()
+    meters_prefix: str | None = Field(
+        default=None, pattern="^/", description="route_prefix of a meters app beside this one; the page then has both"
+    )
+
+
+class MetersSettings(AppSettings):
+    """A served reader of meters."""
+
+    reader: str = "meters"
+    limits: PhotoLimits = PhotoLimits()
+
+
+_Reader = TypeVar("_Reader", bound=ReaderConfig)
+
+
+def served_reader(config: ReaderConfig, kind: type[_Reader], settings: AppSettings) -> _Reader:
+    """The reader of an app that reads with `kind`, within the app's limits.
+
+    Raises:
+        ConfigError: it is another reader, or its stages are not those of the deployments.
+    """
+    if not isinstance(config, kind):
+        reads = kind.model_fields["reader"].default
+        raise ConfigError(f"args.reader: {settings.reader} is of the {config.reader} reader; this app reads {reads}")
+    config.limits.max_megapixels = settings.limits.megapixels
+    check_groups(settings.stages, [spec.stage.name for spec in config.stages(settings.device, settings.threads)])
+    return config
 
 
 def check_groups(groups: dict[str, list[str]], stages: list[str]) -> None:

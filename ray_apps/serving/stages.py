@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -49,10 +50,10 @@ class StageReplica:
     busy wait outside `serve.batch`, whose own queue would cut them into batches of one.
 
     The recognisers of the reader's own languages are always open, those of others from when they are asked for until
-    four others were used since.
+    four others were used since. `recognition` says which there are; a reader that knows no languages has none.
     """
 
-    def __init__(self, specs: list[StageSpec], recognition: TextRecognitionSettings):
+    def __init__(self, specs: list[StageSpec], recognition: TextRecognitionSettings | None = None):
         # The HTTP side must answer at once also when every core reads. Threads started from here inherit it.
         os.nice(_NICENESS)
         cv2.setNumThreads(1)
@@ -81,7 +82,7 @@ class StageReplica:
         Args:
             page: a page of a one-page document brings its content with it.
             wanted: stage names of the whole chain.
-            languages: what is read, in ISO 639-1 codes.
+            languages: what is read, in ISO 639-1 codes; none where the reader knows no languages.
             content: the encoded document of a page that does not.
         """
         if content is not None:
@@ -116,8 +117,7 @@ class StageReplica:
 
     async def describe(self) -> dict[str, dict[str, str]]:
         """{stage: {"name", "device", "precision"}} of the networks that are open."""
-        predictors = {name: stage.predictor for name, stage in self.stages.items() if hasattr(stage, "predictor")}
-        networks = {name: getattr(predictor, "network", predictor) for name, predictor in predictors.items()}
+        networks = {name: network for stage in self.stages.values() for name, network in _networks(stage).items()}
         return {
             name: {"name": network.name, "device": network.device, "precision": network.precision}
             for name, network in networks.items()
@@ -172,3 +172,24 @@ class StageReplica:
                 pass
             self.metrics.observe(pages, list(wanted), len(items), time.perf_counter() - started)
         return [asked.page for asked in items]
+
+
+def _networks(stage: Stage) -> dict[str, Any]:
+    """What a stage reads with: its networks by their tasks, or its one predictor by its own name; or nothing."""
+    if hasattr(stage, "networks"):
+        return stage.networks
+    if hasattr(stage, "predictor"):
+        return {stage.name: getattr(stage.predictor, "network", stage.predictor)}
+    return {}
+
+
+def stage_deployments(
+    groups: Mapping[str, Sequence[str]],
+    specs: Mapping[str, StageSpec],
+    recognition: TextRecognitionSettings | None = None,
+) -> dict[str, serve.Application]:
+    """A deployment for each of `groups` of stage names, in the same order."""
+    return {
+        name: serve.deployment(StageReplica).options(name=name).bind([specs[stage] for stage in stages], recognition)
+        for name, stages in groups.items()
+    }

@@ -6,11 +6,14 @@ import binascii
 import os
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
+from typing_extensions import Self
 
 from pipelines.documents import DocumentError, open_filesystem, read_bytes
 from ray_apps.serving.problems import Problem
@@ -21,16 +24,49 @@ _LONGEST_NAME = 255
 
 
 class JsonDocument(BaseModel):
-    """A document in a JSON body: either `content` (base64), or the `uri` of one the server may fetch."""
+    """A document in a JSON body: either `content` (base64), or the `uri` of one the server may fetch.
+
+    Subclasses have what may be said with a document; `parts` names those of its fields that a multipart form may have
+    beside `file`, as text.
+    """
 
     model_config = ConfigDict(extra="forbid")
+    parts: ClassVar[tuple[str, ...]] = ()
     content: str | None = None
     name: str = ""
     uri: str | None = None
 
+    @classmethod
+    async def parse(cls, body: bytes, settings: AppSettings) -> Self:
+        """Of a JSON body. Raises ValidationError, Problem."""
+        return cls.model_validate_json(body)
 
-async def receive(request: Request, settings: AppSettings) -> tuple[str, bytes]:
-    """Name and bytes of the document a request brings or names.
+    def encoded(self) -> bytes | None:
+        """The document, None where `uri` names it. Raises Problem 422."""
+        if (self.content is None) == (self.uri is None):
+            raise Problem(422, "the JSON body must have either `content` (base64) or `uri`")
+        if self.content is None:
+            return None
+        try:
+            return base64.b64decode(self.content, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Problem(422, f"`content` is not base64: {error}") from error
+
+
+_Form = TypeVar("_Form", bound=JsonDocument)
+
+
+@dataclass(frozen=True)
+class Upload(Generic[_Form]):
+    """A document as it came: the name the client gave, encoded bytes, and what was said with it."""
+
+    name: str
+    content: bytes
+    form: _Form
+
+
+async def receive(request: Request, settings: AppSettings, form: type[_Form]) -> Upload[_Form]:
+    """The document a request brings or names.
 
     Raises:
         Problem: 400 (malformed), 408 (too slow), 413 (too large), 415 (of another kind), 422 (a URI that may not or
@@ -42,24 +78,24 @@ async def receive(request: Request, settings: AppSettings) -> tuple[str, bytes]:
         raise Problem(415, f"Content-Encoding {encoding} is not taken; send the document as it is")
     seconds = settings.limits.upload_seconds
     try:
-        name, content = await asyncio.wait_for(_take(request, kind, settings), seconds)
+        upload = await asyncio.wait_for(_take(request, kind, settings, form), seconds)
     except asyncio.TimeoutError:
         raise Problem(408, f"the request body did not arrive within {seconds:g} s") from None
     except ClientDisconnect:
         raise Problem(400, "the connection was closed before the whole request had arrived") from None
-    if not content:
+    if not upload.content:
         raise Problem(400, "the document is empty (0 bytes)")
-    _check_size(len(content), settings)
-    return name, content
+    _check_size(len(upload.content), settings)
+    return upload
 
 
-async def _take(request: Request, kind: str, settings: AppSettings) -> tuple[str, bytes]:
+async def _take(request: Request, kind: str, settings: AppSettings, form: type[_Form]) -> Upload[_Form]:
     if kind == "multipart/form-data":
-        return await _multipart(request, settings)
+        return await _multipart(request, settings, form)
     if kind == "application/json":
-        return await _json(request, settings)
+        return await _json(request, settings, form)
     if _RAW.match(kind):
-        return _file_name(request.query_params.get("name", "")), await _body(request, settings)
+        return Upload(_file_name(request.query_params.get("name", "")), await _body(request, settings), form())
     raise Problem(
         415,
         f"Content-Type {kind or '(none)'} is not taken; send multipart/form-data with a part `file`, image/*, "
@@ -88,34 +124,44 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2**40  # the body is bounded already; the disk would only slow it down
 
 
-async def _multipart(request: Request, settings: AppSettings) -> tuple[str, bytes]:
-    parser = _InMemory(request.headers, _stream(request, settings), max_files=1, max_fields=0)
+async def _multipart(request: Request, settings: AppSettings, form: type[_Form]) -> Upload[_Form]:
+    parser = _InMemory(request.headers, _stream(request, settings), max_files=1, max_fields=len(form.parts))
+    expected = f"send one part, `file`{''.join(f', and perhaps `{part}`' for part in form.parts)}"
     try:
-        form = await parser.parse()
+        parts = await parser.parse()
     except MultiPartException as error:
-        raise Problem(400, f"malformed multipart body: {error.message}; send one part, `file`") from error
+        raise Problem(400, f"malformed multipart body: {error.message}; {expected}") from error
     except KeyError as error:  # no boundary in the Content-Type
         raise Problem(400, "malformed multipart body: its Content-Type has no boundary") from error
-    file = form.get("file")
+    file = parts.get("file")
     if file is None or isinstance(file, str):
         raise Problem(400, "the multipart body has no file part called `file`")
-    return _file_name(file.filename or ""), await file.read()
-
-
-async def _json(request: Request, settings: AppSettings) -> tuple[str, bytes]:
+    said = {name: value for name, value in parts.items() if name != "file"}
+    unknown = said.keys() - form.parts
+    if unknown:
+        raise Problem(400, f"the multipart body has a part `{unknown.pop()}`; {expected}")
     try:
-        document = JsonDocument.model_validate_json(await _body(request, settings))
+        return Upload(_file_name(file.filename or ""), await file.read(), form.model_validate(said))
     except ValidationError as error:
-        what = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-        raise Problem(422, f"the JSON body is not a document: {what}") from error
-    if (document.content is None) == (document.uri is None):
-        raise Problem(422, "the JSON body must have either `content` (base64) or `uri`")
-    if document.uri is not None:
-        return document.uri, await asyncio.to_thread(_fetch, document.uri, settings)
+        raise _not_understood("form", error) from error
+
+
+async def _json(request: Request, settings: AppSettings, form: type[_Form]) -> Upload[_Form]:
     try:
-        return _file_name(document.name), base64.b64decode(document.content, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Problem(422, f"`content` is not base64: {error}") from error
+        document = await form.parse(await _body(request, settings), settings)
+    except ValidationError as error:
+        raise _not_understood("JSON body", error) from error
+    content = document.encoded()
+    if content is None:
+        return Upload(document.uri, await asyncio.to_thread(_fetch, document.uri, settings), document)
+    return Upload(_file_name(document.name), content, document)
+
+
+def _not_understood(what: str, error: ValidationError) -> Problem:
+    """At most the first few of its errors: an image of a million strings has a million."""
+    errors = error.errors(include_input=False, include_url=False)[:5]
+    told = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in errors)
+    return Problem(422, f"the {what} is not understood: {told}")
 
 
 def _check_size(size: int, settings: AppSettings, limit: int | None = None) -> None:

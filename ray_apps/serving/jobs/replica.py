@@ -5,25 +5,25 @@ from ray.serve.handle import DeploymentHandle
 from pipelines.config import DocumentsConfig
 from pipelines.storage import Storage
 from ray_apps.serving.answers import ReadPage
-from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.chain import DocumentsChain, Unavailable
 from ray_apps.serving.jobs.record import JobRecord, JobResult
 from ray_apps.serving.jobs.runner import JobRunner, TryAgain
 from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.requests import Document, ReadOptions
-from ray_apps.serving.settings import AppSettings
+from ray_apps.serving.settings import DocumentsSettings
 
 
 class JobsReplica:
-    """`JobRunner` behind handles. `readers`, `groups` and `config` are what `Chain` takes."""
+    """`JobRunner` behind handles. `readers`, `groups` and `config` are what `DocumentsChain` takes."""
 
     def __init__(
         self,
-        settings: AppSettings,
+        settings: DocumentsSettings,
         readers: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
         config: DocumentsConfig,
     ):
-        self.chain = Chain(readers, groups, config)
+        self.chain = DocumentsChain(readers, groups, config)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
             JobStore(Storage(settings.jobs.store)),

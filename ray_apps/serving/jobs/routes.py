@@ -12,13 +12,13 @@ from ray_apps.serving import openapi
 from ray_apps.serving.admission import Admission
 from ray_apps.serving.answers import JobAnswer, JobResultAnswer
 from ray_apps.serving.asked import Languages, Pages, UprightFormat, UprightSide, choose, take_document, within
-from ray_apps.serving.chain import Chain
+from ray_apps.serving.chain import DocumentsChain
 from ray_apps.serving.jobs.record import JobNotFound
 from ray_apps.serving.jobs.runner import JobsFull, KeyReused
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.problems import Problem, refused, responses
-from ray_apps.serving.settings import AppSettings
+from ray_apps.serving.settings import DocumentsSettings
 
 JobId = Annotated[str, Path(max_length=200, description="as POST /v1/jobs answered it")]
 _Result = TypeVar("_Result")
@@ -26,8 +26,8 @@ _Result = TypeVar("_Result")
 
 def job_routes(
     jobs: DeploymentHandle,
-    chain: Chain,
-    settings: AppSettings,
+    chain: DocumentsChain,
+    settings: DocumentsSettings,
     key: KeyCheck,
     admission: Admission,
     metrics: RequestMetrics,
@@ -66,7 +66,7 @@ def job_routes(
         """Takes the document on and answers where to ask for it. With an `Idempotency-Key` that came before, the job
         of then is answered, so a lost answer can be asked for again."""
         with admission.enter():
-            document = await take_document(request, settings, chain, metrics)
+            document, _ = await take_document(request, settings, chain, metrics)
             options = choose(document, chain, settings.limits.job_pages, pages, languages, upright, upright_max_side)
             record = await ask(jobs.submit.remote(document, options, idempotency_key))
         answer = record.answer(base(request))

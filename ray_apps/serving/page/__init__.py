@@ -3,6 +3,9 @@ HTTP API like any other, by relative URLs, so that it works under a prefix. Noth
 """
 
 import hashlib
+import html
+import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -10,7 +13,10 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_ASSETS = ("style.css", "app.js", "browser.js", "reader.js", "picture.js", "panels.js", "strings.js")
+_ASSETS = (
+    "style.css", "app.js", "browser.js", "controls.js", "document.js", "meter.js", "panels.js", "picture.js", "post.js",
+    "reader.js", "strings.js",
+)  # fmt: skip
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -30,7 +36,10 @@ class _Asset:
 
     @classmethod
     def load(cls, name: str) -> "_Asset":
-        content = files(__package__).joinpath(name).read_bytes()
+        return cls.of(name, files(__package__).joinpath(name).read_bytes())
+
+    @classmethod
+    def of(cls, name: str, content: bytes) -> "_Asset":
         media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
         etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
         return cls(content, {**HEADERS, "Content-Type": f"{media_type}; charset=utf-8", "ETag": etag})
@@ -42,14 +51,26 @@ class _Asset:
         return Response(self.content, headers=self.headers)
 
 
-def page_routes() -> APIRouter:
-    """Routes of the page: `/` and `/page/<asset>`. The assets are a fixed list, read once, here."""
+def page_routes(reads: str, beside: Mapping[str, str | None] | None = None) -> APIRouter:
+    """Routes of the page: `/` and `/page/<asset>`. The assets are a fixed list, read once, here.
+
+    Args:
+        reads: what this app reads, `documents` or `meters`: the page has a tab for it.
+        beside: other apps of this server that the page has a tab for, by what they read: their route prefixes
+            (`/meters`); None where there is none.
+    """
     router = APIRouter(include_in_schema=False)
-    index, assets = _Asset.load("index.html"), {name: _Asset.load(name) for name in _ASSETS}
+    index = files(__package__).joinpath("index.html").read_bytes()
+    assets = {name: _Asset.load(name) for name in _ASSETS}
+    prefixes = {name: prefix for name, prefix in (beside or {}).items() if prefix is not None}
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
-        return index.answer(request)
+        # Relative, since a proxy may have put both apps below a path of its own.
+        here = request.scope.get("root_path") or "/"
+        apps = {reads: ""} | {name: f"{posixpath.relpath(prefix, here)}/" for name, prefix in prefixes.items()}
+        told = "".join(f' data-{name}="{html.escape(address)}"' for name, address in apps.items())
+        return _Asset.of("index.html", index.replace(b"<body>", f"<body{told}>".encode(), 1)).answer(request)
 
     @router.api_route("/page/{name}", methods=["GET", "HEAD"])
     async def asset(request: Request, name: str) -> Response:

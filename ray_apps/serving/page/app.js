@@ -1,39 +1,39 @@
-// The page: takes a document from the person, shows what the reader finds.
+// The page: takes files from the person and has them read; a tab for each kind of thing that this server reads, shown by
+// document.js and meter.js.
 
-import { copyText, keep, read, saveFile } from "./browser.js";
-import {
-  awaitedLines, details, el, legend, lineItems, mark, pageErrorWords, problemWords, quiet, stagesMs,
-} from "./panels.js";
-import { certainty, drawPage } from "./picture.js";
+import { keep, read } from "./browser.js";
+import { $, moveAmong, on, setDisabled, toast } from "./controls.js";
+import * as documents from "./document.js";
+import * as meters from "./meter.js";
+import { problemWords } from "./panels.js";
 import { ends, Reading } from "./reader.js";
-import { bytes, duration, percent, preferredLanguage, say, useLanguage } from "./strings.js";
+import { bytes, preferredLanguage, say, useLanguage } from "./strings.js";
 
-const $ = (id) => document.getElementById(id);
-const ZOOMS = [1, 1.5, 2, 3, 4.5];
 const KEY = "ocray.api-key";
 const LANGUAGE = "ocray.language";
+const TAB = "ocray.tab";
+const VIEWS = { documents, meters };
 
-let reading = null; // the document on the page
-let preview = null; // URL of the file itself, shown until the first answer
-let shown = null; // what of `reading` is drawn: a page's entry
-let asReceived = false;
-let zoom = 0; // index into ZOOMS
+const addresses = document.body.dataset; // of the API, by tab
+const tabs = Object.keys(VIEWS).filter((name) => name in addresses);
+const readings = {}; // what is on the page, by tab
+const shown = {}; // what of it is drawn: a page's entry, null for none yet
+let tab = null;
 let keyAsked = null; // the problem the key dialog was opened for
-let toastTimer = 0;
 
-// --- a document comes in -------------------------------------------------------------------------------------------
+// --- a file comes in -----------------------------------------------------------------------------------------------
 
 function open(file) {
-  reading?.close();
-  if (preview) URL.revokeObjectURL(preview);
-  preview = URL.createObjectURL(file);
-  reading = new Reading(file, file.name || say("pastedName"), { key: read("sessionStorage", KEY), onChange: render });
-  shown = null;
-  asReceived = false;
-  zoom = 0;
-  $("stage").replaceChildren();
-  $("start").hidden = true;
-  $("result").hidden = false;
+  const name = tab;
+  readings[name]?.close();
+  const reading = new Reading(file, file.name || say("pastedName"), {
+    key: read("sessionStorage", KEY),
+    ask: (range) => VIEWS[name].ask(addresses[name], range, file),
+    onChange: () => name === tab && render(),
+  });
+  readings[name] = reading;
+  delete shown[name];
+  VIEWS[name].begin(reading);
   render();
   $("file-name").focus({ preventScroll: true });
   scrollTo({ top: 0 });
@@ -43,10 +43,11 @@ function open(file) {
 function take(files) {
   if (!files.length) return;
   open(files[0]);
-  if (files.length > 1) toast(say("oneAtATime", files[0].name));
+  if (files.length > 1) toast(say(tab === "meters" ? "oneMeterAtATime" : "oneAtATime", files[0].name));
 }
 
 function goTo(number) {
+  const reading = readings[tab];
   const count = reading?.document?.page_count;
   if (!count || !Number.isInteger(number)) return render();
   reading.current = Math.min(Math.max(number, 1), count);
@@ -58,7 +59,11 @@ function goTo(number) {
 
 /** Bring everything up to date. The page itself is drawn anew only when it is another one. */
 function render() {
+  const reading = readings[tab];
+  $("start").hidden = Boolean(reading);
+  $("result").hidden = !reading;
   if (!reading) return;
+  const view = VIEWS[tab];
   const { document: info, pages, current, problem } = reading;
   const entry = pages.get(current) ?? null;
   $("file-name").textContent = reading.name;
@@ -71,174 +76,42 @@ function render() {
     setDisabled("previous", current <= 1);
     setDisabled("next", current >= info.page_count);
   }
-  $("columns").hidden = problem !== null && pages.size === 0;
+  for (const each of Object.values(VIEWS)) $(each.COLUMNS).hidden = each !== view || (problem !== null && !pages.size);
   $("lazy-note").hidden = !reading.lazy;
   $("lazy-note").textContent = reading.lazy ? say("lazyNote", info.page_count) : "";
-  $("copy-all").hidden = pages.size < 2;
-  $("copy-all").textContent = say("copyAll", pages.size);
-  $("copy").disabled = !entry?.record.text;
-  $("download").disabled = !pages.size;
   $("result").setAttribute("aria-busy", String(reading.asking !== null));
-  showStatus(entry);
-  showProblem(problem);
-  if (entry === null || entry !== shown) showPage(entry);
+  view.refresh(entry);
+  showStatus(reading, entry);
+  showProblem(reading);
+  if (entry === null || entry !== shown[tab]) view.show(entry);
+  shown[tab] = entry;
 }
 
-function showStatus(entry) {
-  const { asking, wait, document: info, problem } = reading;
+function showStatus({ asking, wait, document: info, problem }, entry) {
   let words = "";
   if (wait) words = say("waiting", wait.seconds, wait.attempt, wait.of);
   else if (asking) words = info ? say("reading", ends(asking)) : say("sending");
   else if (entry?.record.status === "error") words = say("pageFailed");
-  else if (entry) words = say("done", entry.record.lines.length, duration(stagesMs(entry.record)));
+  else if (entry) words = VIEWS[tab].done(entry);
   else if (problem) words = say("stopped");
   $("status").classList.toggle("busy", asking !== null);
   if ($("status").textContent !== words) $("status").textContent = words; // told once, not at every render
 }
 
-function showProblem(problem) {
+function showProblem(reading) {
+  const { problem } = reading;
   if ($("problem").problem === problem && $("problem").lang === document.documentElement.lang) return;
   $("problem").problem = problem;
   $("problem").lang = document.documentElement.lang;
   $("problem").hidden = !problem;
   $("problem").replaceChildren(...(problem ? problemWords(problem, () => reading.run()) : []));
-  if (problem?.status === 401 && keyAsked !== problem) askForKey(problem);
-}
-
-function showPage(entry) {
-  shown = entry;
-  const record = entry?.record;
-  const lines = record?.lines ?? [];
-  $("lines").replaceChildren(...lineItems(lines));
-  $("line-hint").hidden = !lines.length;
-  $("line-count").textContent = record?.status === "ok" ? say("lineCount", lines.length) : "";
-  if (record?.status === "ok" && !lines.length) $("lines").append(quiet("li", "noLines"));
-  if (!entry && reading.asking) $("lines").append(...awaitedLines());
-  $("details-panel").hidden = !entry;
-  $("details").replaceChildren(...(entry ? details(entry) : []));
-  const marks = legend(lines);
-  $("legend").hidden = !marks;
-  $("legend").replaceChildren(...(marks ?? []));
-  showPicture();
-}
-
-function showPicture() {
-  const record = shown?.record;
-  const stage = $("stage");
-  stage.className = `marks-${document.querySelector("[name=marks]:checked").value}`;
-  $("as-received").setAttribute("aria-pressed", String(asReceived));
-  $("as-received").disabled = !record?.upright;
-  if (record?.upright) {
-    const [width, height] = asReceived ? [record.width, record.height] : [record.upright.width, record.upright.height];
-    stage.style.setProperty("--aspect", width / height);
-    const label = el("div", { className: "callout", id: "callout", hidden: true, "aria-hidden": "true" });
-    stage.replaceChildren(drawPage(shown, asReceived), label);
-  } else if (record) {
-    stage.replaceChildren(record.status === "error" ? pageErrorWords(record.error) : quiet("p", "noPicture"));
-  } else if (reading.asking && !reading.document) {
-    const image = el("img", { className: "preview", src: preview, alt: "" });
-    image.onload = () => {
-      if (image.isConnected) stage.style.setProperty("--aspect", image.naturalWidth / image.naturalHeight);
-    };
-    image.onerror = () => image.replaceWith(el("div", { className: "blank" })); // PDF and TIFF
-    if (!stage.querySelector(".preview, .blank")) stage.replaceChildren(image);
-  } else {
-    stage.replaceChildren(reading.asking ? el("div", { className: "blank" }) : quiet("p", "notReadYet"));
-  }
-  setZoom(zoom);
-}
-
-function setZoom(index) {
-  zoom = Math.min(Math.max(index, 0), ZOOMS.length - 1);
-  $("stage").style.setProperty("--zoom", ZOOMS[zoom]);
-  setDisabled("zoom-out", zoom === 0);
-  setDisabled("zoom-in", zoom === ZOOMS.length - 1);
-  hideCallout();
-}
-
-// --- a line is pointed at ------------------------------------------------------------------------------------------
-
-const lineOf = (target) => target.closest?.("[data-line]")?.dataset.line;
-
-/** Mark a line in picture and list; `from` says where the person points, so that the other side scrolls to it. */
-function highlight(index, from) {
-  for (const element of document.querySelectorAll(".line.on")) element.classList.remove("on");
-  hideCallout();
-  if (index === undefined || !shown) return;
-  const group = $("stage").querySelector(`[data-line="${index}"]`);
-  const button = $("lines").querySelector(`[data-line="${index}"]`);
-  group?.classList.add("on");
-  button?.classList.add("on");
-  if (from === "picture") reveal($("lines"), button);
-  else if (group) reveal($("scroller"), group);
-  if (group) callout(group, shown.record.lines[index]);
-}
-
-function callout(group, line) {
-  const box = group.querySelector("polygon").getBoundingClientRect();
-  const stage = $("stage").getBoundingClientRect();
-  const sure = certainty(line.confidence);
-  const label = $("callout");
-  const told = el("span", { className: `sure ${sure}` }, mark(sure), percent(line.confidence));
-  label.replaceChildren(el("span", {}, line.text), told);
-  label.hidden = false;
-  const above = box.top - $("scroller").getBoundingClientRect().top > label.offsetHeight + 10;
-  const left = Math.min(box.left - stage.left, stage.width - label.offsetWidth - 4);
-  label.style.left = `${Math.max(4, left)}px`;
-  label.style.top = `${above ? box.top - stage.top - label.offsetHeight - 6 : box.bottom - stage.top + 6}px`;
-}
-
-function hideCallout() {
-  if ($("callout")) $("callout").hidden = true;
-}
-
-/** Scroll `box` alone, never the page, until `element` is seen in it. */
-function reveal(box, element) {
-  const outer = box.getBoundingClientRect();
-  const inner = element.getBoundingClientRect();
-  if (inner.top < outer.top || inner.bottom > outer.bottom) box.scrollTop += inner.top - outer.top - outer.height / 3;
-  if (inner.left < outer.left || inner.right > outer.right) box.scrollLeft += inner.left - outer.left - 24;
-}
-
-function moveInList(event) {
-  const buttons = [...$("lines").querySelectorAll("button")];
-  const at = buttons.indexOf(event.target);
-  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
-  if (at < 0 || buttons[to] === undefined) return;
-  event.preventDefault();
-  buttons[at].tabIndex = -1;
-  buttons[to].tabIndex = 0;
-  buttons[to].focus();
-}
-
-// --- copying, downloading, telling ---------------------------------------------------------------------------------
-
-const pageText = ({ record }) => record.text || record.lines.map((line) => line.text).join("\n");
-
-async function copy(text, told) {
-  toast((await copyText(text)) ? told : say("copyFailed"));
-}
-
-function copyLine(index) {
-  const { text } = shown.record.lines[index];
-  copy(text, say("copiedLine", text));
-}
-
-function download() {
-  saveFile(`${reading.name.replace(/\.[^.]*$/, "")}.json`, JSON.stringify(reading, null, 2), "application/json");
-}
-
-function toast(words) {
-  $("toast").textContent = words;
-  $("toast").classList.add("shown");
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => $("toast").classList.remove("shown"), 3500);
+  if (problem?.status === 401 && keyAsked !== problem) askForKey(reading);
 }
 
 // --- the API key ---------------------------------------------------------------------------------------------------
 
-function askForKey(problem) {
-  keyAsked = problem;
+function askForKey(reading) {
+  keyAsked = reading.problem;
   $("key-lead").textContent = say(reading.key ? "keyWrong" : "keyLead");
   $("key").value = "";
   if (!$("key-dialog").open) $("key-dialog").showModal();
@@ -250,29 +123,44 @@ function useKey(event) {
   if (!key) return;
   keep("sessionStorage", KEY, key);
   $("key-dialog").close();
-  reading.key = key;
-  reading.run();
+  for (const reading of Object.values(readings)) reading.key = key;
+  readings[tab].run();
 }
 
-// --- wiring --------------------------------------------------------------------------------------------------------
+// --- tabs and languages --------------------------------------------------------------------------------------------
 
-/** Like `disabled`, but the button keeps the focus it has. */
-function setDisabled(id, disabled) {
-  $(id).setAttribute("aria-disabled", String(disabled));
-}
-
-function on(id, type, listener) {
-  $(id).addEventListener(type, (event) => {
-    if (event.currentTarget.getAttribute("aria-disabled") !== "true") listener(event);
-  });
+function choose(name) {
+  tab = name;
+  for (const button of $("tabs").children) {
+    button.setAttribute("aria-selected", String(button.value === tab));
+    button.tabIndex = button.value === tab ? 0 : -1;
+  }
+  if (tabs.length > 1) $("panel").setAttribute("aria-labelledby", `tab-${tab}`);
+  for (const element of document.querySelectorAll(`[data-${tab}]:not(body)`)) {
+    element.dataset.text = element.dataset[tab];
+  }
+  for (const element of document.querySelectorAll("[data-tab]")) {
+    element.toggleAttribute("hidden", element.dataset.tab !== tab);
+  }
+  $("api").href = `${addresses[tab]}docs`;
+  speak(document.documentElement.lang);
 }
 
 function speak(language) {
   useLanguage(language);
+  document.title = `ocray · ${$("tagline").textContent}`;
   for (const button of $("languages").children) button.setAttribute("aria-pressed", String(button.value === language));
-  shown = null;
+  for (const name of tabs) delete shown[name];
   render();
 }
+
+function chooseByPerson(button) {
+  if (!button?.value || button.value === tab) return;
+  keep("localStorage", TAB, button.value);
+  choose(button.value);
+}
+
+// --- wiring --------------------------------------------------------------------------------------------------------
 
 for (const [button, input] of [["choose", "file"], ["another", "file"], ["photograph", "camera"]]) {
   on(button, "click", (event) => {
@@ -291,34 +179,12 @@ on("languages", "click", ({ target }) => {
   keep("localStorage", LANGUAGE, target.value);
   speak(target.value);
 });
+on("tabs", "click", ({ target }) => chooseByPerson(target.closest("button")));
+on("tabs", "keydown", (event) => chooseByPerson(moveAmong("tabs", event, ["ArrowLeft", "ArrowRight"])));
 
-on("previous", "click", () => goTo(reading.current - 1));
-on("next", "click", () => goTo(reading.current + 1));
+on("previous", "click", () => goTo(readings[tab].current - 1));
+on("next", "click", () => goTo(readings[tab].current + 1));
 on("page-number", "change", ({ target }) => goTo(target.valueAsNumber));
-on("marks", "change", showPicture);
-on("as-received", "click", () => {
-  asReceived = !asReceived;
-  showPicture();
-});
-on("zoom-in", "click", () => setZoom(zoom + 1));
-on("zoom-out", "click", () => setZoom(zoom - 1));
-on("zoom-fit", "click", () => setZoom(0));
-
-on("copy", "click", () => copy(pageText(shown), say("copiedPage")));
-on("copy-all", "click", () => {
-  const numbers = [...reading.pages.keys()].sort((a, b) => a - b);
-  copy(numbers.map((n) => pageText(reading.pages.get(n))).join("\n\n"), say("copiedPages", numbers.length));
-});
-on("download", "click", download);
-
-for (const [id, from] of [["stage", "picture"], ["lines", "list"]]) {
-  on(id, "pointerover", ({ target }) => highlight(lineOf(target), from));
-  on(id, "pointerleave", () => highlight(lineOf(document.activeElement), from));
-  on(id, "click", ({ target }) => lineOf(target) !== undefined && copyLine(lineOf(target)));
-}
-on("lines", "focusin", ({ target }) => highlight(lineOf(target), "list"));
-on("lines", "focusout", () => highlight());
-on("lines", "keydown", moveInList);
 
 on("key-form", "submit", useKey);
 on("key-cancel", "click", () => $("key-dialog").close());
@@ -340,4 +206,9 @@ document.addEventListener("drop", (event) => {
 });
 document.addEventListener("paste", (event) => take([...event.clipboardData.files]));
 
-speak(preferredLanguage(read("localStorage", LANGUAGE)));
+if (tabs.length > 1) {
+  $("tabs").hidden = false;
+  $("panel").setAttribute("role", "tabpanel");
+}
+useLanguage(preferredLanguage(read("localStorage", LANGUAGE)));
+choose(tabs.find((name) => name === read("localStorage", TAB)) ?? tabs[0]);

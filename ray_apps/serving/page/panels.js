@@ -22,12 +22,11 @@ export const quiet = (name, key) => el(name, { className: "muted none" }, say(ke
 export function lineItems(lines) {
   return lines.map((line, index) => {
     const sure = certainty(line.confidence);
-    const told = `, ${say("confidence", percent(line.confidence))}${sure === "high" ? "" : `, ${say(sure)}`}`;
     const button = el(
       "button",
       { type: "button", className: `line ${sure}`, tabIndex: index ? -1 : 0, "data-line": index },
       el("span", { className: "words" }, line.text),
-      el("span", { className: "unseen" }, told),
+      el("span", { className: "unseen" }, `, ${sureness(line.confidence)}`),
       el("span", { className: "sure", "aria-hidden": "true" }, mark(sure), percent(line.confidence)),
     );
     return el("li", {}, button);
@@ -57,8 +56,14 @@ export function legend(lines) {
   return parts.length ? parts : null;
 }
 
-/** Angle, size, device, time by stage, models. */
-export function details({ record, request }) {
+/** A confidence in words. */
+export function sureness(confidence) {
+  const sure = certainty(confidence);
+  return `${say("confidence", percent(confidence))}${sure === "high" ? "" : `, ${say(sure)}`}`;
+}
+
+/** How a page stood, as facts for `details`. */
+export function angleFacts(record) {
   const facts = [];
   if (record.skew_degrees !== null && record.orientation_degrees !== null) {
     const degrees = signedTurn(record.orientation_degrees + record.skew_degrees);
@@ -70,8 +75,16 @@ export function details({ record, request }) {
   if (record.skew_degrees !== null) {
     facts.push([say("skew"), withSureness(`${degreesFigure(record.skew_degrees)}°`, record.skew_confidence)]);
   }
+  return facts;
+}
+
+/** How a page was read: `told`, pairs of a name and what it is; size, device, models, time by stage. */
+export function details({ record, request }, told) {
+  const facts = [...told];
+  const others = Object.entries(record.models).filter(([task]) => !(task in record.timings_ms)).map(([, name]) => name);
   if (record.width) facts.push([say("size"), `${record.width} × ${record.height} px`]);
   if (record.device) facts.push([say("device"), record.device]);
+  if (others.length) facts.push([say("model"), others.join(", ")]);
   if (request.id) facts.push([say("requestId"), el("code", {}, request.id)]);
   const list = el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   return [list, timings(record, request)];

@@ -1,4 +1,5 @@
-// The picture of a page with its lines on it: one SVG in upright pixels, shown straight or as the page came.
+// Pictures with what was found on them, as SVG: a page with its lines in upright pixels, shown straight or as the page
+// came; a photo of a meter with its display and digits in its own.
 
 import { say } from "./strings.js";
 
@@ -36,15 +37,47 @@ function drawLine(line, index, matrix) {
   const width = Math.hypot(right[0] - x, right[1] - y);
   const height = Math.hypot(below[0] - x, below[1] - y);
   const angle = (Math.atan2(right[1] - y, right[0] - x) * 180) / Math.PI;
-  const points = corners.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
   const text = svg("text", {
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${angle.toFixed(2)})`,
     x: (height * 0.1).toFixed(1), y: (height * 0.76).toFixed(1), "font-size": (height * 0.74).toFixed(1),
     textLength: Math.max(1, width - height * 0.2).toFixed(1), lengthAdjust: "spacingAndGlyphs",
   }, line.text);
   const kind = `line ${certainty(line.confidence)}`;
-  return svg("g", { class: kind, "data-line": index }, svg("polygon", { points }), text);
+  return svg("g", { class: kind, "data-line": index }, svg("polygon", { points: points(corners) }), text);
 }
+
+/** A photo of a meter as SVG, in its own pixels: the display's outline, and a box for each digit (`data-digit`). */
+export function drawPhoto(record, url) {
+  const { width, height } = record;
+  const label = say("photoOf", record.page_number, record.screen_corners !== null);
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+  if (url) root.append(svg("image", { href: url, width, height, preserveAspectRatio: "none" }));
+  if (record.screen_corners) root.append(svg("polygon", { class: "screen", points: points(record.screen_corners) }));
+  root.append(...digitBoxes(record));
+  return root;
+}
+
+/** The display alone, turned so that its digits stand upright. */
+export function drawDisplay(record, url) {
+  const [[x, y], right, , below] = record.screen_corners;
+  const [width, height] = [Math.hypot(right[0] - x, right[1] - y), Math.hypot(below[0] - x, below[1] - y)];
+  const angle = (Math.atan2(right[1] - y, right[0] - x) * 180) / Math.PI;
+  const margin = 0.35 * height;
+  const label = say("displayOf", record.reading);
+  const root = svg("svg", { viewBox: `0 0 ${width + 2 * margin} ${height + 2 * margin}`, role: "img", "aria-label": label });
+  const turned = `translate(${margin} ${margin}) rotate(${-angle}) translate(${-x} ${-y})`;
+  const size = { width: record.width, height: record.height, preserveAspectRatio: "none" };
+  root.append(svg("g", { transform: turned }, svg("image", { href: url, ...size }), ...digitBoxes(record)));
+  return root;
+}
+
+const digitBoxes = ({ digits, fraction_digits: behind }) => digits.map((digit, index) => {
+  const sure = digit.character === "x" ? "low" : certainty(digit.confidence);
+  const fraction = index >= digits.length - behind ? " fraction" : "";
+  return svg("polygon", { class: `digit ${sure}${fraction}`, "data-digit": index, points: points(digit.box) });
+});
+
+const points = (corners) => corners.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
 
 const apply = ([[a, c, e], [b, d, f]], [x, y]) => [a * x + c * y + e, b * x + d * y + f];
 

@@ -19,6 +19,49 @@ export const STRINGS = {
     pastedName: "pasted picture",
     oneAtATime: (name) => `One document at a time: reading ${name}.`,
 
+    tabs: "What is read",
+    documentsTab: "Document",
+    metersTab: "Meter",
+    meterTagline: "meter reader",
+    meterStartTitle: "Read a meter",
+    meterStartHow: "Drop a photo here, or paste it.",
+    meterStartLead: "Its display is found, its digits are read, and what cannot be read for sure is said to be so.",
+    meterChoose: "Choose a photo",
+    meterAnother: "Read another",
+    oneMeterAtATime: (name) => `One photo at a time: reading ${name}.`,
+    photo: "Photo",
+    photoOf: (number, found) => `Photo ${number}, ${found ? "the display and its digits marked" : "no display found"}`,
+    displayOf: (reading) => `The display, cut out: ${reading || "nothing read"}`,
+    noPhoto: "The browser cannot show this kind of file; only the marks are drawn.",
+    readingTitle: "Reading",
+    copyReading: "Copy reading",
+    digits: "Digits",
+    meterAwaited: "The reading will stand here.",
+    usable: "This reading may be used.",
+    unusable: "Not to be used:",
+    fractionPlace: "fraction",
+    fractionLegend: "fraction: behind the decimal point",
+    unreadPlace: "cannot be read",
+    classes: {
+      analog: "Wheels (analog)",
+      digital: "Digital display",
+      analog_illegible: "Wheels, illegible",
+      digital_illegible: "Digital display, illegible",
+    },
+    reasons: {
+      noDisplay: "no meter display was found in the photo.",
+      twoDisplays: "there is more than one display in the photo. Send one meter a photo.",
+      illegible: "the display is illegible. Try without glare, from the front.",
+      lowDisplay: "the display is too small in the photo. Go closer.",
+      smallPhoto: (width, height, least) => `the photo is too small: ${width} × ${height} px; ${least} px are needed.`,
+      noDigits: "no digits were seen.",
+      noPoint: "it is not clear where the decimal point is.",
+      fewDigits: (n) => `only ${n} ${plural(n, "digit was", "digits were")} seen.`,
+      unread: (places, of) => `${plural(places.length, "place", "places")} ${places.join(", ")} of ${of} cannot be read for sure.`,
+    },
+    meterDone: (reading) => `Read: ${reading}`,
+    meterDoneWithout: () => "Read, without a reading that may be used.",
+
     pages: "Pages",
     page: "Page",
     ofPages: (count) => `of ${count}`,
@@ -80,6 +123,7 @@ export const STRINGS = {
       orientation: "Orientation",
       text_detection: "Text detection",
       text_recognition: "Text recognition",
+      meter: "Meter",
     },
     pageTotal: "This page",
     requestTotal: (pages) => `Server, ${pages.length > 1 ? "pages" : "page"} ${pages.join("–")}`,
@@ -119,6 +163,49 @@ export const STRINGS = {
     footer: "파일은 이 서버로만 전송됩니다.",
     pastedName: "붙여 넣은 그림",
     oneAtATime: (name) => `한 번에 한 문서만 읽습니다: ${name}`,
+
+    tabs: "읽을 것",
+    documentsTab: "문서",
+    metersTab: "계량기",
+    meterTagline: "계량기 판독기",
+    meterStartTitle: "계량기 읽기",
+    meterStartHow: "여기에 사진을 놓거나 붙여 넣으세요.",
+    meterStartLead: "표시창을 찾아 숫자를 읽고, 확실하지 않은 것은 그렇다고 알려 줍니다.",
+    meterChoose: "사진 선택",
+    meterAnother: "다른 사진 읽기",
+    oneMeterAtATime: (name) => `한 번에 한 사진만 읽습니다: ${name}`,
+    photo: "사진",
+    photoOf: (number, found) => `사진 ${number}, ${found ? "표시창과 숫자 표시" : "표시창 없음"}`,
+    displayOf: (reading) => `잘라 낸 표시창: ${reading || "읽은 숫자 없음"}`,
+    noPhoto: "브라우저가 이 파일을 보여 줄 수 없어 표시만 그립니다.",
+    readingTitle: "지침",
+    copyReading: "지침 복사",
+    digits: "숫자",
+    meterAwaited: "여기에 지침이 표시됩니다.",
+    usable: "이 지침을 쓸 수 있습니다.",
+    unusable: "쓸 수 없음:",
+    fractionPlace: "소수 자리",
+    fractionLegend: "소수 자리",
+    unreadPlace: "읽을 수 없음",
+    classes: {
+      analog: "회전식 (아날로그)",
+      digital: "디지털 표시창",
+      analog_illegible: "회전식, 판독 불가",
+      digital_illegible: "디지털 표시창, 판독 불가",
+    },
+    reasons: {
+      noDisplay: "사진에서 계량기 표시창을 찾지 못했습니다.",
+      twoDisplays: "사진에 표시창이 둘 이상 있습니다. 한 사진에 계량기 하나만 찍으세요.",
+      illegible: "표시창을 알아볼 수 없습니다. 빛이 비치지 않게 정면에서 찍어 보세요.",
+      lowDisplay: "사진에서 표시창이 너무 작습니다. 더 가까이서 찍으세요.",
+      smallPhoto: (width, height, least) => `사진이 너무 작습니다: ${width} × ${height} px, ${least} px 이상이어야 합니다.`,
+      noDigits: "숫자가 보이지 않습니다.",
+      noPoint: "소수점의 위치가 분명하지 않습니다.",
+      fewDigits: (n) => `숫자가 ${n}개만 보입니다.`,
+      unread: (places, of) => `${of}자리 가운데 ${places.join(", ")}번째 자리를 확실히 읽을 수 없습니다.`,
+    },
+    meterDone: (reading) => `판독: ${reading}`,
+    meterDoneWithout: () => "판독했으나 쓸 수 있는 지침이 없습니다.",
 
     pages: "쪽",
     page: "쪽",
@@ -181,6 +268,7 @@ export const STRINGS = {
       orientation: "방향",
       text_detection: "글자 검출",
       text_recognition: "글자 인식",
+      meter: "계량기 판독",
     },
     pageTotal: "이 쪽",
     requestTotal: (pages) => `서버, ${pages.join("–")}쪽`,
@@ -218,6 +306,28 @@ export function say(key, ...values) {
 /** A stage's name as people read it; stages the page does not know keep their own. */
 export const stageName = (stage) => STRINGS[language].stages[stage] ?? stage;
 
+// Reasons why a reading may not be used, as the API gives them in English.
+const REASONS = [
+  [/^no display found$/, () => ["noDisplay"]],
+  [/^more than one display found/, () => ["twoDisplays"]],
+  [/^the display is illegible$/, () => ["illegible"]],
+  [/^the display is less than \d+ px high/, () => ["lowDisplay"]],
+  [/^the photo is too small: (\d+) × (\d+) px, (\d+) are needed$/, ([, ...sizes]) => ["smallPhoto", ...sizes]],
+  [/^no digits seen$/, () => ["noDigits"]],
+  [/^cannot tell where the decimal point is$/, () => ["noPoint"]],
+  [/^only (\d+) digits seen$/, ([, n]) => ["fewDigits", Number(n)]],
+  [/^cannot read place ([\d, ]+) of (\d+)$/, ([, places, of]) => ["unread", places.split(", "), of]],
+];
+
+/** A reason in the language in use; those that the page does not know stay as they are. */
+export function reasonWords(reason) {
+  const known = REASONS.find(([form]) => form.test(reason));
+  if (!known) return reason;
+  const [key, ...values] = known[1](reason.match(known[0]));
+  const said = STRINGS[language].reasons[key];
+  return typeof said === "function" ? said(...values) : said;
+}
+
 /** The language `remembered`, if any, or the browser's first that the page speaks. */
 export function preferredLanguage(remembered) {
   const wished = [remembered, ...navigator.languages].map((tag) => String(tag).slice(0, 2).toLowerCase());
@@ -228,7 +338,6 @@ export function preferredLanguage(remembered) {
 export function useLanguage(chosen) {
   language = chosen;
   document.documentElement.lang = chosen;
-  document.title = `ocray · ${say("tagline")}`;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", say(element.dataset.label));

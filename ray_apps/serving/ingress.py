@@ -1,0 +1,122 @@
+"""What the HTTP sides of served readers have in common: taking documents on, sending their pages through the readers,
+and the routes that every app has.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from ray.serve.handle import DeploymentHandle
+
+from models.bundle import Bundle
+from pipelines.page import Page
+from ray_apps.serving import problems
+from ray_apps.serving.admission import Admission
+from ray_apps.serving.asked import take_document, within
+from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.health import Readiness, health_routes
+from ray_apps.serving.keys import KeyCheck
+from ray_apps.serving.metrics import RequestMetrics
+from ray_apps.serving.page import page_routes
+from ray_apps.serving.problems import refused, request_id
+from ray_apps.serving.requests import Document, ReadOptions
+from ray_apps.serving.settings import AppSettings
+from ray_apps.serving.uploads import JsonDocument
+
+_Form = TypeVar("_Form", bound=JsonDocument)
+
+
+@dataclass(frozen=True)
+class Through(Generic[_Form]):
+    """A request that has passed the readers: what its answer begins with, what was said with it, its pages."""
+
+    envelope: dict[str, Any]
+    form: _Form
+    pages: list[Page]
+
+
+class Ingress:
+    """Takes requests in and sends pages through the readers. Made in a replica of the ingress deployment.
+
+    Args:
+        settings: of the app.
+        chain: its readers.
+        deployments: handles of all that must answer before the app is ready.
+        bundles: (stage, bundle) of everything that reads.
+    """
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        chain: Chain,
+        deployments: dict[str, DeploymentHandle],
+        bundles: list[tuple[str, Bundle]],
+    ):
+        self.settings, self.chain, self.bundles = settings, chain, bundles
+        self.readiness = Readiness(deployments)
+        self.key = KeyCheck(settings.require_api_key)
+        self.metrics = RequestMetrics()
+        self.admission = Admission(settings.flow.requests, settings.flow.retry_after_s)
+
+    def app(self, reads: str, description: str, beside: Mapping[str, str | None]) -> FastAPI:
+        """An app with the routes that all have; `reads` and `beside` as `page_routes` takes them."""
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            self.readiness.watch()
+            yield
+
+        # Not FastAPI itself, whose /docs loads its scripts from elsewhere.
+        app = FastAPIOffline(
+            redoc_url=None, title=f"ocray {reads}", version="1", description=description, lifespan=lifespan
+        )
+        problems.install(app, self.metrics)
+        app.include_router(health_routes(self.readiness, self.bundles, self.key))
+        app.include_router(page_routes(reads, beside))
+        return app
+
+    async def through(
+        self,
+        stages: Sequence[str],
+        request: Request,
+        choose: Callable[[Document], ReadOptions],
+        form: type[_Form] = JsonDocument,
+    ) -> Through[_Form]:
+        """Take a request's document on, and send the pages that `choose` picks through `stages`.
+
+        Raises:
+            Problem: what `take_document`, `choose` and `read` raise; 503 (too many requests).
+        """
+        with self.admission.enter():
+            document, said = await take_document(request, self.settings, self.chain, self.metrics, form)
+            started = time.perf_counter()
+            pages = await self.read(document, choose(document), stages)
+        total_ms = round((time.perf_counter() - started) * 1000, 3)
+        envelope = {"request_id": request_id(request), "document": document.info(), "total_ms": total_ms}
+        return Through(envelope, said, pages)
+
+    async def read(self, document: Document, options: ReadOptions, stages: Sequence[str]) -> list[Page]:
+        """The pages asked for, through `stages`, a few at a time.
+
+        Raises:
+            Problem: 503 (readers full or gone, or too slow), and what is wrong with the document when it has one page.
+        """
+        flow = self.settings.flow
+        turn = asyncio.Semaphore(flow.pages_per_request)
+
+        async def one(number: int) -> Page:
+            async with turn:
+                return await self.chain.read(document, number, options, stages)
+
+        try:
+            pages = await within(flow.request_seconds, asyncio.gather(*map(one, options.pages)))
+        except Unavailable as error:
+            raise refused("readers", f"{error}; try again later", flow.retry_after_s) from error
+        if document.page_count == 1 and pages[0].record.error is not None:
+            raise problems.page_problem(pages[0].record.error)
+        return pages
