@@ -1,5 +1,7 @@
-from models.meter.digits import StripDigit
+from models.meter.digits import DigitDecoding, StripDigit
 from models.meter.reading import fraction_places, to_reading
+
+DECODING = DigitDecoding(readable=0.5, sure=0.8)
 
 
 def places(text: str, *, fraction: int = 0, pitch: float = 20.0, **changes: StripDigit) -> list[StripDigit]:
@@ -18,26 +20,29 @@ def changed(digit: StripDigit, **fields) -> StripDigit:
 
 
 def test_digits_with_their_point():
-    reading = to_reading(places("00378547", fraction=3), 0.8)
+    reading = to_reading(places("00378547", fraction=3), DECODING)
     assert (reading.text, reading.fraction_digits, reading.reason) == ("00378.547", 3, "")
-    assert to_reading(places("0123"), 0.8).text == "0123"
+    assert to_reading(places("0123"), DECODING).text == "0123"
 
 
-def test_an_unsure_place_is_unreadable_and_says_where():
+def test_an_unreadable_or_unsure_place_is_said():
     digits = places("1234", fraction=1)
     digits[1] = changed(digits[1], confidence=0.4)
-    reading = to_reading(digits, 0.8)
+    reading = to_reading(digits, DECODING)
     assert reading.text == "1x3.4" and reading.reason == "cannot read place 2 of 4" and reading.confidence == 0.4
+    digits[1] = changed(digits[1], confidence=0.7)
+    reading = to_reading(digits, DECODING)
+    assert reading.text == "123.4" and reading.reason == "not sure of place 2 of 4" and reading.confidence == 0.7
 
 
 def test_a_gap_is_a_place_that_was_not_seen():
-    reading = to_reading(places("12 45"), 0.8)
+    reading = to_reading(places("12 45"), DECODING)
     assert reading.text == "12x45" and "place 3 of 5" in reading.reason
 
 
 def test_too_few_places_are_no_reading():
-    assert to_reading([], 0.8).reason == "no digits seen"
-    assert to_reading(places("12"), 0.8).reason == "only 2 digits seen"
+    assert to_reading([], DECODING).reason == "no digits seen"
+    assert to_reading(places("12"), DECODING).reason == "only 2 digits seen"
 
 
 def test_the_fraction_is_the_likeliest_end():
@@ -51,5 +56,5 @@ def test_the_fraction_is_the_likeliest_end():
 def test_a_point_that_may_stand_in_two_places_is_not_trusted():
     digits = places("1234", fraction=1)
     digits[2] = changed(digits[2], fraction=0.45)
-    reading = to_reading(digits, 0.8)
+    reading = to_reading(digits, DECODING)
     assert reading.text == "123.4" and "decimal point" in reading.reason and 0.5 < reading.confidence < 0.6

@@ -164,13 +164,13 @@ def test_photos_become_records(config, tmp_path):
         dirty=("00001", {"meter_class": "analog_illegible"}), unsure=("12345.6", {"faint": 2}), none=(None, {}),
     )  # fmt: skip
     assert {name: record.reading for name, record in found.items()} == {
-        "wheels": "00378.547", "lcd": "41.00", "dirty": "00001", "unsure": "12x45.6", "none": ""
+        "wheels": "00378.547", "lcd": "41.00", "dirty": "00001", "unsure": "12345.6", "none": ""
     }  # fmt: skip
     assert {name for name, record in found.items() if record.success} == {"wheels", "lcd"}
     assert all(record.status == "ok" and record.error is None for record in found.values())
     reasons = {name: found[name].reason for name in ("dirty", "unsure", "none")}
     assert reasons == {
-        "dirty": "the display is illegible", "unsure": "cannot read place 3 of 6", "none": "no display found"
+        "dirty": "the display is illegible", "unsure": "not sure of place 3 of 6", "none": "no display found"
     }  # fmt: skip
     wheels = found["wheels"]
     left, top, width, height = DISPLAY

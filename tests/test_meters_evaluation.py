@@ -3,6 +3,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.bundle import load_bundle
 from tests.meter_bundles import DISPLAY, digits_bundle, screen_bundle, write_meter
 from trainers import meters
 from trainers.data.layouts import METERS_SCHEMA
@@ -28,6 +29,24 @@ def test_both_stages_are_measured_and_reported(tmp_path, capsys):
     assert figures["wrong_given"] == 0.5 and figures["false_alarms"] == 0 and figures["invented"] == 0
     assert figures["latency_p50_ms"] > 0
     assert "wrong" in (tmp_path / "report" / "meters.tsv").read_text().splitlines()[1]
+
+
+def test_how_sure_a_reading_must_be_is_settled_by_a_set(tmp_path, capsys):
+    rows = [
+        {"image": write_meter(tmp_path / f"{truth}.png", shown, faint=faint).read_bytes(), "name": truth}
+        | {"kind": "photo", "meter_class": "analog", "reading": truth, "leading_zeros": True}
+        for shown, truth, faint in [("00378.547", "00378.547", None), ("00378.547", "00378.546", 7)]
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
+    screen, digits = screen_bundle(tmp_path / "s").folder, digits_bundle(tmp_path / "d").folder
+    arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", str(screen), "--digits", str(digits)]
+    assert meters.main([*arguments, "--fit", "0"]) == 0
+    fitted = json.loads(capsys.readouterr().out)
+    assert fitted["given"] == 0.5 and fitted["wrong_given"] == 0
+    assert meters.main(arguments) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["given"], again["wrong_given"]) == (0.5, 0)
+    assert load_bundle(digits).card.decoding["sure"] > 0.5
 
 
 def test_rounded_truths_and_bad_requests(tmp_path, capsys):

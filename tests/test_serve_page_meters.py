@@ -234,7 +234,7 @@ def test_a_place_that_cannot_be_read_is_marked(page, meters):
 @pytest.mark.parametrize(
     ("reason", "english", "korean"),
     [
-        ("cannot tell where the decimal point is", "where the decimal point is", "소수점의 위치"),
+        ("not sure where the decimal point is", "where the decimal point is", "소수점의 위치"),
         ("no display found", "no meter display was found", "표시창을 찾지 못했습니다"),
         ("more than one display found: send one meter a photo", "more than one display", "둘 이상"),
         ("the display is illegible", "illegible", "알아볼 수 없습니다"),
@@ -242,6 +242,7 @@ def test_a_place_that_cannot_be_read_is_marked(page, meters):
         ("the photo is too small: 40 × 30 px, 64 are needed", "40 × 30 px; 64 px are needed", "64 px 이상"),
         ("no digits seen", "no digits were seen", "숫자가 보이지 않습니다"),
         ("only 2 digits seen", "only 2 digits were seen", "2개만"),
+        ("not sure of place 2, 3 of 5", "places 2, 3 of 5 may be read wrong", "2, 3번째 자리를 잘못"),
         ("cannot read place 2, 3 of 5", "places 2, 3 of 5", "5자리 가운데 2, 3번째"),
         ("the meter is upside the moon", "the meter is upside the moon", "the meter is upside the moon"),
     ],

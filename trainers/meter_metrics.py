@@ -34,6 +34,7 @@ class ReadMeter:
         found_class: one of `METER_CLASSES`, "none" where no display was found; None where it was not asked for.
         reading: what was read; "" for nothing, None where it was not asked for.
         digits: what was read and how sure, 0..1, place by place.
+        confidence: 0..1, of the reading as a whole.
         success: whether the reading is given as one to trust.
         reason: why not.
         strip: the display cut out flat, uint8 [height, width, 3] RGB; None: there is none.
@@ -50,6 +51,7 @@ class ReadMeter:
     found_class: str | None = None
     reading: str | None = None
     digits: tuple[tuple[str, float], ...] = ()
+    confidence: float = 0.0
     success: bool = True
     reason: str = ""
     strip: np.ndarray | None = None

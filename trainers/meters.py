@@ -4,6 +4,7 @@
 
 The set is one of the *meters* layout (`ocray data import`, docs/data.md). Photos without a true reading count for the
 display alone, and for whether a reading was invented. `--rounded`: the truths are the readings rounded to whole units.
+`--fit 0.02` settles how sure a reading must be to be given; on another set than the one that is measured.
 """
 
 import argparse
@@ -11,17 +12,18 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from models.bundle import BundleError
+from models.bundle import BundleError, load_bundle, save_bundle
 from models.meter.predictor import MeterPredictor
 from models.meter.strip import cut_strip
 from trainers.data.meters import MetersError, ShardMeters
-from trainers.meter_metrics import ReadMeter, meter_metrics
+from trainers.meter_metrics import ReadMeter, compare, fit_sure, meter_metrics
 from trainers.report.meters import write_meter_report
 
 WARM_UP = 3  # photos that are not timed: the first ones also make kernels
@@ -54,11 +56,32 @@ def read_meters(source: ShardMeters, predictor: MeterPredictor, limit: int | Non
             found_class=read.meter_class if found else "none",
             reading=read.reading,
             digits=tuple((digit.character, digit.confidence) for digit in read.digits),
+            confidence=read.confidence,
             success=read.success,
             reason=read.reason,
             strip=cut_strip(sample.image, read.corners, predictor.reader.form)[0] if found else None,
             seconds=seconds,
         )
+
+
+def fit_trust(read: Sequence[ReadMeter], digits: Path, wrong_share: float) -> list[ReadMeter]:
+    """Write into the bundle `digits` how sure a reading must be, so that no more than `wrong_share` of this set
+    that are given is wrong.
+
+    Args:
+        read: by a predictor that takes any confidence for enough.
+
+    Returns:
+        The meters, given as the bundle says from now on.
+    """
+    given = [meter for meter in read if meter.success and meter.truth is not None]
+    compared = [compare(meter.truth, meter.reading, meter.leading_zeros) for meter in given]
+    right = np.array([each.digits and each.point for each in compared], bool)
+    sure = fit_sure(np.array([meter.confidence for meter in given]), right, wrong_share)
+    bundle = load_bundle(digits)
+    decoding = bundle.card.decoding | {"sure": sure}
+    save_bundle(digits, bundle.network, bundle.card.model_copy(update={"decoding": decoding}))
+    return [replace(meter, success=meter.success and meter.confidence >= sure) for meter in read]
 
 
 def rounded_metrics(meters: Sequence[ReadMeter]) -> dict[str, float]:
@@ -88,6 +111,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
     parser.add_argument("--limit", type=int, help="photos (default: all)")
     parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
+    parser.add_argument(
+        "--fit",
+        type=float,
+        metavar="SHARE",
+        help="write into the --digits bundle how sure a reading must be, so that of this set's at most SHARE are wrong",
+    )
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the log and a page of failures here")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
@@ -97,7 +126,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (BundleError, MetersError) as error:
         print(f"trainers.meters: {error}", file=sys.stderr)
         return 2
+    if options.fit is not None:
+        if not Path(options.digits).is_dir():
+            parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
+        predictor.reader.decoding = predictor.reader.decoding.model_copy(update={"sure": 0.0})
     read = list(read_meters(source, predictor, options.limit))
+    if options.fit is not None:
+        read = fit_trust(read, Path(options.digits), options.fit)
     metrics = meter_metrics(read)
     if options.rounded:
         timed = {name: value for name, value in metrics.items() if name.startswith("latency")}

@@ -28,7 +28,8 @@ class DigitDecoding(BaseModel):
     """How the network's columns become digits."""
 
     model_config = ConfigDict(extra="forbid")
-    sure: float = Field(default=0.8, ge=0, le=1, description="a place read with less is unreadable: x")
+    readable: float = Field(default=0.5, ge=0, le=1, description="a place read with less confidence is x")
+    sure: float = Field(default=0.8, ge=0, le=1, description="a reading with a place of less is not to be trusted")
 
 
 @dataclass(frozen=True, slots=True)

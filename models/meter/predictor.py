@@ -97,15 +97,17 @@ class MeterPredictor:
         return [self._read(rgb(image)) for image in images]
 
     def read_display(self, image: np.ndarray, screen: Screen) -> "DisplayReading":
-        """What a display that was found says; where it may as well hang upside down, the way that reads better."""
-        turns = [screen.corners]
+        """What a display that was found says; where it may hang upside down, the likelier way."""
+        turns = [(screen.corners, screen.presence)]
         if screen.reversed_presence >= _TURNED_SHARE * screen.presence:
-            turns.append(np.roll(screen.corners, 2, axis=0))
-        cuts = [cut_strip(image, corners, self.reader.form) for corners in turns]
+            turns.append((np.roll(screen.corners, 2, axis=0), screen.reversed_presence))
+        cuts = [cut_strip(image, corners, self.reader.form) for corners, _ in turns]
         places = self.reader([strip for strip, _ in cuts])
-        best = max(range(len(turns)), key=lambda turn: _mean_confidence(places[turn]))
-        reading = to_reading(places[best], self.reader.decoding.sure)
-        return DisplayReading(reading, turns[best], *cuts[best])
+        # Of seven segments most digits are digits upside down too: then what the whole meter looks like decides.
+        likely = [_log_likelihood(places[turn]) + np.log(presence) for turn, (_, presence) in enumerate(turns)]
+        best = int(np.argmax(likely))
+        reading = to_reading(places[best], self.reader.decoding)
+        return DisplayReading(reading, turns[best][0], *cuts[best])
 
     def _read(self, image: np.ndarray) -> MeterReading:
         height, width = image.shape[:2]
@@ -159,8 +161,8 @@ def _doubt(screens: list[Screen]) -> str:
     return ""
 
 
-def _mean_confidence(places: list[StripDigit]) -> float:
-    return sum(place.confidence for place in places) / len(places) if places else 0.0
+def _log_likelihood(places: list[StripDigit]) -> float:
+    return sum(np.log(max(place.confidence, 1e-3)) for place in places) if places else -np.inf
 
 
 def _quad(box: tuple[float, float, float, float]) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.meter.digits import UNREADABLE, StripDigit
+from models.meter.digits import UNREADABLE, DigitDecoding, StripDigit
 
 _GAP = 1.7  # of the usual distance between places; a wider gap holds a place that was not seen
 FEWEST_PLACES = 3
@@ -22,7 +22,7 @@ class Reading:
 
     Attributes:
         text: digits as shown, leading zeros too, "." before the fraction, "x" for a place that cannot be read.
-        digits: the places; those that are too unsure, and those not seen at all, are "x".
+        digits: the places; those read with hardly any confidence, and those not seen at all, are "x".
         fraction_digits: places behind the point.
         confidence: of the least sure place, or of the point, where that is less sure; 0..1.
         reason: why it cannot be trusted; "" where it can.
@@ -35,19 +35,21 @@ class Reading:
     reason: str
 
 
-def to_reading(places: Sequence[StripDigit], sure: float) -> Reading:
+def to_reading(places: Sequence[StripDigit], decoding: DigitDecoding) -> Reading:
     """
     Args:
         places: left to right, as `models.meter.digits.decode` gives them.
-        sure: a place read with less confidence is unreadable; a point less sure makes the reading one not to trust.
+        decoding: from which confidence a place is read, and the reading trusted.
     """
     places = _with_gaps(list(places))
-    places = [p if p.confidence >= sure else replace(p, character=UNREADABLE) for p in places]
+    places = [p if p.confidence >= decoding.readable else replace(p, character=UNREADABLE) for p in places]
     behind, point = fraction_places([place.fraction for place in places])
     characters = "".join(place.character for place in places)
     text = f"{characters[:-behind]}.{characters[-behind:]}" if behind else characters
     confidence = min((place.confidence for place in places), default=0.0)
-    reason = _fault(places, characters) or ("cannot tell where the decimal point is" if point < sure else "")
+    reason = _fault(places, decoding.sure)
+    if not reason and point < decoding.sure:
+        reason = "not sure where the decimal point is"
     return Reading(text, tuple(places), behind, min(confidence, point), reason)
 
 
@@ -84,10 +86,15 @@ def _with_gaps(places: list[StripDigit]) -> list[StripDigit]:
     return result
 
 
-def _fault(places: Sequence[StripDigit], characters: str) -> str:
+def _fault(places: Sequence[StripDigit], sure: float) -> str:
     if len(places) < FEWEST_PLACES:
         return f"only {len(places)} digits seen" if places else "no digits seen"
-    unreadable = [str(number) for number, character in enumerate(characters, start=1) if character == UNREADABLE]
-    if unreadable:
-        return f"cannot read place {', '.join(unreadable)} of {len(characters)}"
+    if any(unreadable := [place.character == UNREADABLE for place in places]):
+        return f"cannot read place {_numbers(unreadable)} of {len(places)}"
+    if any(unsure := [place.confidence < sure for place in places]):
+        return f"not sure of place {_numbers(unsure)} of {len(places)}"
     return ""
+
+
+def _numbers(marked: Sequence[bool]) -> str:
+    return ", ".join(str(number) for number, is_marked in enumerate(marked, start=1) if is_marked)

@@ -184,7 +184,7 @@ class MeterDigitsTask(Task):
             if batch["single"][index] and places:
                 middle = count * STEP / 2
                 places = [min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))]
-            reading = to_reading(places, 0.0)
+            reading = to_reading(places, DigitDecoding(readable=0))
             text = reading.text.replace(".", "") if batch["single"][index] else reading.text
             read.append(text)
             confidence.append(reading.confidence)

@@ -55,6 +55,7 @@ export const STRINGS = {
       lowDisplay: "the display is too small in the photo. Go closer.",
       smallPhoto: (width, height, least) => `the photo is too small: ${width} × ${height} px; ${least} px are needed.`,
       noDigits: "no digits were seen.",
+      unsure: (places, of) => `${plural(places.length, "place", "places")} ${places.join(", ")} of ${of} may be read wrong.`,
       noPoint: "it is not clear where the decimal point is.",
       fewDigits: (n) => `only ${n} ${plural(n, "digit was", "digits were")} seen.`,
       unread: (places, of) => `${plural(places.length, "place", "places")} ${places.join(", ")} of ${of} cannot be read for sure.`,
@@ -200,6 +201,7 @@ export const STRINGS = {
       lowDisplay: "사진에서 표시창이 너무 작습니다. 더 가까이서 찍으세요.",
       smallPhoto: (width, height, least) => `사진이 너무 작습니다: ${width} × ${height} px, ${least} px 이상이어야 합니다.`,
       noDigits: "숫자가 보이지 않습니다.",
+      unsure: (places, of) => `${of}자리 가운데 ${places.join(", ")}번째 자리를 잘못 읽었을 수 있습니다.`,
       noPoint: "소수점의 위치가 분명하지 않습니다.",
       fewDigits: (n) => `숫자가 ${n}개만 보입니다.`,
       unread: (places, of) => `${of}자리 가운데 ${places.join(", ")}번째 자리를 확실히 읽을 수 없습니다.`,
@@ -314,8 +316,9 @@ const REASONS = [
   [/^the display is less than \d+ px high/, () => ["lowDisplay"]],
   [/^the photo is too small: (\d+) × (\d+) px, (\d+) are needed$/, ([, ...sizes]) => ["smallPhoto", ...sizes]],
   [/^no digits seen$/, () => ["noDigits"]],
-  [/^cannot tell where the decimal point is$/, () => ["noPoint"]],
+  [/^not sure where the decimal point is$/, () => ["noPoint"]],
   [/^only (\d+) digits seen$/, ([, n]) => ["fewDigits", Number(n)]],
+  [/^not sure of place ([\d, ]+) of (\d+)$/, ([, places, of]) => ["unsure", places.split(", "), of]],
   [/^cannot read place ([\d, ]+) of (\d+)$/, ([, places, of]) => ["unread", places.split(", "), of]],
 ];
 
