@@ -1,3 +1,5 @@
+import numpy as np
+
 from models.meter.digits import DigitDecoding, StripDigit
 from models.meter.reading import fraction_places, to_reading
 
@@ -38,6 +40,23 @@ def test_an_unreadable_or_unsure_place_is_said():
 def test_a_gap_is_a_place_that_was_not_seen():
     reading = to_reading(places("12 45"), DECODING)
     assert reading.text == "12x45" and "place 3 of 5" in reading.reason
+
+
+def test_a_counter_is_full_of_wheels():
+    seen = places("0123")  # middles at 7, 27, 47 and 67
+    assert to_reading(seen, DECODING, (0, 75)).text == "0123"
+    assert to_reading(seen, DECODING, (0, 95)).text == "0123x" and to_reading(seen, DECODING, (-20, 75)).text == "x0123"
+    assert to_reading(seen, DECODING).text == "0123"  # an LCD
+
+
+def test_distances_grow_along_a_display_seen_at_an_angle():
+    middles = np.cumsum([0, 26, 24, 22, 20, 18, 16])
+    seen = [changed(digit, box=(x - 5, 8, x + 5, 40)) for digit, x in zip(places("0123456"), middles, strict=True)]
+    counter = (-13, 134)
+    assert to_reading(seen, DECODING, counter).text == "0123456"
+    del seen[5]
+    assert to_reading(seen, DECODING, counter).text == "01234x6"
+    assert to_reading(seen, DECODING).text == "012346"  # an LCD's point takes room too
 
 
 def test_too_few_places_are_no_reading():

@@ -106,7 +106,9 @@ class MeterPredictor:
         # Of seven segments most digits are digits upside down too: then what the whole meter looks like decides.
         likely = [_log_likelihood(places[turn]) + np.log(presence) for turn, (_, presence) in enumerate(turns)]
         best = int(np.argmax(likely))
-        reading = to_reading(places[best], self.reader.decoding)
+        strip, margin = cuts[best][0], self.reader.form.margin
+        counter = (margin, strip.shape[1] - margin) if screen.meter_class.startswith("analog") else None
+        reading = to_reading(places[best], self.reader.decoding, counter)
         return DisplayReading(reading, turns[best][0], *cuts[best])
 
     def _read(self, image: np.ndarray) -> MeterReading:

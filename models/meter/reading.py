@@ -12,7 +12,9 @@ import numpy as np
 
 from models.meter.digits import UNREADABLE, DigitDecoding, StripDigit
 
-_GAP = 1.7  # of the usual distance between places; a wider gap holds a place that was not seen
+# Of the usual distance between places; a wider gap holds a place that was not seen. An LCD's point takes room too.
+_GAP, _LCD_GAP = 1.6, 1.7
+_ROOM = 1.1  # of that distance; a counter whose end is further from the middle of a wheel has one more there
 FEWEST_PLACES = 3
 
 
@@ -35,13 +37,17 @@ class Reading:
     reason: str
 
 
-def to_reading(places: Sequence[StripDigit], decoding: DigitDecoding) -> Reading:
+def to_reading(
+    places: Sequence[StripDigit], decoding: DigitDecoding, counter: tuple[float, float] | None = None
+) -> Reading:
     """
     Args:
         places: left to right, as `models.meter.digits.decode` gives them.
         decoding: from which confidence a place is read, and the reading trusted.
+        counter: where a mechanical counter begins and ends, px of the strip: its wheels fill it. None: digits may
+            begin anywhere, as an LCD's do.
     """
-    places = _with_gaps(list(places))
+    places = _with_gaps(list(places), counter)
     places = [p if p.confidence >= decoding.readable else replace(p, character=UNREADABLE) for p in places]
     behind, point = fraction_places([place.fraction for place in places])
     characters = "".join(place.character for place in places)
@@ -66,24 +72,36 @@ def fraction_places(shares: Sequence[float]) -> tuple[int, float]:
     return int(scores.argmax()), float(1 / likely.sum())
 
 
-def _with_gaps(places: list[StripDigit]) -> list[StripDigit]:
-    """With an unreadable place wherever the distance between neighbours has room for one."""
+def _with_gaps(places: list[StripDigit], counter: tuple[float, float] | None) -> list[StripDigit]:
+    """With an unreadable place wherever the distance between neighbours, or from the end of the counter, has room for
+    one."""
     if len(places) < FEWEST_PLACES:
         return places
     middles = np.array([(place.box[0] + place.box[2]) / 2 for place in places])
     distances = np.diff(middles)
-    usual = float(np.median(distances))
+    most = _GAP if counter else _LCD_GAP
     result = places[:1]
-    for place, distance in zip(places[1:], distances, strict=True):
-        missing = round(distance / usual) - 1 if distance > _GAP * usual else 0
-        left = result[-1]
-        for number in range(1, missing + 1):
-            shift = usual * number
-            box = (left.box[0] + shift, left.box[1], left.box[2] + shift, left.box[3])
-            fraction = (left.fraction + place.fraction) / 2
-            result.append(StripDigit(UNREADABLE, 0.0, fraction, 0.0, 0.0, box))
+    for number, (place, distance) in enumerate(zip(places[1:], distances, strict=True)):
+        # Along a counter seen at an angle distances grow.
+        beside = np.concatenate([distances[max(0, number - 2) : number], distances[number + 1 : number + 3]])
+        usual = float(np.median(beside if counter else distances))
+        missing = round(distance / usual) - 1 if distance > most * usual else 0
+        result += [_unseen(result[-1], place, usual * (count + 1)) for count in range(missing)]
         result.append(place)
+    if counter:
+        first, last = float(distances[:2].mean()), float(distances[-2:].mean())
+        if middles[0] - counter[0] > _ROOM * first:
+            result.insert(0, _unseen(places[0], places[0], -first))
+        if counter[1] - middles[-1] > _ROOM * last:
+            result.append(_unseen(places[-1], places[-1], last))
     return result
+
+
+def _unseen(beside: StripDigit, other: StripDigit, shift: float) -> StripDigit:
+    """The place `shift` px to the right of one that was seen; `other` is seen on its other side."""
+    left, top, right, bottom = beside.box
+    fraction = (beside.fraction + other.fraction) / 2
+    return StripDigit(UNREADABLE, 0.0, fraction, 0.0, 0.0, (left + shift, top, right + shift, bottom))
 
 
 def _fault(places: Sequence[StripDigit], sure: float) -> str:
