@@ -16,7 +16,7 @@ CLASSES = ["analog", "digital", "analog_illegible", "digital_illegible"]
 WIDTH, HEIGHT = 320, 256  # px of a photo: the networks see it as it is
 DISPLAY = (64, 112, 192, 24)  # left, top, width, height
 _MARK = (80, 80)  # left, top of a cell of the screen network, blue; its red says the class
-_PLACE, _GAP = 2 * STEP, STEP  # px of a digit and after it
+_PLACE = 2 * STEP  # px of a digit
 _GREY = 100
 _DIRECTIONS = 4
 
@@ -32,8 +32,10 @@ def draw_meter(reading: str | None, meter_class: str = "analog", faint: int | No
     left, top, width, height = DISPLAY
     photo[top - 8 : top + height + 8, left - 8 : left + width + 8] = 0  # with a frame as wide as the strip's margin
     whole, _, fraction = reading.partition(".")
+    # A counter is full of wheels; columns are STEP wide. Seven do not fit so.
+    pitch = (width - _PLACE) // max(1, len(whole + fraction) - 1) // STEP * STEP
     for number, character in enumerate(whole + fraction):
-        start = left + number * (_PLACE + _GAP)
+        start = left + number * pitch
         label = f".{character}" if number >= len(whole) and character != "x" else character
         red, green = _colours()[1 + LABELS.index(label)]
         colour = (round(255 * red), round(255 * green), 0)

@@ -44,6 +44,12 @@ def test_a_bundle_in_int8_reads_as_well(trained, tmp_path, capsys):
     assert printed["int8"]["accuracy"] >= printed["before"]["accuracy"] - 0.05
 
 
+def test_weights_stored_in_half_are_quantized_too(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainers.export._LEAST_HALVED", 1)
+    half = export_run(Run(trained[0].parent), tmp_path / "half", half=True).folder
+    assert quantized((trained[0], half), tmp_path / "int8", "--most-loss", "0.05") == 0
+
+
 def test_what_loses_too_much_is_not_written(trained, tmp_path, capsys):
     assert quantized(trained, tmp_path / "int8", "--most-loss", "-2") == 1  # no network gains two
     assert "accuracy" in (told := capsys.readouterr().err) and "--keep" in told

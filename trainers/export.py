@@ -143,6 +143,20 @@ def _stored_in_half(content: bytes) -> bytes:
     return model.SerializeToString()
 
 
+def stored_in_full(content: bytes) -> onnx.ModelProto:
+    """A network whose weights may be stored in 16 bits, with all of them in 32."""
+    model = onnx.load_from_string(content)
+    halves = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name.endswith(ONNX_HALF)}
+    for name, tensor in halves.items():
+        array = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, name.removesuffix(ONNX_HALF)))
+    nodes = [node for node in model.graph.node if not (node.op_type == "Cast" and node.input[0] in halves)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model
+
+
 def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
     """Compare torch, OpenVINO and ONNX Runtime on random inputs in batches of 1 and 3.
 

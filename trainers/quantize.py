@@ -20,6 +20,7 @@ from torch import nn
 from models.bundle import Bundle, Measurement, load_bundle, save_bundle
 from trainers.config import Config, ConfigError, task_class
 from trainers.evaluate import evaluate
+from trainers.export import stored_in_full
 from trainers.onnx_network import OnnxNetwork
 
 _INT8 = ", int8"  # what the card's architecture ends with
@@ -61,7 +62,8 @@ def quantize(
         raise ConfigError(f"bundle {bundle.name} is in int8 already")
     content = _in_int8(bundle, config, samples, keep)
     before = evaluate(reference, config)
-    card = bundle.card.model_copy(update={"architecture": bundle.card.architecture + _INT8, "metrics": []})
+    architecture, version = bundle.card.architecture + _INT8, f"{bundle.card.version}-int8"
+    card = bundle.card.model_copy(update={"architecture": architecture, "version": version, "metrics": []})
     with tempfile.TemporaryDirectory(prefix="ocray-int8-") as temporary:
         after = evaluate(str(save_bundle(Path(temporary), content, card).folder), config)
     task = task_class(config.task)
@@ -83,12 +85,14 @@ def _in_int8(bundle: Bundle, config: Config, samples: int, keep: str | None) -> 
     inputs = list(_calibration(bundle, config, samples))
     with contextlib.redirect_stdout(sys.stderr):  # its progress bars
         quantized = nncf.quantize(
-            onnx.load_from_string(bundle.network),
+            stored_in_full(bundle.network),
             nncf.Dataset(inputs),
             # Activations after GELU and the like are not symmetric.
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(inputs),
             ignored_scope=nncf.IgnoredScope(patterns=[keep]) if keep else None,
+            # NNCF 3.4 fails on the unoptimised graphs of torch, whose convolutions may have no bias to correct.
+            advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
         )
     onnx.checker.check_model(quantized)
     return quantized.SerializeToString()

@@ -17,7 +17,7 @@ from models.meter.strip import cut_strip, map_points
 SMALLEST = 64  # px; shorter photos hold no legible display
 _LOWEST = 6.0  # px of the photo; digits of a lower display cannot be told apart
 _OTHER_SHARE = 0.6  # of the first display's presence, from which a second one makes the photo ambiguous
-_TURNED_SHARE = 0.1  # of its presence, from which a display is read upside down too
+_TURNED_SHARE = 0.4  # of its presence, from which a display is read upside down too; upright ones have 0.1 to 0.3
 _ILLEGIBLE = "_illegible"
 
 
