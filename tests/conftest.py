@@ -25,6 +25,24 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A real headless Chromium."""
+    from tests.browser import chromium  # only modules that ask for this need Playwright
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser):
+    """One tab for all tests of a module: a new one takes most of a second."""
+    from tests.browser import new_page
+
+    with new_page(browser) as page:
+        yield page
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """Endpoint URL of an S3 server (moto's, a process of its own); started by the first test that wants it."""

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from ray_apps.serving.answers import DocumentAnswer
 from ray_apps.serving.page import HEADERS, page_routes
-from tests.browser import chromium, new_page, open_page, watched
+from tests.browser import open_page, watched
 from tests.canned_api import WORDS, Reader, failed_page, problem, read_page
 from tests.pages import draw_page
 
@@ -57,18 +57,6 @@ def url(server):
 def reader(server):
     server[1].state.reader = Reader()
     return server[1].state.reader
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser):
-    with new_page(browser) as page:
-        yield page
 
 
 @pytest.fixture

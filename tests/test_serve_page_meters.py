@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 from pipelines.records import Digit, PageError
 from ray_apps.serving.answers import DocumentInfo, MeterAnswer, MeterPage
 from ray_apps.serving.page import page_routes
-from tests.browser import chromium, new_page, open_page, watched
+from tests.browser import open_page, watched
 from tests.canned_api import Reader, problem
 
 WIDTH, HEIGHT = 640, 480
@@ -129,18 +129,6 @@ def meters(server):
     for path, app in apps.items():
         app.state.reader = reader if path.endswith("meters") else Reader()
     return reader
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def shared_page(browser):
-    with new_page(browser) as page:
-        yield page
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from plotly.offline import get_plotlyjs
 
-from tests.browser import chromium, new_page, watched
+from tests.browser import new_page, watched
 from tuners.ledger import Report, TrialRecord
 from tuners.report import write_report
 from tuners.report.scales import Scale, nice_ticks
@@ -47,12 +47,6 @@ def sweep(count: int, mode: str = "max") -> list[TrialRecord]:
 def written(folder, trials, **facts) -> str:
     write_report(folder / "report.html", trials, SweepFacts(**{**FACTS, **facts}))
     return (folder / "report.html").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

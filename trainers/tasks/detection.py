@@ -14,9 +14,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from models.bundle import BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
-from models.text_detection.networks.ppocr import published_detector
+from models.text_detection.networks.ppocr import published_weights
 from models.text_detection.predictor import DetectionInput, scaled_size
 from models.text_detection.tiling import stitched
 from trainers.data.regions import RegionSource
@@ -30,6 +31,7 @@ from trainers.tasks.base import Batch, CardFields, Export, Split, Task, TaskSett
 UNCLIP_RATIOS = tuple(round(0.1 * step, 1) for step in range(4, 25))
 _DECODING = DBDecoding(thresh=0.3, box_thresh=0.5, use_dilation=True)
 _TRAINING_ONLY = "threshold."
+_PUBLISHED = "package:rapidocr/"  # where bundles of PaddleOCR's own weights have their networks
 
 
 class DetectionSettings(TaskSettings):
@@ -158,7 +160,7 @@ class DetectionTask(Task):
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
         """PP-OCRv6's, where `source` is that bundle."""
-        weights = published_detector(source) if self.settings.architecture == "ppocrv6" else None
+        weights = ppocrv6_weights(source) if self.settings.architecture == "ppocrv6" else None
         return None if weights is None else (weights, [])
 
     def adapt_weights(
@@ -196,3 +198,12 @@ class DetectionTask(Task):
             return (output[0, 0].float().cpu().numpy() * 255).astype(np.uint8)
 
         return stitched(page.cpu().numpy(), self.form.tile_side, self.form.tile_overlap, tile_map)
+
+
+def ppocrv6_weights(source: str) -> dict[str, torch.Tensor] | None:
+    """Weights of PaddleOCR's published detector, where `source` is its bundle; else None."""
+    try:
+        bundle = load_bundle(source, DetectionTask.bundle_task)
+    except BundleError:
+        return None
+    return published_weights(bundle.network) if bundle.card.network.startswith(_PUBLISHED) else None

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from models.meter.networks import ScreenNet
 from models.meter.screen import STRIDE, ScreenDecoding, ScreenInput, find, to_canvas
-from models.text_detection.networks.ppocr import published_backbone
 from trainers.data.meter_sample import METER_CLASSES, MeterSample
 from trainers.data.meters import MeterSource
 from trainers.meter_metrics import ReadMeter, screen_metrics
@@ -21,6 +20,7 @@ from trainers.meter_screen_targets import Views, hidden, targets, view
 from trainers.photo_augmentation import augment_photo
 from trainers.report.meters import write_meter_report
 from trainers.tasks.base import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
+from trainers.tasks.detection import ppocrv6_weights
 
 CLASSES = tuple(name for name in METER_CLASSES if name != "none")
 NONE = -1  # class index of a photo without a display
@@ -149,8 +149,10 @@ class MeterScreenTask(Task):
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
         """The backbone of PP-OCRv6's text detector, where `source` is that bundle."""
-        weights = published_backbone(source)
-        return None if weights is None else (weights, [])
+        weights = ppocrv6_weights(source)
+        if weights is None:
+            return None
+        return {name: tensor for name, tensor in weights.items() if name.startswith("backbone.")}, []
 
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str

@@ -13,12 +13,10 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from models.bundle import BundleError, load_bundle
 from models.text_detection.networks.base import DBDetector, enlarged
 from models.text_recognition.networks.ppocr import Block, Stem, named_weights
 from models.text_recognition.networks.svtr import SqueezeExcite
 
-_PUBLISHED = "package:rapidocr/"  # where bundles of PaddleOCR's own weights have their networks
 # Channels of each level (stride 4, 8, 16, 32), and its blocks: s with squeeze-and-excitation, p without
 _LEVELS = ((48, "sp"), (96, "sp"), (192, "spsp"), (384, "sp"))
 CHANNELS = tuple(channels for channels, _ in _LEVELS)
@@ -110,21 +108,6 @@ def published_weights(content: bytes) -> dict[str, torch.Tensor]:
         own = PPOCRDetector().state_dict()
     published = {name: tensor for name, tensor in own.items() if not name.startswith("threshold.")}
     return named_weights(published, arrays, "detector")
-
-
-def published_backbone(source: str) -> dict[str, torch.Tensor] | None:
-    """Weights of `PPOCRBackbone` in the networks that have it as `backbone`, where `source` is PP-OCRv6's bundle."""
-    weights = published_detector(source)
-    return weights and {name: tensor for name, tensor in weights.items() if name.startswith("backbone.")}
-
-
-def published_detector(source: str) -> dict[str, torch.Tensor] | None:
-    """`published_weights` of the bundle `source`, where that is PP-OCRv6's; else None."""
-    try:
-        bundle = load_bundle(source, "text_detection")
-    except BundleError:
-        return None
-    return published_weights(bundle.network) if bundle.card.network.startswith(_PUBLISHED) else None
 
 
 def _weights_in_order(graph: onnx.GraphProto) -> Iterator[np.ndarray]:
