@@ -107,7 +107,7 @@ def _photo(source: ShardMeters, index: int) -> np.ndarray:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trainers.meters", description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
-    parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
+    parser.add_argument("--screen", default="meter-screen@1-int8", help="bundle (default: meter-screen@1-int8)")
     parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
     parser.add_argument("--limit", type=int, help="photos (default: all)")
     parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.geometry import quad_size
-from models.meter.digits import BLANK, LABELS, STEP, DigitDecoding, decode, padded, padded_width
+from models.meter.digits import BLANK, LABELS, STEP, DigitDecoding, StripDigit, decode, padded, padded_width
 from models.meter.networks import DigitNet
 from models.meter.reading import to_reading
 from models.meter.strip import StripInput, cut_strip, map_points
@@ -37,7 +37,8 @@ _CTC_WEIGHT, _COLUMN_WEIGHT, _BOX_WEIGHT, _POSITION_WEIGHT = 0.5, 2.0, 1.0, 1.0
 _USUAL_PLACES = 8  # the loss of a display is about that of so many digits
 _OUTPUTS = ("head.", "box.", "position.")
 _SEVERAL = (3, 9)  # crops of single digits in one strip
-_TURNED = 0.8  # of a turn from which a single wheel shows its next digit
+_TURNED = 0.8  # of a turn from which a wheel among others counts as its next digit
+_FIRM = 0.5  # of a position, from which it says more than the character: LCD digits have none
 
 
 class MeterDigitsSettings(TaskSettings):
@@ -96,7 +97,7 @@ class MeterDigitsTask(Task):
         single = _is_single(sample)
         if split == "validation":
             strip, _ = cut_strip(sample.image, _corners(sample), self.form)
-            reading = str(_shown(sample.digits[0])) if single else sample.reading or ""
+            reading = _nearest(sample.digits[0]) if single else sample.reading or ""
             flags = {"exact": np.bool_(sample.leading_zeros), "single": np.bool_(single)}
             return {"image": strip, "reading": np.array([ord(c) for c in reading], np.int32)} | flags
         if single:
@@ -174,8 +175,8 @@ class MeterDigitsTask(Task):
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """`true` and `read` (strings; of single crops the digit in the middle), `confidence` (of the least sure place),
-        `exact` and `single` (bool), each [batch]."""
+        """`true` and `read` (strings; of single crops the digit in the middle, as `nearest_digit` has it), `confidence`
+        (of the least sure place), `exact` and `single` (bool), each [batch]."""
         outputs = [output.cpu().numpy() for output in network(self._normalised(batch["image"]))]
         columns = batch["columns"].tolist()
         read, confidence = [], []
@@ -183,7 +184,8 @@ class MeterDigitsTask(Task):
             places = decode(*(output[index, :count] for output in outputs), self.form)
             if batch["single"][index] and places:
                 middle = count * STEP / 2
-                places = [min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))]
+                place = min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))
+                places = [replace(place, character=nearest_digit(place))]
             reading = to_reading(places, DigitDecoding(readable=0))
             text = reading.text.replace(".", "") if batch["single"][index] else reading.text
             read.append(text)
@@ -267,7 +269,7 @@ def jittered(corners: np.ndarray, rng: np.random.Generator, jitter: float) -> np
 
 def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height: int) -> MeterSample:
     """A display `height` px high made of crops of single digits, at random distances; each keeps its wheel's position,
-    and shows the next digit from _TURNED of a turn on."""
+    and counts as the next digit from _TURNED of a turn on."""
     pictures = [
         cv2.resize(c.image, (max(8, round(c.image.shape[1] / c.image.shape[0] * height)), height)) for c in crops
     ]
@@ -279,7 +281,8 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
         right = left + picture.shape[1]
         box = np.float32([[left, 0], [right, 0], [right, height], [left, height]])
         digit = crop.digits[0]
-        digits.append(MeterDigit(str(_shown(digit)), digit.position, box))
+        shown = digit.character if digit.position is None else _turned(digit.position, _TURNED)
+        digits.append(MeterDigit(shown, digit.position, box))
         parts += [picture, np.repeat(filler, gap, axis=1)]
         left = right + gap
     image = np.concatenate(parts[:-1] if gap else parts, axis=1)
@@ -288,10 +291,19 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
     return replace(crops[0], image=image, corners=corners, digits=tuple(digits), leading_zeros=True, reading=None)
 
 
-def _shown(digit: MeterDigit) -> str:
-    if digit.position is None:
-        return digit.character
-    return str(int(digit.position + 1 - _TURNED) % 10)
+def nearest_digit(place: StripDigit) -> str:
+    """What a place shows by itself: of a wheel the digit it stands nearest to, whatever its neighbours make of it (9.8
+    on the way to 0 counts as 9 in a counter whose next wheel has not turned, but shows 0)."""
+    return _turned(place.position, 0.5) if place.firmness >= _FIRM else place.character
+
+
+def _nearest(digit: MeterDigit) -> str:
+    return digit.character if digit.position is None else _turned(digit.position, 0.5)
+
+
+def _turned(position: float, share: float) -> str:
+    """The digit of a wheel that counts as its next one from `share` of the turn on."""
+    return str(int(position + 1 - share) % 10)
 
 
 def _is_single(sample: MeterSample) -> bool:
