@@ -107,6 +107,17 @@ def test_half_the_size(bundle, tmp_path):
         torch.testing.assert_close(returned[name], tensor, atol=1e-4, rtol=1e-3)
 
 
+def test_the_mean_of_two_runs(run, tmp_path, capsys):
+    longer = tmp_path / "longer"
+    launch(tiny_config(train={"seed": 1}), longer, use_ray=False, command="x")
+    assert export_app.main([str(run.folder), "--average", str(longer), "--output", str(tmp_path / "b")]) == 0
+    one, other, mean = (load_weights(folder) for folder in (run.folder, longer, tmp_path / "b"))
+    assert all(torch.allclose(mean[name], (one[name] + other[name]) / 2, atol=1e-6) for name in one)
+    assert load_bundle(tmp_path / "b").card.metrics == []  # nothing measured it yet
+    assert export_app.main([str(run.folder), "--average", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
+    assert "is no run" in capsys.readouterr().err
+
+
 def test_door_errors(run, tmp_path, capsys):
     assert export_app.main([str(tmp_path), "--output", str(tmp_path / "b")]) == 2
     assert "is no run" in capsys.readouterr().err

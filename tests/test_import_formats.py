@@ -19,7 +19,7 @@ from trainers.data.exporters import export_lmdb, export_paddleocr
 from trainers.data.importers import lmdb as lmdb_importer
 from trainers.data.importers import paddleocr
 from trainers.data.importers.rows import LineFound, RowError, clean_label
-from trainers.data.layouts import Line, Page, Region, SetWriter, read_lines, read_pages
+from trainers.data.layouts import Line, Meter, Page, Region, SetWriter, read_lines, read_pages
 
 
 def write_lmdb(folder, pairs: dict[bytes, bytes]):
@@ -295,3 +295,12 @@ def test_regions_go_out_and_come_back(capsys, tmp_path):
     assert [(p.image, p.regions) for p in before] == [(p.image, p.regions) for p in after]
     code, told = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "no")
     assert code == 2 and "holds regions, LMDB holds lines" in told
+
+
+def test_meters_are_not_exported(capsys, tmp_path):
+    with SetWriter(tmp_path / "set", "meters", "made") as writer:
+        writer.add(Meter(picture(1, (40, 40)), "m", None, "made", "photo", "analog"), "train")
+    code, told = ocray(capsys, "data", "export", "paddleocr", tmp_path / "set", "--output", tmp_path / "out")
+    assert code == 2 and "holds meters; PaddleOCR's label files hold lines and regions" in told
+    code, told = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
+    assert code == 2 and "holds meters, LMDB holds lines" in told

@@ -6,6 +6,7 @@ The graph is written unoptimised, so that every weight keeps its name and a trai
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,18 @@ class ExportError(Exception):
     """A network that cannot be exported faithfully; the message says where it differs."""
 
 
-def export_run(run: Run, output: Path, config: Config | None = None, *, half: bool = False) -> Bundle:
+def export_run(
+    run: Run, output: Path, config: Config | None = None, *, average: Sequence[Run] = (), half: bool = False
+) -> Bundle:
     """Write the bundle of a run's best validated EMA weights.
 
     Args:
         run: a run that has validated at least once; it need not have finished.
         output: the bundle's folder.
         config: in the place of the run's own, for another card.
+        average: runs that were fine-tuned from each other, or from the same weights: the bundle has the mean of all
+            (Wortsman et al., "Model soups", 2022), which often does better than any of them and forgets less of what
+            came before. The card then has no figures: nothing measured that network yet.
         half: see `export_network`.
 
     Raises:
@@ -51,6 +57,11 @@ def export_run(run: Run, output: Path, config: Config | None = None, *, half: bo
     state = load_state(run.checkpoint / BEST_FILE)
     network = task.network()
     strict_load(network, state["weights"], run.folder)
+    if average:
+        others = [load_state(other.checkpoint / BEST_FILE)["weights"] for other in average]
+        for other, weights in zip(average, others, strict=True):
+            strict_load(task.network(), weights, other.folder)
+        strict_load(network, _mean([state["weights"], *others]), run.folder)
     fields = task.card_fields()
     if state.get("labels", fields.labels) != fields.labels:
         raise ExportError(f"{run.folder} was trained with other labels than its config gives now; give the old ones")
@@ -65,7 +76,7 @@ def export_run(run: Run, output: Path, config: Config | None = None, *, half: bo
         labels=fields.labels,
         metrics=[
             Measurement(metric=name, value=value, data=config.card.validation_data, command=command)
-            for name, value in state["metrics"].items()
+            for name, value in ({} if average else state["metrics"]).items()
         ],
         training=Training(data=config.card.data, command=command, steps=state["step"], note=config.card.note),
         licence=config.card.licence,
@@ -92,6 +103,13 @@ def export_network(task: Task, network: nn.Module, card: Card, output: Path, *, 
     with tempfile.TemporaryDirectory(prefix="ocray-export-") as temporary:
         check_parity(network, export, save_bundle(Path(temporary), content, card))
     return save_bundle(output, content, card)
+
+
+def _mean(weights: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {
+        name: torch.stack([each[name].double() for each in weights]).mean(dim=0).to(tensor.dtype)
+        for name, tensor in weights[0].items()
+    }
 
 
 def to_onnx(network: nn.Module, export: Export) -> bytes:

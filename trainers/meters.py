@@ -107,7 +107,7 @@ def _photo(source: ShardMeters, index: int) -> np.ndarray:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trainers.meters", description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
-    parser.add_argument("--screen", default="meter-screen@1-int8", help="bundle (default: meter-screen@1-int8)")
+    parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
     parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
     parser.add_argument("--limit", type=int, help="photos (default: all)")
     parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
@@ -119,6 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the log and a page of failures here")
     options = parser.parse_args(arguments)
+    if options.fit is not None and not Path(options.digits).is_dir():
+        parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
     cv2.setNumThreads(1)
     try:
         predictor = MeterPredictor(options.screen, options.digits)
@@ -127,8 +129,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"trainers.meters: {error}", file=sys.stderr)
         return 2
     if options.fit is not None:
-        if not Path(options.digits).is_dir():
-            parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
         predictor.reader.decoding = predictor.reader.decoding.model_copy(update={"sure": 0.0})
     read = list(read_meters(source, predictor, options.limit))
     if options.fit is not None:

@@ -79,7 +79,7 @@ class MeterPredictor:
 
     def __init__(
         self,
-        screen: Bundle | str | Path = "meter-screen@1-int8",
+        screen: Bundle | str | Path = "meter-screen@1",
         digits: Bundle | str | Path = "meter-digits@1",
         device: str = "cpu",
         threads: int = 1,

@@ -71,7 +71,7 @@ class ScreenDetector:
 
     def __init__(
         self,
-        bundle: Bundle | str | Path = "meter-screen@1-int8",
+        bundle: Bundle | str | Path = "meter-screen@1",
         device: str = "cpu",
         threads: int = 1,
         precision: str = "auto",

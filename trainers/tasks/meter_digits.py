@@ -46,12 +46,13 @@ class MeterDigitsSettings(TaskSettings):
 
     Attributes:
         backbone_rate: learning rate of the backbone, in units of `train.lr`: it starts from published weights.
-        jitter: how far the display's corners miss in training, in heights of the display (standard deviation).
+        jitter: how far the display's corners miss in training, in heights of the display (standard deviation); about as
+            far as the screen network does.
         augmentation: 0..1, share of training strips in another light, see `augment_photo`.
     """
 
     backbone_rate: float = Field(default=0.3, ge=0, le=1)
-    jitter: float = Field(default=0.06, ge=0, le=0.5)
+    jitter: float = Field(default=0.11, ge=0, le=0.5)
     augmentation: float = Field(default=0.7, ge=0, le=1)
 
 
