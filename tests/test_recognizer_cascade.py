@@ -14,7 +14,7 @@ from models.text_recognition.predictor import TextRecognizer
 from tests.recognizers import SAYS, dark_line_recognizer
 
 LATIN = "abcdefghijklmnopqrstuvwxyzTOTAL0123456789.,:- "
-KOREAN = LATIN + "합계원총금액을를"
+KOREAN = LATIN + "합계원총금액을를ㅇ"
 CHINESE = LATIN + "合計日本語あい号"
 KO_EN = [["ko"], ["en"]]
 
@@ -81,6 +81,8 @@ def test_several_without_a_calibration_are_refused():
         # It leaves out what it cannot write, and is sure of the rest.
         (("1,000원", 0.9), ("1,000", 0.97), ("ko", "en"), "1,000원"),
         (("합계 1,000", 0.8), ("1,000", 0.94), ("ko", "en"), "합계 1,000"),
+        # A jamo by itself is no letter that the other one had to know.
+        (("1ㅇ", 0.9), ("10", 0.95), ("ko", "en"), "10"),
         # It takes Hangul for ideographs, which nobody asked for.
         (("합계", 0.5), ("合計", 0.9), ("ko", "en"), "합계"),
         (("금액: 10", 0.6), ("号号: 10", 0.9), ("ko", "en"), "금액: 10"),

@@ -18,6 +18,9 @@ from models.text_recognition.predictor import TextRecognizer
 # recogniser beside PP-OCRv6: at 1 receipts and forms lose 2 to 4 points of word F1, at 5 less than half a point; at 10
 # Korean lines begin to lose.
 _AWAY = 5
+# Jamo by themselves (ㅇ, ㄱ, ㅡ): what a Korean recogniser takes a lone 0, a 7 or a dash for, and hardly ever in print.
+# That another recogniser lacks them says nothing against it.
+_JAMO = frozenset(map(chr, range(0x3131, 0x318F)))
 
 
 class RecognizerCascade:
@@ -26,8 +29,9 @@ class RecognizerCascade:
     Confidences are comparable because each card calibrates its own. What a recogniser cannot write (Hangul, for one of
     Chinese and English) it does not miss: it leaves such characters out or takes them for others, sure of itself. So a
     reading counts less the more another one, as far as that is sure of itself, holds characters that this reading's
-    recogniser lacks; and the more of its letters are of scripts of no language asked for. And each recogniser has the
-    say in the scripts of its own languages: the letters that are another one's count with more doubt.
+    recogniser lacks (jamo by themselves aside); and the more of its letters are of scripts of no language asked for.
+    And each recogniser has the say in the scripts of its own languages: the letters that are another one's count with
+    more doubt.
 
     Args:
         recognizers: in the order in which they read; opened with `min_confidence=0`.
@@ -100,7 +104,10 @@ class RecognizerCascade:
         doubt = (1 - own.confidence) * (1 + (_AWAY - 1) * _away(own.text, self._others[index]))
         score = max(0.0, 1 - doubt) * (1 - self._strange(own.text))
         for other in readings:
-            lacking = _share(other.text, lambda character: character not in writable and self._is_asked(character))
+            lacking = _share(
+                other.text,
+                lambda character: character not in writable and character not in _JAMO and self._is_asked(character),
+            )
             score *= 1 - other.confidence * lacking
         return score
 
