@@ -80,3 +80,17 @@ def fit_within(image: np.ndarray, long_side: int) -> np.ndarray:
         return image
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def halved(image: np.ndarray, times: int) -> tuple[np.ndarray, int]:
+    """The image with both sides halved `times` times by area averaging, as far as it has two pixels to average; and by
+    what its sides were divided. Of odd sides the last pixel is left out. An exact half costs a tenth of what averaging
+    by another factor does."""
+    divisor = 1
+    for _ in range(times):
+        height, width = image.shape[0] // 2, image.shape[1] // 2
+        if not height or not width:
+            break
+        image = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        divisor *= 2
+    return image, divisor

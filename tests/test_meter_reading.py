@@ -46,6 +46,8 @@ def test_a_counter_is_full_of_wheels():
     seen = places("0123")  # middles at 7, 27, 47 and 67
     assert to_reading(seen, DECODING, (0, 75)).text == "0123"
     assert to_reading(seen, DECODING, (0, 95)).text == "0123x" and to_reading(seen, DECODING, (-20, 75)).text == "x0123"
+    assert to_reading(seen, DECODING, (0, 84)).text == "0123x"  # corners that cut into the last wheel
+    assert to_reading(seen, DECODING, (-9, 75)).text == "0123"  # a frame
     assert to_reading(seen, DECODING).text == "0123"  # an LCD
 
 

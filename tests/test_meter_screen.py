@@ -5,7 +5,7 @@ import pytest
 from models.meter.screen import STRIDE, ScreenDecoding, ScreenInput, find
 from trainers.meter_screen_targets import targets
 
-FORM = ScreenInput(colour="RGB", mean=0, std=255, long_side=320, closer_side=224)
+FORM = ScreenInput(colour="RGB", mean=0, std=255, long_side=320, closer_side=224, closer_height=160)
 CLASSES = ["analog", "digital", "analog_illegible", "digital_illegible"]
 
 
@@ -27,7 +27,7 @@ class WhiteRectangles:
 
     def __call__(self, canvas: np.ndarray) -> tuple[np.ndarray, ...]:
         rows, columns = canvas.shape[0] // STRIDE, canvas.shape[1] // STRIDE
-        closer = canvas.shape[:2] == (FORM.closer_side,) * 2
+        closer = canvas.shape[:2] == (FORM.closer_height, FORM.closer_side)
         self.looks.append(canvas.shape[:2])
         presence, corners = np.zeros((4, rows, columns), np.float32), np.zeros((4, 8, rows, columns), np.float32)
         count, _, boxes, _ = cv2.connectedComponentsWithStats((canvas[..., 0] > 150).astype(np.uint8))
@@ -45,7 +45,7 @@ class WhiteRectangles:
 def test_a_small_display_is_looked_at_from_close_by():
     network = WhiteRectangles(off=3.0, presence=0.2)
     (screen,) = find(photo((400, 300, 150, 36)), network, FORM, CLASSES, ScreenDecoding())
-    assert network.looks == [(256, 320), (224, 224)]
+    assert network.looks == [(256, 320), (160, 224)]
     assert np.allclose(screen.corners, [[400, 300], [550, 300], [550, 336], [400, 336]], atol=2)
     assert screen.presence > 0.9 and screen.meter_class == "analog"
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from models.meter.strip import StripInput, cut_strip, map_points, strip_width
+from models.geometry import halved
+from models.meter.strip import StripInput, cut_strip, map_points, strip_width, warp
 
 FORM = StripInput(
     colour="RGB", mean=127.5, std=127.5, height=48, display=32, margin=16, min_width=64, max_width=400, width_step=32
@@ -40,6 +41,27 @@ def test_a_strip_shows_the_display_in_reading_order_with_its_margin(corners):
     red, upper, lower = strip[24, 22], strip[14, strip.shape[1] // 2], strip[34, strip.shape[1] // 2]
     assert red[0] > 180 and red[1] < 60 and upper.mean() > lower.mean() + 30
     assert strip[3, 40].mean() > 150  # margin: what is around the display
+
+
+@pytest.mark.parametrize("finer", [1, 3, 7, 13])
+def test_what_is_reduced_stays_in_its_place(finer):
+    matrix = np.diag([1 / finer, 1 / finer, 1.0])
+    matrix[:2, 2] = -5.3, -2.2
+    image = np.zeros((40 * finer, 60 * finer, 3), np.uint8)
+    top, left, side = 20 * finer + 1, 30 * finer + 2, 4 * finer
+    image[top : top + side, left : left + side] = 200
+    shown = warp(image, matrix, (50, 36), finer)[..., 0].astype(float)
+    rows, columns = np.indices(shown.shape)
+    seen = (columns * shown).sum() / shown.sum(), (rows * shown).sum() / shown.sum()
+    assert np.allclose(seen, map_points(matrix, [left + (side - 1) / 2, top + (side - 1) / 2]), atol=0.1)
+
+
+def test_halved_leaves_out_the_last_of_odd_sides_and_stops_at_one_pixel():
+    image = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    half, divisor = halved(image, 1)
+    assert divisor == 2 and half.tolist() == [[4, 6, 8], [18, 20, 22]]
+    assert halved(image, 9)[1] == 4 and halved(image, 9)[0].shape == (1, 1)
+    assert halved(image, 0)[0] is image
 
 
 def test_widths_keep_to_the_limits():

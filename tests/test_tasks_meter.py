@@ -130,7 +130,7 @@ def test_crops_of_digits_make_a_display():
 
 def test_the_screen_task_learns_a_photo(tmp_path):
     task = MeterScreenTask(
-        MeterScreenSettings(long_side=128, backbone_rate=1, augmentation=0, turned=0, hidden=0),
+        MeterScreenSettings(long_side=128, view_side=128, backbone_rate=1, augmentation=0, turned=0, hidden=0),
         {"train": Meters(photo()), "validation": Meters(photo(), photo(corners=None, meter_class="none"))},
         0,
     )

@@ -14,7 +14,9 @@ from models.meter.digits import UNREADABLE, DigitDecoding, StripDigit
 
 # Of the usual distance between places; a wider gap holds a place that was not seen. An LCD's point takes room too.
 _GAP, _LCD_GAP = 1.6, 1.7
-_ROOM = 1.1  # of that distance; a counter whose end is further from the middle of a wheel has one more there
+# Of that distance: a counter whose end is further from the middle of a wheel has one more there. Corners that cut into
+# the last wheel are common; what stands before the first one is mostly the counter's frame.
+_ROOM_BEFORE, _ROOM_BEHIND = 1.1, 0.8
 FEWEST_PLACES = 3
 
 
@@ -89,11 +91,11 @@ def _with_gaps(places: list[StripDigit], counter: tuple[float, float] | None) ->
         result += [_unseen(result[-1], place, usual * (count + 1)) for count in range(missing)]
         result.append(place)
     if counter:
-        first, last = float(distances[:2].mean()), float(distances[-2:].mean())
-        if middles[0] - counter[0] > _ROOM * first:
-            result.insert(0, _unseen(places[0], places[0], -first))
-        if counter[1] - middles[-1] > _ROOM * last:
-            result.append(_unseen(places[-1], places[-1], last))
+        usual = float(np.median(distances))
+        if middles[0] - counter[0] > _ROOM_BEFORE * usual:
+            result.insert(0, _unseen(places[0], places[0], -usual))
+        if counter[1] - middles[-1] > _ROOM_BEHIND * usual:
+            result.append(_unseen(places[-1], places[-1], usual))
     return result
 
 

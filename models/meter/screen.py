@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import floor, log2
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
-from models.geometry import quad_size
+from models.geometry import halved, quad_size
 from models.meter.strip import map_points, warp
 from models.runtime import Network
 
@@ -19,7 +20,7 @@ CORNER_UNIT = 32.0  # px that a corner's output of 1 stands for
 _ROUND = 32  # the network takes sides that are multiples of it
 _CANDIDATES = 3  # displays looked at closer
 _LARGE = 0.4  # of the photo's longer side: a display as long as that is seen well enough at once
-_CLOSE = 0.6  # of the square: how long the display is in a closer look
+_CLOSE = 0.6  # of its width: how long the display is in a closer look
 _SEEN = 0.05  # presence from which a closer look sees anything
 _SURE_SHARE = 0.5  # cells of at least so much of the peak's presence have a say in its corners
 _REFINEMENTS = 2
@@ -32,7 +33,8 @@ class ScreenInput(ImageFormat):
     """Photos as the network takes them."""
 
     long_side: int = Field(ge=64, multiple_of=_ROUND, description="px that the longer side is scaled to")
-    closer_side: int = Field(default=224, ge=64, multiple_of=_ROUND, description="px of the square of a closer look")
+    closer_side: int = Field(default=288, ge=64, multiple_of=_ROUND, description="px: width of a closer look")
+    closer_height: int = Field(default=160, ge=64, multiple_of=_ROUND, description="px: its height")
 
 
 class ScreenDecoding(BaseModel):
@@ -130,21 +132,21 @@ def find(
 
 
 def _look_closer(image, screen: Screen, cells, form: ScreenInput, labels: list[str]) -> Screen | None:
-    """The display as it is seen in a square around it, turned so that it reads to the right."""
+    """The display as it is seen in a rectangle around it, turned so that it reads to the right."""
     middle = screen.corners.mean(axis=0)
     along = screen.corners[1] + screen.corners[2] - screen.corners[0] - screen.corners[3]
-    side = form.closer_side
-    scale = _CLOSE * side / max(max(quad_size(screen.corners)), 1.0)
+    size = np.array([form.closer_side, form.closer_height])
+    scale = _CLOSE * form.closer_side / max(max(quad_size(screen.corners)), 1.0)
     matrix = np.eye(3)
     matrix[:2] = cv2.getRotationMatrix2D(
         tuple(map(float, middle)), float(np.degrees(np.arctan2(along[1], along[0]))), scale
     )
-    matrix[:2, 2] += side / 2 - middle
-    view = warp(image, matrix, (side, side), 1 / scale)
+    matrix[:2, 2] += size / 2 - middle
+    view = warp(image, matrix, (form.closer_side, form.closer_height), 1 / scale)
     near = [
         found
         for found in decode(*cells(view), labels, _SEEN)
-        if np.hypot(*(found.corners.mean(axis=0) - side / 2)) < _CLOSE / 2 * side
+        if np.hypot(*(found.corners.mean(axis=0) - size / 2)) < _CLOSE / 2 * form.closer_side
     ]
     if not near:
         return None
@@ -160,8 +162,10 @@ def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
     """The photo scaled so that its longer side is `long_side` px, at the top left of a canvas with sides that the
     network takes; and the scale."""
     scale = long_side / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    # What is left to do is a factor of more than a half, which bilinear sampling does well.
+    near, divisor = halved(image, max(0, floor(-log2(scale))))
+    size = (max(1, round(near.shape[1] * scale * divisor)), max(1, round(near.shape[0] * scale * divisor)))
+    small = cv2.resize(near, size, interpolation=cv2.INTER_LINEAR)
     height, width = (-(-side // _ROUND) * _ROUND for side in small.shape[:2])
     canvas = np.full((height, width, 3), 127, np.uint8)
     canvas[: small.shape[0], : small.shape[1]] = small
@@ -180,7 +184,7 @@ def decode(
     """
     directions, rows, columns = presence.shape
     corners = corners.reshape(directions, 4, 2, rows, columns)
-    centres = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=0) * STRIDE + STRIDE / 2
+    centres = (np.indices((rows, columns), np.float32)[::-1] + np.float32(0.5)) * np.float32(STRIDE)
     rest = presence.max(axis=0)
     found: list[Screen] = []
     while rest.max() >= threshold:
@@ -189,7 +193,7 @@ def decode(
         here = presence[direction]
         near = np.hypot(*(centres - centres[:, y, x][:, None, None])) <= 3 * STRIDE
         weight = np.where(near & (here >= _SURE_SHARE * here[y, x]), here, 0) ** 2
-        offsets = (corners[direction] * CORNER_UNIT + centres).reshape(8, -1)
+        offsets = (corners[direction] * np.float32(CORNER_UNIT) + centres).reshape(8, -1)
         quad = ((offsets * weight.ravel()).sum(axis=1) / weight.sum()).reshape(4, 2).astype(np.float32)
         for _ in range(_REFINEMENTS):
             quad = _refined(quad, offsets.reshape(4, 2, -1), centres.reshape(2, -1))
@@ -212,12 +216,16 @@ def _refined(quad: np.ndarray, corners: np.ndarray, centres: np.ndarray) -> np.n
     along = (quad[1] + quad[2] - quad[0] - quad[3]) / 4
     across = (quad[2] + quad[3] - quad[0] - quad[1]) / 4
     across = across * max(1.0, STRIDE / 2 / max(float(np.hypot(*across)), 1e-3))  # a cell's centre must be inside
-    if abs(along[0] * across[1] - along[1] * across[0]) < 1:
+    determinant = along[0] * across[1] - along[1] * across[0]
+    if abs(determinant) < 1:
         return quad
-    a, b = np.linalg.solve(np.column_stack([along, across]), centres - quad.mean(axis=0)[:, None])
+    x, y = centres - quad.mean(axis=0)[:, None]
+    a, b = (x * across[1] - y * across[0]) / determinant, (y * along[0] - x * along[1]) / determinant
+    inside = (abs(a) <= 1) & (abs(b) <= 1)
+    a, corners = a[inside], corners[:, :, inside]
     refined = quad.copy()
     for corner, end in enumerate((-1, 1, 1, -1)):
-        weight = np.exp(-(((a - end * _END) / _REACH) ** 2)) * (abs(a) <= 1) * (abs(b) <= 1)
+        weight = np.exp(-(((a - end * _END) / _REACH) ** 2))
         if weight.sum() > _LEAST_WEIGHT:
             refined[corner] = (corners[corner] * weight).sum(axis=1) / weight.sum()
     return refined

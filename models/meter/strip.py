@@ -1,11 +1,13 @@
 """The display as a flat strip: cut out of the photo by a homography, with a margin."""
 
+from math import ceil, log2
+
 import cv2
 import numpy as np
 from pydantic import Field
 
 from models.blob import ImageFormat
-from models.geometry import quad_size
+from models.geometry import halved, quad_size
 
 _FINE_ENOUGH = 2.0  # times the strip's scale up to which bilinear sampling loses nothing
 
@@ -54,8 +56,10 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], finer: fl
     repeats its edge. `finer`: how many of its pixels, about, become one."""
     if finer > _FINE_ENOUGH:
         # The part that is shown is reduced by area first, or thin strokes would fall between samples.
-        image, offset, scale = _reduced_part(image, np.linalg.inv(matrix), size, _FINE_ENOUGH / finer)
-        matrix = matrix @ np.array([[1 / scale[0], 0, offset[0]], [0, 1 / scale[1], offset[1]], [0, 0, 1]])
+        left, top, right, bottom = _covered(image, np.linalg.inv(matrix), size)
+        image, divisor = halved(image[top:bottom, left:right], ceil(log2(finer / _FINE_ENOUGH)))
+        middle = (divisor - 1) / 2  # where the middle of its first pixel is
+        matrix = matrix @ np.array([[divisor, 0, left + middle], [0, divisor, top + middle], [0, 0, 1]])
     return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -66,16 +70,11 @@ def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (mapped[:, :2] / mapped[:, 2:]).astype(np.float32).reshape(np.shape(points))
 
 
-def _reduced_part(
-    image: np.ndarray, to_photo: np.ndarray, size: tuple[int, int], scale: float
-) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
-    """The box of the photo that the strip covers, at about `scale`; its offset in the photo and its exact scales."""
+def _covered(image: np.ndarray, to_photo: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of the photo that the strip covers."""
     width, height = size
     covered = map_points(to_photo, np.float32([[0, 0], [width, 0], [width, height], [0, height]]))
     limit = np.array([image.shape[1] - 2, image.shape[0] - 2])
     left, top = np.clip(np.floor(covered.min(axis=0)), 0, np.maximum(limit, 0)).astype(int)
     right, bottom = np.ceil(covered.max(axis=0)).astype(int) + 1
-    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
-    reduced = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
-    scales = (reduced[0] / part.shape[1], reduced[1] / part.shape[0])
-    return cv2.resize(part, reduced, interpolation=cv2.INTER_AREA), (int(left), int(top)), scales
+    return int(left), int(top), min(int(right), image.shape[1]), min(int(bottom), image.shape[0])

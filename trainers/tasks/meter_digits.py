@@ -76,7 +76,7 @@ class MeterDigitsTask(Task):
             # Counters have narrow digits close together, and CTC needs a column between two that are the same.
             stretch=1.6,
             min_width=96,
-            max_width=352,
+            max_width=320,
             width_step=32,
         )
 

@@ -32,13 +32,15 @@ class MeterScreenSettings(TaskSettings):
     """Settings of `MeterScreenTask`.
 
     Attributes:
-        long_side: px that photos are read at, and the side of the views trained on.
+        long_side: px that photos are read at, at first; see `ScreenInput`.
+        view_side: px, side of the views trained on.
         backbone_rate: learning rate of the backbone, in units of `train.lr`: it starts from published weights.
         turned, hidden: see `Views`.
         augmentation: 0..1, share of training views in another light, see `augment_photo`.
     """
 
-    long_side: int = Field(default=320, ge=64, multiple_of=32)
+    long_side: int = Field(default=288, ge=64, multiple_of=32)
+    view_side: int = Field(default=320, ge=64, multiple_of=32)
     backbone_rate: float = Field(default=0.3, gt=0, le=1)
     turned: float = Field(default=0.3, ge=0, le=1)
     hidden: float = Field(default=0.08, ge=0, le=1)
@@ -56,7 +58,7 @@ class MeterScreenTask(Task):
     def __init__(self, settings: MeterScreenSettings, pages: Mapping[str, MeterSource], seed: int):
         super().__init__(settings, pages, seed)
         self.form = ScreenInput(colour="BGR", mean=127.5, std=127.5, long_side=settings.long_side)
-        side = settings.long_side
+        side = settings.view_side
         self.views = Views(settings.turned, (0.11 * side, 0.9 * side), settings.hidden)
 
     def network(self) -> nn.Module:
@@ -65,12 +67,12 @@ class MeterScreenTask(Task):
         return network.to(memory_format=torch.channels_last)
 
     def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
-        """`image` uint8 [long_side, long_side, 3] RGB; `label` int64: the class, or NONE; in training what `targets`
+        """`image` uint8 [view_side, view_side, 3] RGB; `label` int64: the class, or NONE; in training what `targets`
         gives. In validation the image is `_PHOTO_SIDE` wide and high, of which the photo takes up `size` int64 (height,
         width), and `corners` are float32 [4, 2] px of it (zeros where there is no display)."""
         rng = self.rng(split, index)
         sample = self.pages[split].meter(index)
-        side = self.settings.long_side
+        side = self.settings.view_side
         if split == "validation":
             # Larger than the network sees it first: displays are looked at once more, from close by.
             canvas, scale = to_canvas(sample.image, _PHOTO_SIDE)
@@ -164,7 +166,7 @@ class MeterScreenTask(Task):
         return weights | fresh, f"{source}: {len(weights)} tensors loaded; all but the backbone starts anew"
 
     def export(self) -> Export:
-        side = self.settings.long_side
+        side = self.settings.view_side
         # The network's loops over the pyramid need fixed ratios: sides stay multiples of 32 (see `to_canvas`).
         axes = {"image": {2: "height", 3: "width"}}
         return Export({"image": torch.randn(2, 3, side, side)}, ["presence", "kind", "corners"], axes)
