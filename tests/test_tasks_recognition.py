@@ -9,7 +9,7 @@ from models.bundle import load_bundle
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
-from trainers.checkpoint import WeightsError, load_labels, load_state
+from trainers.checkpoint import WeightsError, load_labels, load_state, load_weights
 from trainers.config import Config, ConfigError, parse_config
 from trainers.data.lines import LineSample, LinesError
 from trainers.evaluate import evaluate
@@ -240,6 +240,19 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
     assert right / len(TEXTS) == metrics["line_accuracy"]
     assert all(0 <= result.confidence <= 1 and result.language == "en" for result in results)
     assert evaluate(str(folder), run.config())["cer"] == pytest.approx(metrics["cer"])
+
+
+def test_the_mean_with_a_run_of_a_smaller_charset_keeps_the_new_rows(run, digits, tmp_path):
+    larger = tmp_path / "larger.txt"
+    Charset("0123456789 A").save(larger)
+    shards = write_lines(tmp_path / "lines", TEXTS)
+    settings = config(shards, str(larger), total_steps=2, validate_every=2, initial_weights=str(run.folder))
+    launch(settings, tmp_path / "tuned", use_ray=False)
+    tuned = Run(tmp_path / "tuned")
+    mean = load_weights(export_run(tuned, tmp_path / "bundle", average=[run]).folder)
+    before, after = (load_weights(folder) for folder in (run.folder, tuned.folder))
+    torch.testing.assert_close(mean["head.weight"][:12], (before["head.weight"] + after["head.weight"][:12]) / 2)
+    torch.testing.assert_close(mean["head.weight"][12], after["head.weight"][12])
 
 
 def test_another_charset_carries_shared_characters_over(run, digits, tmp_path, capsys):

@@ -57,14 +57,12 @@ def export_run(
     state = load_state(run.checkpoint / BEST_FILE)
     network = task.network()
     strict_load(network, state["weights"], run.folder)
-    if average:
-        others = [load_state(other.checkpoint / BEST_FILE)["weights"] for other in average]
-        for other, weights in zip(average, others, strict=True):
-            strict_load(task.network(), weights, other.folder)
-        strict_load(network, _mean([state["weights"], *others]), run.folder)
     fields = task.card_fields()
     if state.get("labels", fields.labels) != fields.labels:
         raise ExportError(f"{run.folder} was trained with other labels than its config gives now; give the old ones")
+    if average:
+        others = [_alike(task, network, fields.labels, other) for other in average]
+        strict_load(network, _mean([state["weights"], *others]), run.folder)
     command = run.command()
     card = Card(
         name=config.card.name,
@@ -103,6 +101,16 @@ def export_network(task: Task, network: nn.Module, card: Card, output: Path, *, 
     with tempfile.TemporaryDirectory(prefix="ocray-export-") as temporary:
         check_parity(network, export, save_bundle(Path(temporary), content, card))
     return save_bundle(output, content, card)
+
+
+def _alike(task: Task, network: nn.Module, labels: list[str], other: Run) -> dict[str, torch.Tensor]:
+    """Another run's best weights, with the labels of `network`; rows of labels that it lacks are `network`'s."""
+    state = load_state(other.checkpoint / BEST_FILE)
+    weights = state["weights"]
+    if state.get("labels", labels) != labels:
+        weights, _ = task.adapt_weights(network, weights, state["labels"], str(other.folder))
+    strict_load(task.network(), weights, other.folder)
+    return weights
 
 
 def _mean(weights: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
