@@ -14,7 +14,7 @@ from ray_apps import doors
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError, load_config
 from trainers.data.pages import PagesError
-from trainers.evaluate import has_report, is_bundle, measure, record
+from trainers.evaluate import fit, has_fit, has_report, is_bundle, measure, record
 from trainers.runs import CONFIG_FILE
 
 ERRORS = (BundleError, ConfigError, PagesError, WeightsError)
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures", type=doors.positive, default=300, help="samples shown in the report, the worst (default: 300)"
     )
     parser.add_argument("--record", metavar="DATA", help="write the metrics into the bundle's card as of DATA")
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="write what is fitted on these samples (calibration, space bonus) into the bundle's card",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,10 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
         overrides.append(f"train.validation_samples={arguments.samples}")
     try:
         config = load_config(_config_path(arguments), overrides)
-        if arguments.record and not (is_bundle(arguments.model) and Path(arguments.model).is_dir()):
-            raise ConfigError(f"--record needs a bundle folder, which {arguments.model} is not")
+        for option in ("record", "fit"):
+            if getattr(arguments, option) and not (is_bundle(arguments.model) and Path(arguments.model).is_dir()):
+                raise ConfigError(f"--{option} needs a bundle folder, which {arguments.model} is not")
         if arguments.report and not has_report(config):
             raise ConfigError(f"task {config.task} has no report; leave --report out")
+        if arguments.fit and not has_fit(config):
+            raise ConfigError(f"task {config.task} has nothing that is fitted; leave --fit out")
         measured = measure(arguments.model, config)
         written = measured.write_report(arguments.report, arguments.pictures) if arguments.report else ""
     except ERRORS as error:
@@ -63,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output.write_text(text + "\n", "utf-8")
     if arguments.record:
         record(Path(arguments.model), measured.metrics, arguments.record, _command(arguments))
+    if arguments.fit:
+        fit(Path(arguments.model), measured.task.fitted_decoding(measured.metrics))
     return 0
 
 

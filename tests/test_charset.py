@@ -12,7 +12,12 @@ def test_packaged_charsets(name, syllables):
     korean = charset(name)
     assert sum("가" <= character <= "힣" for character in korean.characters) == syllables
     assert korean.name == name and korean.classes == len(korean) + 1
-    for text in ("가격 1,234원 (VAT 포함) ~!@#$%^&*", "₩㎡㎏℃①⑳㈜※·…→■□○●★☆“”‘’「」『』〈〉《》【】", "ㅋㅋ ㅠㅠ ㄱㅣ"):
+    for text in (
+        "가격 1,234원 (VAT 포함) ~!@#$%^&*",
+        "₩㎡㎏℃①⑳㈜※·…→■□○●★☆“”‘’「」『』〈〉《》【】",
+        "ㅋㅋ ㅠㅠ ㄱㅣ",
+        "金 七拾壹億六千參百萬원整 ㉮",
+    ):
         assert korean.decode(korean.encode(text)) == text
         assert korean.label(text).decision == "keep"
     assert korean.characters[0] == " " and all(chr(code) in korean for code in range(0x20, 0x7F))

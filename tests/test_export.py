@@ -47,6 +47,14 @@ def test_bundle_and_run_measure_the_same(run, bundle, tmp_path, capsys):
     assert {m.metric: m.value for m in recorded}["accuracy"] == report["accuracy"]
 
 
+def test_a_task_that_fits_nothing_says_so(run, bundle, capsys):
+    arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--fit"]
+    assert evaluate_app.main(arguments) == 2
+    assert "has nothing that is fitted" in capsys.readouterr().err
+    assert evaluate_app.main([str(run.folder), "--fit"]) == 2
+    assert "--fit needs a bundle folder" in capsys.readouterr().err
+
+
 def test_weights_come_back_from_the_bundle(run, bundle):
     trained, returned = load_weights(run.folder), load_weights(bundle.folder)
     assert trained.keys() == returned.keys()

@@ -5,10 +5,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from models.bundle import load_bundle
+from models.bundle import load_bundle, save_bundle
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
+from ray_apps import evaluate as evaluate_app
 from trainers.checkpoint import WeightsError, load_labels, load_state, load_weights
 from trainers.config import Config, ConfigError, parse_config
 from trainers.data.lines import LineSample, LinesError
@@ -242,6 +243,18 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
     assert evaluate(str(folder), run.config())["cer"] == pytest.approx(metrics["cer"])
 
 
+def test_a_bundles_decoding_is_fitted_again(run, tmp_path, capsys):
+    bundle = export_run(run, tmp_path / "bundle")
+    fitted = bundle.card.decoding
+    other = bundle.card.model_copy(update={"decoding": fitted | {"space_bonus": 9.0, "calibration": None}})
+    save_bundle(bundle.folder, bundle.network, other)
+    arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--fit"]
+    assert evaluate_app.main(arguments) == 0, capsys.readouterr().err
+    again = load_bundle(bundle.folder).card.decoding
+    assert again["space_bonus"] == fitted["space_bonus"] and again["charset"] == fitted["charset"]
+    assert again["calibration"] == pytest.approx(fitted["calibration"], rel=1e-3)
+
+
 def test_the_mean_with_a_run_of_a_smaller_charset_keeps_the_new_rows(run, digits, tmp_path):
     larger = tmp_path / "larger.txt"
     Charset("0123456789 A").save(larger)
@@ -288,10 +301,13 @@ def test_a_training_starts_from_ppocrv6(digits, tmp_path, capsys):
         train(other, settings, reporter=Silent(), checkpoint_dir=tmp_path / "other")
 
 
-def test_the_space_bonus_of_the_lowest_cer_is_taken():
+def test_the_space_bonus_of_the_most_words_is_taken():
     read = np.array([["ab", "a b", "a b", "a  b", "", "", ""], ["cd", "cd", "c d", "c d", "", "", ""]], object)
     assert best_space_bonus(["a b", "cd"], read) == 1
     assert best_space_bonus(["ab", "cd"], read[:, :1].repeat(7, axis=1)) == 0
+    # Two lost words weigh more than two characters; at as many words the characters decide.
+    assert best_space_bonus(["a b", "cdefg"], np.array([["ab", "a b"], ["cdefg", "cdxxg"]], object)) == 1
+    assert best_space_bonus(["a b", "cd"], np.array([["a b", "a b"], ["ceee", "cde"]], object)) == 1
 
 
 def test_korean_charsets_share_jamo(tmp_path):

@@ -117,6 +117,20 @@ def test_spaces_can_be_given_a_bonus():
     assert ctc.decode(steps[:, :, :3], characters[:3], space_bonus=3.0)[0][0] == "ab"
 
 
+@pytest.mark.parametrize(
+    ("text", "sure", "read"),
+    [("2 9", False, "29"), ("2 9", True, "2 9"), ("7: 9", False, "7:9"), ("2 a", False, "2 a"), ("a 2", False, "a 2")],
+)
+def test_the_space_bonus_helps_no_space_within_a_number(text, sure, read):
+    characters = ["", *"29 a7:"]
+    steps = np.full((1, len(text), len(characters)), 0.01, np.float32)
+    for column, character in enumerate(text):
+        steps[0, column, characters.index(character)] = 0.9
+        if character == " " and not sure:  # the blank is likelier
+            steps[0, column, [0, characters.index(" ")]] = 0.6, 0.3
+    assert ctc.decode(steps, characters, space_bonus=2.0)[0][0] == read
+
+
 @pytest.mark.parametrize("width", [32, 320, 640, 1280, 3200])
 def test_batches_come_in_few_sizes_and_keep_the_order(width):
     for count in range(40):

@@ -85,6 +85,11 @@ def has_report(config: Config) -> bool:
     return task_class(config.task).write_report is not Task.write_report
 
 
+def has_fit(config: Config) -> bool:
+    """Whether anything of the decoding of the config's task is fitted on validation samples."""
+    return task_class(config.task).fitted_decoding is not Task.fitted_decoding
+
+
 def is_bundle(reference: str) -> bool:
     """Whether `reference` means a bundle and not a run or a checkpoint."""
     path = Path(reference)
@@ -97,6 +102,13 @@ def record(folder: Path, metrics: Mapping[str, float], data: str, command: str) 
     kept = [m for m in bundle.card.metrics if not (m.data == data and m.metric in metrics)]
     new = [Measurement(metric=name, value=value, data=data, command=command) for name, value in metrics.items()]
     save_bundle(folder, bundle.network, bundle.card.model_copy(update={"metrics": kept + new}))
+
+
+def fit(folder: Path, decoding: Mapping[str, Any]) -> None:
+    """Write fitted settings of decoding (`Task.fitted_decoding`) into a bundle's card, beside its others."""
+    bundle = load_bundle(folder)
+    card = bundle.card.model_copy(update={"decoding": bundle.card.decoding | decoding})
+    save_bundle(folder, bundle.network, card)
 
 
 def _require_labels(bundle: Bundle, labels: list[str]) -> None:

@@ -5,7 +5,7 @@ class 0). The space, and any other character that cannot be seen, is written as 
 may be written so. There are no comments and no empty lines.
 
 Packaged (in `charsets/`): `ko_ksx1001` with the 2,350 syllables of KS X 1001 and `ko_full` with all 11,172, each with
-the space, ASCII, the symbols of Korean documents and the compatibility jamo (ㅋㅋ, ㅠㅠ).
+the space, ASCII, the symbols of Korean documents, the compatibility jamo (ㅋㅋ, ㅠㅠ) and the Hanja of amounts (壹百).
 """
 
 import re

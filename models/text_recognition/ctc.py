@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 BLANK = 0
+_IN_NUMBERS = ".,:/-"
 _LEAST = 1e-6  # probabilities are kept so far from 0 and 1 that their log-odds are finite
 
 
@@ -50,8 +51,9 @@ def decode(
         (text, confidence) a line, 0 for no text. Without a calibration the confidence is the mean probability of the
         characters kept.
     """
-    if space_bonus and " " in characters:
-        space = characters.index(" ")
+    space = characters.index(" ") if space_bonus and " " in characters else None
+    plain = probabilities
+    if space is not None:
         probabilities = probabilities.copy()
         probabilities[:, :, space] = np.minimum(probabilities[:, :, space] * np.exp(space_bonus), 1.0)
     best = probabilities.argmax(axis=2)
@@ -59,10 +61,30 @@ def decode(
     starts[:, 1:] &= best[:, 1:] != best[:, :-1]
     results = []
     for line, steps in enumerate(starts):
+        if space is not None:
+            _drop_helped(steps, best[line], plain[line], space, characters)
         classes = best[line, steps]
         text = "".join(characters[index] for index in classes)
         results.append((text, _confidence(probabilities[line, steps, classes], calibration) if len(classes) else 0.0))
     return results
+
+
+def _drop_helped(
+    starts: np.ndarray, best: np.ndarray, plain: np.ndarray, space: int, characters: Sequence[str]
+) -> None:
+    """Take out of a line's `starts` (bool [T]) the spaces within a number that are there by the bonus alone.
+
+    Args:
+        best: [T] classes with the bonus. plain: [T, C] probabilities without it.
+    """
+    columns = np.flatnonzero(starts)
+    for before, column, after in zip(columns, columns[1:], columns[2:], strict=False):
+        if best[column] != space or not characters[best[after]].isdigit():
+            continue
+        left = characters[best[before]]
+        run = plain[column:after][best[column:after] == space]
+        if (left.isdigit() or left in _IN_NUMBERS) and not (run.argmax(axis=1) == space).any():
+            starts[column] = False
 
 
 def _confidence(kept: np.ndarray, calibration: Calibration | None) -> float:

@@ -224,7 +224,7 @@ class RecognitionTask(Task):
         return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
 
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        """See `text_metrics`, at the `space_bonus` of the lowest CER, which is given too; `confidence_scale` and
+        """See `text_metrics`, at the `space_bonus` of the most right words, which is given too; `confidence_scale` and
         `confidence_offset` (see `ctc.Calibration`), and `ece` of the confidences against character accuracies, each
         half of the lines being calibrated on the other half.
 
