@@ -7,7 +7,7 @@ import pytest
 from models.text_recognition.charset import RULES, Charset, CharsetError, charset
 
 
-@pytest.mark.parametrize(("name", "syllables"), [("ko_ksx1001", 2350), ("ko_full", 11172)])
+@pytest.mark.parametrize(("name", "syllables"), [("ko_ksx1001", 2350), ("ko_common", 2810), ("ko_full", 11172)])
 def test_packaged_charsets(name, syllables):
     korean = charset(name)
     assert sum("가" <= character <= "힣" for character in korean.characters) == syllables
@@ -24,7 +24,9 @@ def test_packaged_charsets(name, syllables):
 
 
 def test_the_smaller_one_is_in_the_larger():
-    assert set(charset("ko_ksx1001").characters) < set(charset("ko_full").characters)
+    assert set(charset("ko_ksx1001").characters) < set(charset("ko_common").characters)
+    assert set(charset("ko_common").characters) < set(charset("ko_full").characters)
+    assert charset("ko_common").label("이제 봣는데 떄문에 증폭됬다").decision == "keep"
     assert charset("ko_ksx1001").label("똠방각하").outside == "똠"
     assert charset("ko_full").label("똠방각하").decision == "keep"
 
@@ -48,7 +50,9 @@ def test_classes_begin_behind_the_blank():
         ("ｱ–ㆍ", "ｱ–·", "leave out", "ｱ"),
         ("漢字 漢", "漢字 漢", "leave out", "漢字"),
         ("", "", "leave out", ""),
-        ("   ", "   ", "leave out", ""),
+        ("   ", "", "leave out", ""),
+        ("합계  3,000", "합계 3,000", "map", ""),
+        (" 가\u3000 나 ", "가 나", "map", ""),
     ],
 )
 def test_labels_are_kept_mapped_or_left_out(text, label, decision, outside):
@@ -115,7 +119,7 @@ def test_files_that_cannot_be_used(tmp_path, content, message):
 
 
 def test_no_such_charset(tmp_path):
-    with pytest.raises(CharsetError, match=r"neither packaged \(ko_full, ko_ksx1001\) nor a file"):
+    with pytest.raises(CharsetError, match=r"neither packaged \(ko_common, ko_full, ko_ksx1001\) nor a file"):
         charset("ko_half")
     (tmp_path / "latin.txt").write_bytes(b"\xff\n")
     with pytest.raises(CharsetError, match="is not UTF-8"):

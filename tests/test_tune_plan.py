@@ -224,6 +224,7 @@ def test_what_is_refused(sweep_file, content, message):
         ({"host": "trainer"}, "host: actor"),
         ({"set": {"scaling.workers": 2}}, "scaling.workers: 1"),
         ({"set": {}}, "needs scaling.data_tasks: 0"),
+        ({"max_concurrent": 2}, "max_concurrent does not go with scheduler pbt"),
         ({"trials": 1}, "the size of its population"),
         ({"trials": None, "hours": 1}, "the size of its population"),
         ({"space": WIDE}, r"space\.settings\.hidden changes the network"),

@@ -142,7 +142,9 @@ def test_a_population_copies_the_better_half_and_keeps_to_its_ranges(tmp_path):
     space = {"train.lr": {"loguniform": [1e-6, 1e-1]}, "train.weight_decay": {"choice": [0.0, 0.05, 0.5]}}
     scheduler = {"kind": "pbt", "interval": 0.25, "quantile": 0.5}
     path = sweep_file(tmp_path, space=space, scheduler=scheduler, search="random", trials=4)
-    facts, trials = run(path, tmp_path / "sweep")
+    # Two members at a time take turns at every interval. All four at once would each be through, in milliseconds,
+    # before the next one's process has started, and none would ever meet another.
+    facts, trials = run(path, tmp_path / "sweep", "scaling.cpus_per_worker=1")
     assert facts.state == "finished" and [trial.status for trial in trials] == ["finished"] * 4
     changes = [change for trial in trials for change in trial.changes]
     assert changes and all(change["from"] in (1, 2, 3, 4) for change in changes)

@@ -328,6 +328,10 @@ def _check_population(plan: Plan) -> None:
             "scheduler pbt needs scaling.data_tasks: 0 (write it under `set`): its members take all CPUs, and "
             "tasks that make their samples would find none"
         )
+    if settings.max_concurrent is not None:
+        raise ConfigError(
+            "max_concurrent does not go with scheduler pbt: all members take turns on what Ray has; leave it out"
+        )
     if settings.trials is None or settings.trials < 2:
         raise ConfigError("scheduler pbt needs trials, the size of its population: 2 or more")
     plan.space.tune_domains()
