@@ -101,6 +101,13 @@ class Bundle:
             )
         return content
 
+    @property
+    def digest(self) -> str:
+        """SHA-256, 64 hex characters, over what results depend on: the network, and its input, decoding and labels as
+        the card says; what else is told there may change."""
+        read = self.card.model_dump(include={"sha256", "input", "decoding", "labels"})
+        return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+
     def require_task(self, task: str) -> "Bundle":
         """Return self, or raise BundleError when the bundle does another task."""
         if self.card.task != task:

@@ -42,11 +42,11 @@ def code_digest(foreign: tuple[str, ...]) -> str:
 
 
 def fingerprint(config: ReaderConfig) -> dict[str, Any]:
-    """What an output's rows depend on besides the pages: configuration, bundles (by sha256) and code."""
+    """What an output's rows depend on besides the pages: configuration, bundles (network and card) and code."""
     return {
         "config": config.identity(),
         "bundles": {
-            stage: [f"{bundle.name} sha256:{bundle.card.sha256}" for bundle in bundles]
+            stage: [f"{bundle.name} digest:{bundle.digest}" for bundle in bundles]
             for stage, bundles in config.open_bundles().items()
         },
         "code": code_digest(config.foreign_code),

@@ -30,6 +30,21 @@ def test_bundle_by_uri(tmp_path):
     assert load_bundle(f"file://{tmp_path}/tiny").network == b"network"
 
 
+@pytest.mark.parametrize(
+    ("update", "same"),
+    [
+        ({"licence": "MIT", "version": "2"}, True),
+        ({"decoding": {"space_bonus": 1.0}}, False),
+        ({"labels": ["a"]}, False),
+        ({"input": {"height": 32}}, False),
+    ],
+)
+def test_the_digest_is_of_what_results_depend_on(tmp_path, update, same):
+    first = save_bundle(tmp_path / "first", b"network", card()).digest
+    assert (save_bundle(tmp_path / "second", b"network", card(**update)).digest == first) is same
+    assert save_bundle(tmp_path / "third", b"netwerk", card()).digest != first
+
+
 def test_other_task(tmp_path):
     save_bundle(tmp_path, b"network", card())
     with pytest.raises(BundleError, match="does 'skew', but 'orientation' is needed"):
