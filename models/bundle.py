@@ -1,4 +1,4 @@
-"""Model bundles: a folder with `network.onnx` and its card `bundle.json`.
+"""Model bundles: a folder with `network.onnx`, its card `bundle.json`, and what else the card names (`files`).
 
 A bundle is named `name@version` when it is packaged in `models/weights/<name>/<version>/`, or by any path or fsspec URI
 (`s3://bucket/models/deskew`) otherwise. Loading checks the card's schema and the network's sha256.
@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -69,6 +70,9 @@ class Card(BaseModel):
         description="the ONNX file: in the bundle's folder, or `package:<distribution>/<path>` in an installed package",
     )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the ONNX file")
+    files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")], str] = Field(
+        default_factory=dict, description="the bundle's other files: name → SHA-256"
+    )
 
 
 class Bundle:
@@ -101,11 +105,24 @@ class Bundle:
             )
         return content
 
+    def file(self, name: str) -> bytes:
+        """Another file of the bundle, checked against the card's `files`, which must name it."""
+        path = self.folder / name
+        if not path.is_file():
+            raise BundleError(f"bundle {self.folder}: {path} is missing; export the model again")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.card.files[name]:
+            raise BundleError(
+                f"bundle {self.folder}: {path} is not the file that the card means (its sha256 is another one); export "
+                "the model again"
+            )
+        return content
+
     @property
     def digest(self) -> str:
-        """SHA-256, 64 hex characters, over what results depend on: the network, and its input, decoding and labels as
-        the card says; what else is told there may change."""
-        read = self.card.model_dump(include={"sha256", "input", "decoding", "labels"})
+        """SHA-256, 64 hex characters, over what results depend on: the network and other files, and input, decoding and
+        labels as the card says; what else is told there may change."""
+        read = self.card.model_dump(include={"sha256", "files", "input", "decoding", "labels"})
         return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
     def require_task(self, task: str) -> "Bundle":
@@ -134,14 +151,25 @@ def load_bundle(reference: str | Path, task: str | None = None) -> Bundle:
         card = Card.model_validate_json(card_path.read_text("utf-8"))
     except ValidationError as error:
         raise BundleError(f"bundle {reference}: {CARD_FILE} is not valid: {error}") from error
+    if "://" in str(reference):
+        _fetch(str(reference), folder, card.files)
     bundle = Bundle(folder, card)
     return bundle if task is None else bundle.require_task(task)
 
 
-def save_bundle(folder: Path, network: bytes, card: Card) -> Bundle:
-    """Write a bundle; the card's sha256 is set from `network`."""
+def save_bundle(folder: Path, network: bytes, card: Card, files: Mapping[str, bytes] | None = None) -> Bundle:
+    """Write a bundle; the card's checksums are set from `network` and `files`.
+
+    Args:
+        files: the bundle's other files; None leaves those of the card as they are, where a bundle is written anew.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     card = card.model_copy(update={"sha256": hashlib.sha256(network).hexdigest()})
+    if files is not None:
+        sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        card = card.model_copy(update={"files": sums})
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
     (folder / NETWORK_FILE).write_bytes(network)
     (folder / CARD_FILE).write_text(json.dumps(card.model_dump(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Bundle(folder, card)
@@ -166,11 +194,16 @@ def _local_folder(reference: str) -> Path:
         return folder
     if "://" not in reference:
         return Path(reference)
+    folder = Path(tempfile.mkdtemp(prefix="ocray-bundle-"))
+    _fetch(reference, folder, (CARD_FILE, NETWORK_FILE))
+    return folder
+
+
+def _fetch(reference: str, target: Path, names: Iterable[str]) -> None:
+    """Copy files of a remote bundle; missing ones are told by whoever needs them."""
     import fsspec  # only remote bundles need it
 
-    target = Path(tempfile.mkdtemp(prefix="ocray-bundle-"))
     filesystem, path = fsspec.core.url_to_fs(reference)
-    for name in (CARD_FILE, NETWORK_FILE):
+    for name in names:
         if filesystem.exists(f"{path}/{name}"):
             filesystem.get_file(f"{path}/{name}", str(target / name))
-    return target

@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit",
         action="store_true",
-        help="write what is fitted on these samples (calibration, space bonus) into the bundle's card",
+        help="write what is fitted on these samples (calibration, space bonus, weight of the language model) into the "
+        "bundle's card; without it a bundle is measured as its card says",
     )
 
 
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise ConfigError(f"task {config.task} has no report; leave --report out")
         if arguments.fit and not has_fit(config):
             raise ConfigError(f"task {config.task} has nothing that is fitted; leave --fit out")
-        measured = measure(arguments.model, config)
+        measured = measure(arguments.model, config, refit=arguments.fit)
         written = measured.write_report(arguments.report, arguments.pictures) if arguments.report else ""
     except ERRORS as error:
         print(f"ocray: {error}", file=sys.stderr)

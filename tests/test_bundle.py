@@ -30,6 +30,33 @@ def test_bundle_by_uri(tmp_path):
     assert load_bundle(f"file://{tmp_path}/tiny").network == b"network"
 
 
+def test_other_files_travel_with_a_bundle(tmp_path):
+    saved = save_bundle(tmp_path / "a", b"network", card(), {"words.npz": b"words"})
+    for reference in (tmp_path / "a", f"file://{tmp_path}/a"):
+        loaded = load_bundle(reference)
+        assert loaded.card.files.keys() == {"words.npz"} and loaded.file("words.npz") == b"words"
+        assert loaded.digest == saved.digest
+    again = save_bundle(tmp_path / "a", b"network", saved.card)  # written anew in its place
+    assert again.file("words.npz") == b"words"
+    assert save_bundle(tmp_path / "b", b"network", card(), {"words.npz": b"other"}).digest != saved.digest
+    (tmp_path / "a" / "words.npz").write_bytes(b"wards")
+    with pytest.raises(BundleError, match=r"words\.npz is not the file that the card means"):
+        loaded_again = load_bundle(tmp_path / "a")
+        loaded_again.file("words.npz")
+    (tmp_path / "a" / "words.npz").unlink()
+    with pytest.raises(BundleError, match=r"words\.npz is missing"):
+        load_bundle(tmp_path / "a").file("words.npz")
+
+
+@pytest.mark.parametrize("name", ["../words.npz", "/etc/words", "a/b", ""])
+def test_other_files_lie_in_the_bundles_folder(tmp_path, name):
+    save_bundle(tmp_path, b"network", card())
+    content = (tmp_path / "bundle.json").read_text().replace('"files": {}', f'"files": {{"{name}": "00"}}')
+    (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(BundleError, match="files"):
+        load_bundle(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("update", "same"),
     [

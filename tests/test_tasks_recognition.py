@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from models.bundle import load_bundle, save_bundle
+from models.bundle import BundleError, load_bundle, save_bundle
 from models.text_recognition.charset import Charset, charset
+from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
 from ray_apps import evaluate as evaluate_app
@@ -18,7 +19,7 @@ from trainers.export import ExportError, export_run
 from trainers.launch import launch
 from trainers.line_augmentation import augment_line
 from trainers.loop import TrainingError, train
-from trainers.recognition_metrics import SPACE_BONUSES, best_space_bonus
+from trainers.recognition_metrics import LANGUAGE_WEIGHTS, SPACE_BONUSES, best_reading
 from trainers.reporters import Silent
 from trainers.runs import Run
 from trainers.tasks.recognition import RecognitionSettings, RecognitionTask, width_groups
@@ -102,6 +103,7 @@ def test_strips_are_what_the_predictor_makes(task, monkeypatch):
         def __init__(self):
             self.input, self.calibration, self.language, self.min_confidence = task.form, None, "en", 0.0
             self.space_bonus, self.characters = 0.0, ["", *task.charset.characters]
+            self.language_model, self.language_weight = None, 0.0
             self.network = lambda batch: (seen.append(batch), {"p": np.zeros((len(batch), 4, 12), np.float32)})[1]
 
     Reader()([draw("204")])
@@ -148,9 +150,15 @@ def test_settings_name_what_is_wrong():
     content = {"task": "recognition", "train": {"total_steps": 1, "global_batch": 1, "lr": 1}}
     content["card"] = {"name": "a", "version": "1", "licence": "b", "data": "c", "validation_data": "d"}
     with pytest.raises(
-        ConfigError, match=r"settings.charset: no charset ko_ful: neither packaged \(ko_full, ko_ksx1001\)"
+        ConfigError, match=r"settings.charset: no charset ko_ful: neither packaged \(ko_common, ko_full, ko"
     ):
         parse_config(content | {"settings": {"charset": "ko_ful"}}, "file")
+    with pytest.raises(
+        ConfigError, match=r"settings\.language_model: no\.npz is neither a file nor a recogniser's bundle"
+    ):
+        parse_config(content | {"settings": {"language_model": "no.npz"}}, "file")
+    with pytest.raises(ConfigError, match=r"settings\.language_model: bundle ppocrv6-rec@small holds no lan"):
+        parse_config(content | {"settings": {"language_model": "ppocrv6-rec@small"}}, "file")
     with pytest.raises(ConfigError, match="tps belongs to architecture crnn"):
         parse_config(content | {"settings": {"tps": False}}, "file")
     for data in ({"lines": "a", "shards": "b"}, {"lines": "a", "texts": "b"}, {"lines": {"a": 0}}, {"lines": {}}):
@@ -255,6 +263,30 @@ def test_a_bundles_decoding_is_fitted_again(run, tmp_path, capsys):
     assert again["calibration"] == pytest.approx(fitted["calibration"], rel=1e-3)
 
 
+def test_a_language_model_travels_in_the_bundle(run, tmp_path, capsys):
+    """Named in the config, it goes into the bundle; its weight is fitted, and the bundle measured as its card says."""
+    file = tmp_path / "model.npz"
+    file.write_bytes(LanguageModel.of(TEXTS, (1, 1, 1, 1)).save())
+    asked = run.config().changed({"settings.language_model": str(file)}, "test")
+    bundle = export_run(run, tmp_path / "bundle", asked)
+    assert bundle.card.decoding["language_weight"] == 0 and bundle.file(FILE) == file.read_bytes()
+    file.unlink()  # the bundle is enough from here on
+    config_file = tmp_path / "config.yaml"
+    config_file.write_text(run.config().to_yaml(), "utf-8")
+    assert evaluate_app.main([str(bundle.folder), "--config", str(config_file), "--fit"]) == 0, capsys.readouterr().err
+    assert load_bundle(bundle.folder).card.decoding["language_weight"] in LANGUAGE_WEIGHTS
+    decoding = bundle.card.decoding | {"language_weight": 0.25, "space_bonus": 0.7}
+    save_bundle(bundle.folder, bundle.network, bundle.card.model_copy(update={"decoding": decoding}))
+    measured = evaluate(str(bundle.folder), run.config())
+    assert (measured["language_weight"], measured["space_bonus"]) == (0.25, 0.7)
+    reader = TextRecognizer(str(bundle.folder), min_confidence=0)
+    right = [result.text == text for result, text in zip(reader([draw(text) for text in TEXTS]), TEXTS, strict=True)]
+    assert np.mean(right) == pytest.approx(measured["line_accuracy"])
+    loose = bundle.card.model_copy(update={"decoding": decoding, "files": {}})
+    with pytest.raises(BundleError, match="holds no language model"):
+        TextRecognizer(save_bundle(tmp_path / "loose", bundle.network, loose))
+
+
 def test_the_mean_with_a_run_of_a_smaller_charset_keeps_the_new_rows(run, digits, tmp_path):
     larger = tmp_path / "larger.txt"
     Charset("0123456789 A").save(larger)
@@ -303,11 +335,11 @@ def test_a_training_starts_from_ppocrv6(digits, tmp_path, capsys):
 
 def test_the_space_bonus_of_the_most_words_is_taken():
     read = np.array([["ab", "a b", "a b", "a  b", "", "", ""], ["cd", "cd", "c d", "c d", "", "", ""]], object)
-    assert best_space_bonus(["a b", "cd"], read) == 1
-    assert best_space_bonus(["ab", "cd"], read[:, :1].repeat(7, axis=1)) == 0
+    assert best_reading(["a b", "cd"], read) == 1
+    assert best_reading(["ab", "cd"], read[:, :1].repeat(7, axis=1)) == 0
     # Two lost words weigh more than two characters; at as many words the characters decide.
-    assert best_space_bonus(["a b", "cdefg"], np.array([["ab", "a b"], ["cdefg", "cdxxg"]], object)) == 1
-    assert best_space_bonus(["a b", "cd"], np.array([["a b", "a b"], ["ceee", "cde"]], object)) == 1
+    assert best_reading(["a b", "cdefg"], np.array([["ab", "a b"], ["cdefg", "cdxxg"]], object)) == 1
+    assert best_reading(["a b", "cd"], np.array([["a b", "a b"], ["ceee", "cde"]], object)) == 1
 
 
 def test_korean_charsets_share_jamo(tmp_path):
@@ -350,7 +382,12 @@ def test_other_mismatches_are_errors(run, digits, tmp_path):
 def test_the_korean_charset_makes_a_network_and_a_card():
     task = RecognitionTask(RecognitionSettings(charset="ko_full"), {}, 0)
     assert task.network().head.out_features == charset("ko_full").classes == len(task.card_fields().labels) + 1
-    assert task.card_fields().decoding == {"charset": "labels", "language": "ko+en", "space_bonus": 0.0}
+    assert task.card_fields().decoding == {
+        "charset": "labels",
+        "language": "ko+en",
+        "space_bonus": 0.0,
+        "language_weight": 0.0,
+    }
     assert task.card_fields().architecture == "SVTR-LCNet (CTC), charset ko_full"
     crnn = RecognitionTask(RecognitionSettings(architecture="crnn", sequence="none"), {}, 0)
     assert crnn.card_fields().architecture == "TPS-resnet-CTC, charset ko_ksx1001"

@@ -49,11 +49,12 @@ def evaluate(reference: str, config: Config) -> dict[str, float]:
     return dict(measure(reference, config).metrics)
 
 
-def measure(reference: str, config: Config) -> Evaluation:
+def measure(reference: str, config: Config, *, refit: bool = False) -> Evaluation:
     """Measure `train.validation_samples` validation samples, or all there are where they are fewer.
 
     Args:
         reference: run folder, checkpoint file, or bundle (name@version, folder, URI).
+        refit: fit decoding parameters to these samples, as for a run, in the place of a bundle's own.
 
     Raises:
         WeightsError: the weights do not fit the config's network, or read other labels than the config's.
@@ -68,6 +69,7 @@ def measure(reference: str, config: Config) -> Evaluation:
         _require_labels(bundle, task.card_fields().labels)
         network, device = OnnxNetwork(bundle, list(task.export().example)), torch.device("cpu")
         name, decoding = bundle.name, bundle.card.decoding
+        task.decode_as(bundle, refit)
     else:
         network, device = task.network(), torch.device("cuda" if torch.cuda.is_available() else "cpu")
         strict_load(network, load_weights(reference), reference)

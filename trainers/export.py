@@ -6,7 +6,7 @@ The graph is written unoptimised, so that every weight keeps its name and a trai
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +80,22 @@ def export_run(
         licence=config.card.licence,
         sha256="0" * 64,  # save_bundle sets it
     )
-    return export_network(task, network, card, output, half=half)
+    return export_network(task, network, card, output, files=fields.files, half=half)
 
 
-def export_network(task: Task, network: nn.Module, card: Card, output: Path, *, half: bool = False) -> Bundle:
+def export_network(
+    task: Task,
+    network: nn.Module,
+    card: Card,
+    output: Path,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    half: bool = False,
+) -> Bundle:
     """Export a network, check it and save its bundle; nothing is written to `output` when the check fails.
 
     Args:
+        files: the bundle's other files.
         half: round large weights to 16 bits and store them so: half the size. They are cast back when the file is
             loaded, and computed with as ever.
     """
@@ -100,7 +109,7 @@ def export_network(task: Task, network: nn.Module, card: Card, output: Path, *, 
         content = _stored_in_half(content)
     with tempfile.TemporaryDirectory(prefix="ocray-export-") as temporary:
         check_parity(network, export, save_bundle(Path(temporary), content, card))
-    return save_bundle(output, content, card)
+    return save_bundle(output, content, card, files)
 
 
 def _alike(task: Task, network: nn.Module, labels: list[str], other: Run) -> dict[str, torch.Tensor]:

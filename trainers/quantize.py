@@ -64,8 +64,9 @@ def quantize(
     before = evaluate(reference, config)
     architecture, version = bundle.card.architecture + _INT8, f"{bundle.card.version}-int8"
     card = bundle.card.model_copy(update={"architecture": architecture, "version": version, "metrics": []})
+    files = {name: bundle.file(name) for name in bundle.card.files}
     with tempfile.TemporaryDirectory(prefix="ocray-int8-") as temporary:
-        after = evaluate(str(save_bundle(Path(temporary), content, card).folder), config)
+        after = evaluate(str(save_bundle(Path(temporary), content, card, files).folder), config)
     task = task_class(config.task)
     name = task.best_metric
     lost = before[name] - after[name] if task.best_mode == "max" else after[name] - before[name]
@@ -78,7 +79,8 @@ def quantize(
         Measurement(metric=metric, value=value, data=config.card.validation_data, command=command)
         for metric, value in after.items()
     ]
-    return Quantized(save_bundle(output, content, card.model_copy(update={"metrics": measured})), before, after)
+    saved = save_bundle(output, content, card.model_copy(update={"metrics": measured}), files)
+    return Quantized(saved, before, after)
 
 
 def _in_int8(bundle: Bundle, config: Config, samples: int, keep: str | None) -> bytes:

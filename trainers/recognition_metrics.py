@@ -16,6 +16,8 @@ from models.text_recognition.ctc import Calibration, log_odds
 SCRIPTS = ("hangul", "latin", "digit", "space", "han", "other")
 # Bonuses of the space (see `ctc.decode`) from which validation chooses.
 SPACE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+# Weights of the language model, likewise.
+LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)
 _HANGUL = ((0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
 
 
@@ -114,9 +116,10 @@ def text_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, float]:
     return metrics | {f"cer_{name}": edits[name] / characters[name] for name in SCRIPTS if characters[name]}
 
 
-def best_space_bonus(true: Sequence[str], read: np.ndarray) -> int:
-    """Number of the bonus that gets the most words right, of equal ones that with the lowest CER, then the smallest;
-    `read` [lines, bonuses] are strings. A space is one character in the CER, but without it two words are lost."""
+def best_reading(true: Sequence[str], read: np.ndarray) -> int:
+    """Number of the column that gets the most words right, of equal ones that with the lowest CER, then the first;
+    `read` [lines, columns] are strings, read with greater and greater bonuses of the space, say. A space is one
+    character in the CER, but without it two words are lost."""
     rates: list[tuple[float, float]] = []
     for column in read.T:
         # Only what differs needs to be aligned again.

@@ -1,12 +1,18 @@
-"""Greedy decoding of connectionist temporal classification (Graves et al., ICML 2006)."""
+"""Decoding of connectionist temporal classification (Graves et al., ICML 2006): the likeliest path, and a language
+model where that is in doubt."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.text_recognition.language_model import LanguageModel, likeliest
+
 BLANK = 0
 _IN_NUMBERS = ".,:/-"
+_SURE = 0.98  # a character of this probability is in no doubt
+_ALTERNATIVES, _LEAST_LIKELY = 4, 1e-3  # characters that may stand in a doubtful place, and how likely each must be
 _LEAST = 1e-6  # probabilities are kept so far from 0 and 1 that their log-odds are finite
 
 
@@ -37,8 +43,11 @@ def decode(
     characters: Sequence[str],
     calibration: Calibration | None = None,
     space_bonus: float = 0.0,
+    language: LanguageModel | None = None,
+    language_weight: float = 0.0,
 ) -> list[tuple[str, float]]:
-    """Read the likeliest path: repeats merged, blanks dropped.
+    """Read the likeliest path: repeats merged, blanks dropped. Where one of its characters is in doubt, the language
+    model has a say in which of the likeliest four it is.
 
     Args:
         probabilities: (N, T, C) float32, softmax over C classes, class 0 blank.
@@ -46,6 +55,7 @@ def decode(
         calibration: makes confidences of geometric means.
         space_bonus: log of what the space's probability is multiplied with. Narrow gaps between words look like wide
             ones between letters, so a network leaves more spaces out than it makes up.
+        language, language_weight: model, and how much it counts beside the network: log-probabilities are added.
 
     Returns:
         (text, confidence) a line, 0 for no text. Without a calibration the confidence is the mean probability of the
@@ -64,9 +74,57 @@ def decode(
         if space is not None:
             _drop_helped(steps, best[line], plain[line], space, characters)
         classes = best[line, steps]
+        kept = probabilities[line, steps, classes]
+        if language is not None and language_weight:
+            _ask(language, language_weight, probabilities[line], np.flatnonzero(steps), classes, kept, characters)
         text = "".join(characters[index] for index in classes)
-        results.append((text, _confidence(probabilities[line, steps, classes], calibration) if len(classes) else 0.0))
+        results.append((text, _confidence(kept, calibration) if len(classes) else 0.0))
     return results
+
+
+def _ask(
+    language: LanguageModel,
+    weight: float,
+    probabilities: np.ndarray,
+    columns: np.ndarray,
+    classes: np.ndarray,
+    kept: np.ndarray,
+    characters: Sequence[str],
+) -> None:
+    """Change `classes` and `kept`, [places], where the language model decides for others.
+
+    Args:
+        probabilities: [T, C] of the line. columns: [places], where each character begins.
+    """
+    doubts: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # place → its classes, their probabilities
+    for place in np.flatnonzero(kept <= _SURE):
+        end = columns[place + 1] if place + 1 < len(columns) else len(probabilities)
+        run = probabilities[columns[place] : end]
+        run = run[: _length(run.argmax(axis=1), classes[place])]
+        if run[:, classes[place]].max() > _SURE:
+            continue
+        likely = run.max(axis=0)
+        likely[BLANK] = 0
+        top = np.argpartition(-likely, min(_ALTERNATIVES, len(likely)) - 1)[:_ALTERNATIVES]
+        top = top[np.argsort(-likely[top], kind="stable")]
+        top = top[likely[top] > _LEAST_LIKELY]
+        if len(top) > 1:
+            doubts[place] = top, likely[top]
+    if not doubts:
+        return
+    alternatives = [[(characters[index], 0.0)] for index in classes]
+    for place, (top, likely) in doubts.items():
+        alternatives[place] = [(characters[index], math.log(value)) for index, value in zip(top, likely, strict=True)]
+    chosen = likeliest(alternatives, language, weight)
+    for place, (top, likely) in doubts.items():
+        if (index := top[chosen[place]]) != classes[place]:
+            classes[place], kept[place] = index, likely[chosen[place]]
+
+
+def _length(best: np.ndarray, index: int) -> int:
+    """How many of a place's first steps are of one class."""
+    others = np.flatnonzero(best != index)
+    return int(others[0]) if len(others) else len(best)
 
 
 def _drop_helped(

@@ -11,8 +11,9 @@ from models.bundle import Bundle, BundleError, load_bundle
 from models.onnx_metadata import read_metadata
 from models.results import RecognizedText
 from models.runtime import Network
-from models.text_recognition import ctc
+from models.text_recognition import ctc, language_model
 from models.text_recognition.crops import resize_to_height
+from models.text_recognition.language_model import LanguageModel, LanguageModelError
 
 # Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
 _BATCH_SIZES = (8, 4, 2, 1)
@@ -41,6 +42,9 @@ class CTCDecoding(BaseModel):
     )
     language: str = Field(description="language group read, ISO 639-1 codes joined by +")
     space_bonus: float = Field(default=0.0, ge=0, le=5, description="see `ctc.decode`")
+    language_weight: float = Field(
+        default=0.0, ge=0, le=1, description="of the bundle's language model, see `ctc.decode`; 0: it is not asked"
+    )
     calibration: ctc.Calibration | None = Field(
         default=None, description="of the confidence; without it, the mean probability of the characters"
     )
@@ -72,10 +76,12 @@ class TextRecognizer:
         bundle.require_task("text_recognition")
         try:
             self.input = RecognitionInput.model_validate(bundle.card.input)
-            decoding = CTCDecoding.model_validate(bundle.card.decoding)
         except ValidationError as error:
-            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+            raise BundleError(f"bundle {bundle.name}: input is not valid: {error}") from error
+        decoding = bundle_decoding(bundle)
         self.space_bonus = decoding.space_bonus
+        self.language_weight = decoding.language_weight
+        self.language_model = bundle_language_model(bundle) if decoding.language_weight else None
         self.language = decoding.language
         self.calibration = decoding.calibration if calibrated else None
         self.min_confidence = min_confidence
@@ -112,7 +118,9 @@ class TextRecognizer:
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
                 f"{len(self.characters)}; the card belongs to other weights"
             )
-        read = ctc.decode(output, self.characters, self.calibration, self.space_bonus)
+        read = ctc.decode(
+            output, self.characters, self.calibration, self.space_bonus, self.language_model, self.language_weight
+        )
         return [self._result(text, confidence) for text, confidence in read]
 
     def _result(self, text: str, confidence: float) -> RecognizedText:
@@ -136,6 +144,24 @@ def in_batches(indices: list[int], width: int) -> list[list[int]]:
         batches.append(indices[start : start + size])
         start += size
     return batches
+
+
+def bundle_decoding(bundle: Bundle) -> CTCDecoding:
+    """How the steps of a `text_recognition` bundle become text. Raises BundleError: its card does not say."""
+    try:
+        return CTCDecoding.model_validate(bundle.card.decoding)
+    except ValidationError as error:
+        raise BundleError(f"bundle {bundle.name}: decoding is not valid: {error}") from error
+
+
+def bundle_language_model(bundle: Bundle) -> LanguageModel:
+    """The language model of a `text_recognition` bundle. Raises BundleError: it holds none."""
+    if language_model.FILE not in bundle.card.files:
+        raise BundleError(f"bundle {bundle.name} holds no language model ({language_model.FILE})")
+    try:
+        return LanguageModel.load(bundle.file(language_model.FILE))
+    except LanguageModelError as error:
+        raise BundleError(f"bundle {bundle.name}: {language_model.FILE}: {error}") from error
 
 
 def bundle_characters(bundle: Bundle) -> list[str]:

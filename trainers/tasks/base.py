@@ -18,6 +18,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from models.bundle import Bundle
+
 Split = Literal["train", "validation"]
 Batch = dict[str, torch.Tensor]
 _SPLIT_NUMBER = {"train": 0, "validation": 1}
@@ -50,6 +52,7 @@ class CardFields:
     input: dict[str, Any]
     decoding: dict[str, Any] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,14 @@ class Task(ABC):
             metrics: of the weights exported, as `metrics` gave them.
         """
         return {}
+
+    def decode_as(self, bundle: Bundle, refit: bool) -> None:  # noqa: B027 (a default, as the others here)
+        """Decode predictions as a bundle does, before it is measured. By default there is nothing to take over.
+
+        Args:
+            refit: what `fitted_decoding` fits is fitted to the samples; else it too is the bundle's, so that samples
+                measure it which did not fit it.
+        """
 
     @abstractmethod
     def export(self) -> Export:

@@ -10,6 +10,7 @@ Weights are compared by CER: early in a training, and with thousands of characte
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Sized
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,20 +20,29 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 from torch.nn import functional
 
-from models.bundle import BundleError, load_bundle
+from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.crops import resize_to_height
 from models.text_recognition.hangul import jamo_parts
+from models.text_recognition.language_model import FILE, LanguageModel, LanguageModelError
 from models.text_recognition.networks import CRNN, CTCNetwork, PPOCRv6, SVTRLCNet
 from models.text_recognition.networks.ppocr import published_weights
-from models.text_recognition.predictor import CTCDecoding, RecognitionInput, bucket_width, bundle_characters
+from models.text_recognition.predictor import (
+    CTCDecoding,
+    RecognitionInput,
+    bucket_width,
+    bundle_characters,
+    bundle_decoding,
+    bundle_language_model,
+)
 from trainers.checkpoint import WeightsError
 from trainers.data.lines import LinesError, LineSource
 from trainers.line_augmentation import augment_line
 from trainers.recognition_metrics import (
+    LANGUAGE_WEIGHTS,
     SPACE_BONUSES,
-    best_space_bonus,
+    best_reading,
     character_accuracy,
     cross_calibrated,
     expected_calibration_error,
@@ -74,6 +84,8 @@ class RecognitionSettings(TaskSettings):
         max_width: px; longer lines are squeezed, in training and in reading.
         augmentation: 0..1, see `augment_line`.
         language: what the charset writes, for results: ISO 639-1 codes joined by +.
+        language_model: of the texts to be read: a file of `python -m trainers.language_model`, or a bundle that holds
+            one. It is asked when validation lines are read, not in training, and goes into the exported bundle.
     """
 
     architecture: Literal["svtr", "crnn", "ppocrv6"] = "svtr"
@@ -87,11 +99,19 @@ class RecognitionSettings(TaskSettings):
     max_width: int = Field(default=2048, ge=64)
     augmentation: float = Field(default=0.5, ge=0, le=1)
     language: str = Field(default="ko+en", pattern=r"^[a-z]{2}(\+[a-z]{2})*$")
+    language_model: str | None = None
 
     @field_validator("charset")
     @classmethod
     def _readable(cls, value: str) -> str:
         charset(value)  # CharsetError is a ValueError: the config's reader names the key
+        return value
+
+    @field_validator("language_model")
+    @classmethod
+    def _is_one(cls, value: str | None) -> str | None:
+        if value is not None:
+            LanguageModel.load(language_model_file(value))  # LanguageModelError is a ValueError too
         return value
 
     @model_validator(mode="after")
@@ -127,6 +147,11 @@ class RecognitionTask(Task):
             max_width=settings.max_width,
             width_step=32,
         )
+        self.bonuses, self.weights = SPACE_BONUSES, (0.0,)
+        self.language_model: LanguageModel | None = None
+        if settings.language_model:
+            self.weights = LANGUAGE_WEIGHTS
+            self.language_model = LanguageModel.load(language_model_file(settings.language_model))
         # Validation keeps lines that the charset cannot write: they are errors.
         self.lines: dict[str, LineSource] = dict(pages)
         if "train" in pages:
@@ -207,26 +232,28 @@ class RecognitionTask(Task):
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
         """`true` (strings) and `used` (bool) [batch]; `read` (strings) and `probability` (geometric mean over the
-        characters read, 0 for none) [batch, bonuses], for each of `SPACE_BONUSES`."""
+        characters read, 0 for none) [batch, bonuses, weights], for each bonus of the space and each weight of the
+        language model."""
         buckets: dict[int, list[int]] = defaultdict(list)
         for index, width in enumerate(batch["width"].tolist()):
             buckets[bucket_width(width, self.form)].append(index)
-        read = np.full((len(batch["width"]), len(SPACE_BONUSES)), "", object)
+        read = np.full((len(batch["width"]), len(self.bonuses), len(self.weights)), "", object)
         probability = np.zeros(read.shape)
         characters = ["", *self.charset.characters]
         for width, indices in buckets.items():
             strips = self._strips(batch["image"][indices, :, :, :width], batch["width"][indices])
             steps = network(strips).float().cpu().numpy()
-            for column, bonus in enumerate(SPACE_BONUSES):
-                results = ctc.decode(steps, characters, _AS_IT_IS, bonus)
-                read[indices, column], probability[indices, column] = zip(*results, strict=True)
+            for (i, bonus), (j, weight) in product(enumerate(self.bonuses), enumerate(self.weights)):
+                results = ctc.decode(steps, characters, _AS_IT_IS, bonus, self.language_model, weight)
+                read[indices, i, j], probability[indices, i, j] = zip(*results, strict=True)
         true = np.array(["".join(map(chr, row[row > 0])) for row in batch["text"].cpu().numpy()], object)
         return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
 
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        """See `text_metrics`, at the `space_bonus` of the most right words, which is given too; `confidence_scale` and
-        `confidence_offset` (see `ctc.Calibration`), and `ece` of the confidences against character accuracies, each
-        half of the lines being calibrated on the other half.
+        """See `text_metrics`, at the `space_bonus` and then the `language_weight` of the most right words, which are
+        given too (the weight where there is a language model); `confidence_scale` and `confidence_offset` (see
+        `ctc.Calibration`), and `ece` of the confidences against character accuracies, each half of the lines being
+        calibrated on the other half.
 
         Raises:
             LinesError: no line has an image that can be read.
@@ -235,14 +262,17 @@ class RecognitionTask(Task):
         if not used.any():
             raise LinesError("no image of the validation lines can be read; see the warnings above")
         true, read, probability = (predictions[name][used] for name in ("true", "read", "probability"))
-        best = best_space_bonus(true, read)
-        read, probability = read[:, best], probability[:, best]
+        bonus = best_reading(true, read[:, :, 0])
+        weight = best_reading(true, read[:, bonus])
+        read, probability = read[:, bonus, weight], probability[:, bonus, weight]
         accuracy = np.array([character_accuracy(*pair) for pair in zip(true, read, strict=True)])
         fitted = fit_calibration(probability, accuracy)
         metrics = text_metrics(true, read)
         metrics["ece"] = expected_calibration_error(reliability(cross_calibrated(probability, accuracy), accuracy))
         fits = {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
-        return metrics | fits | {"space_bonus": SPACE_BONUSES[best]}
+        if self.language_model is not None:
+            fits["language_weight"] = self.weights[weight]
+        return metrics | fits | {"space_bonus": self.bonuses[bonus]}
 
     def validation_length(self) -> int | None:
         source = self.lines.get("validation")
@@ -251,13 +281,23 @@ class RecognitionTask(Task):
     def write_report(
         self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
     ) -> str:
-        column = SPACE_BONUSES.index(evaluated.metrics["space_bonus"])
-        predictions = predictions | {name: predictions[name][:, column] for name in ("read", "probability")}
+        bonus = self.bonuses.index(evaluated.metrics["space_bonus"])
+        weight = self.weights.index(evaluated.metrics.get("language_weight", self.weights[0]))
+        predictions = predictions | {name: predictions[name][:, bonus, weight] for name in ("read", "probability")}
         return write_reading_report(folder, evaluated, predictions, self.lines["validation"], pictures)
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         calibration = ctc.Calibration(scale=metrics["confidence_scale"], offset=metrics["confidence_offset"])
-        return {"calibration": calibration.model_dump(), "space_bonus": metrics.get("space_bonus", 0.0)}
+        fits = {name: metrics.get(name, 0.0) for name in ("space_bonus", "language_weight")}
+        return {"calibration": calibration.model_dump()} | fits
+
+    def decode_as(self, bundle: Bundle, refit: bool) -> None:
+        self.language_model, self.weights = None, (0.0,)
+        if FILE in bundle.card.files:
+            self.language_model, self.weights = bundle_language_model(bundle), LANGUAGE_WEIGHTS
+        if not refit:
+            decoding = bundle_decoding(bundle)
+            self.bonuses, self.weights = (decoding.space_bonus,), (decoding.language_weight,)
 
     def rate_factors(self) -> dict[str, float]:
         return {"backbone.": self.settings.backbone_rate}
@@ -318,6 +358,7 @@ class RecognitionTask(Task):
             input=self.form.model_dump(),
             decoding=CTCDecoding(language=settings.language).model_dump(exclude_none=True),
             labels=list(self.charset.characters),
+            files={FILE: language_model_file(settings.language_model)} if settings.language_model else {},
         )
 
     def _sample(self, image: np.ndarray, classes: np.ndarray, text: str, weight: float) -> dict[str, np.ndarray]:
@@ -341,6 +382,23 @@ def ppocrv6_weights(source: str) -> tuple[dict[str, torch.Tensor], list[str]] | 
     if bundle.card.architecture != _PUBLISHED:
         return None
     return published_weights(bundle.network), bundle_characters(bundle)
+
+
+def language_model_file(source: str) -> bytes:
+    """The content of a language model's file, or of that of a bundle.
+
+    Raises:
+        LanguageModelError: there is none.
+    """
+    if Path(source).is_file():
+        return Path(source).read_bytes()
+    try:
+        bundle = load_bundle(source, RecognitionTask.bundle_task)
+        if FILE not in bundle.card.files:
+            raise LanguageModelError(f"bundle {bundle.name} holds no language model")
+        return bundle.file(FILE)
+    except BundleError as error:
+        raise LanguageModelError(f"{source} is neither a file nor a recogniser's bundle: {error}") from error
 
 
 def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
