@@ -17,7 +17,7 @@ from trainers.config import Config, ConfigError, parse_config
 from trainers.data.layouts import REGIONS_SCHEMA
 from trainers.data.regions import RegionSample
 from trainers.detection_metrics import match
-from trainers.evaluate import evaluate
+from trainers.evaluate import evaluate, measure
 from trainers.export import export_run
 from trainers.launch import launch
 from trainers.loop import _load_initial, train
@@ -203,6 +203,10 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, bundle):
     assert 2 * matched / (found + true) == pytest.approx(metrics["hmean"], abs=0.01) and metrics["hmean"] > 0.85
     assert run.config().build_task().validation_length() == 2
     assert evaluate(bundle, run.config())["hmean"] == pytest.approx(metrics["hmean"], abs=0.01)
+    as_it_comes = evaluate("ppocrv6-det@small", run.config())  # with the ratio of its card, whatever fits these pages
+    assert as_it_comes["unclip_ratio"] == load_bundle("ppocrv6-det@small").card.decoding["unclip_ratio"]
+    again = measure("ppocrv6-det@small", run.config(), refit=True).metrics
+    assert again["hmean"] >= as_it_comes["hmean"]
 
 
 def test_training_goes_on_from_a_bundle(run, bundle, tmp_path, capsys):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.bundle import load_bundle
 from models.geometry import quad_size
 from models.meter.digits import LABELS
 from models.meter.screen import STRIDE
@@ -194,6 +195,10 @@ def test_the_digit_task_learns_readings_boxes_and_crops(tmp_path):
     metrics = task.metrics(predictions)
     assert {"recognition_rate", "digit_accuracy", "sure"} <= set(metrics)
     assert task.fitted_decoding(metrics) == {"sure": metrics["sure"]} and task.fitted_decoding({}) == {}
+    task.decode_as(load_bundle("meter-digits@1"), refit=False)
+    assert task.metrics(predictions)["sure"] == load_bundle("meter-digits@1").card.decoding["sure"]
+    task.decode_as(load_bundle("meter-digits@1"), refit=True)
+    assert task.metrics(predictions) == metrics
     assert "3 meters" in task.write_report(tmp_path, Evaluated("m", "d", metrics), predictions, 5)
 
 

@@ -209,7 +209,9 @@ def _one_apart(a: str, b: str) -> bool:
     return (int(a) - int(b)) % turn in (1, turn - 1)
 
 
-def reading_metrics(predictions: Mapping[str, np.ndarray], wrong_share: float = WRONG_SHARE) -> dict[str, float]:
+def reading_metrics(
+    predictions: Mapping[str, np.ndarray], wrong_share: float = WRONG_SHARE, sure: float | None = None
+) -> dict[str, float]:
     """How displays were read.
 
     Args:
@@ -217,6 +219,7 @@ def reading_metrics(predictions: Mapping[str, np.ndarray], wrong_share: float = 
             are all there; else they are), `success` bool (given as readings to trust), `confidence` 0..1 (of the least
             sure place; in the place of `success`), `single` bool (crops of one digit, which count apart).
         wrong_share: `sure` is fitted so that no more than this share of the readings given is wrong.
+        sure: what it is, where it is not to be fitted.
 
     Returns:
         `recognition_rate` (all digits right), `within_one` (or one step away on the last wheel), `integer_right`,
@@ -250,7 +253,7 @@ def reading_metrics(predictions: Mapping[str, np.ndarray], wrong_share: float = 
         given = predictions["success"][use]
     elif "confidence" in predictions:
         confidence = predictions["confidence"][use]
-        metrics["sure"] = fit_sure(confidence, digits & point, wrong_share)
+        metrics["sure"] = fit_sure(confidence, digits & point, wrong_share) if sure is None else sure
         given = confidence >= metrics["sure"]
     else:
         return metrics

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from models.bundle import BundleError, load_bundle
+from models.bundle import Bundle, BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
 from models.text_detection.networks.ppocr import published_weights
@@ -69,6 +69,7 @@ class DetectionTask(Task):
 
     def __init__(self, settings: DetectionSettings, pages: Mapping[str, RegionSource], seed: int):
         super().__init__(settings, pages, seed)
+        self.ratios: tuple[float, ...] = UNCLIP_RATIOS
         self.form = DetectionInput(
             colour="BGR",
             mean=127.5,
@@ -126,7 +127,7 @@ class DetectionTask(Task):
         return db_loss(network(self._input(batch["image"])), **maps)
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """Counts for each of `UNCLIP_RATIOS`: `matched`, `found`, `true`, each int64 [batch, ratios]."""
+        """Counts for each of `ratios`: `matched`, `found`, `true`, each int64 [batch, ratios]."""
         counts = []
         for image, size, quads, ignore, count in zip(
             *(batch[name] for name in ("image", "size", "quads", "ignore", "count")), strict=True
@@ -136,7 +137,7 @@ class DetectionTask(Task):
             limits = np.array([width, height], np.float32)
             true, ignored = quads[:count].cpu().numpy(), ignore[:count].cpu().numpy()
             row = []
-            for ratio in UNCLIP_RATIOS:
+            for ratio in self.ratios:
                 regions = decode(probability, (1, 1), _DECODING.model_copy(update={"unclip_ratio": ratio}))
                 found = np.array([region.polygon for region in regions], np.float32).reshape(-1, 4, 2)
                 row.append(match(np.clip(found, 0, limits), true, ignored))
@@ -149,7 +150,7 @@ class DetectionTask(Task):
         columns = zip(*(predictions[name].T for name in Matches._fields), strict=True)
         results = [detection_metrics(map(Matches, *column)) for column in columns]
         best = max(range(len(results)), key=lambda number: results[number]["hmean"])
-        return results[best] | {"unclip_ratio": UNCLIP_RATIOS[best]}
+        return results[best] | {"unclip_ratio": self.ratios[best]}
 
     def validation_length(self) -> int | None:
         source = self.pages.get("validation")
@@ -157,6 +158,10 @@ class DetectionTask(Task):
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {"unclip_ratio": metrics["unclip_ratio"]}
+
+    def decode_as(self, bundle: Bundle, refit: bool) -> None:
+        if not refit and "unclip_ratio" in bundle.card.decoding:
+            self.ratios = (bundle.card.decoding["unclip_ratio"],)
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
         """PP-OCRv6's, where `source` is that bundle."""

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
+from models.bundle import Bundle
 from models.geometry import quad_size
 from models.meter.digits import BLANK, LABELS, STEP, DigitDecoding, StripDigit, decode, padded, padded_width
 from models.meter.networks import DigitNet
@@ -66,6 +67,7 @@ class MeterDigitsTask(Task):
 
     def __init__(self, settings: MeterDigitsSettings, pages: Mapping[str, MeterSource], seed: int):
         super().__init__(settings, pages, seed)
+        self.sure: float | None = None  # None: fitted to what is measured
         self.form = StripInput(
             colour="BGR",  # as the published weights take it
             mean=127.5,
@@ -200,7 +202,7 @@ class MeterDigitsTask(Task):
         } | flags
 
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        return reading_metrics(predictions)
+        return reading_metrics(predictions, sure=self.sure)
 
     def write_report(
         self, folder: Path, evaluated: Evaluated, predictions: dict[str, np.ndarray], pictures: int
@@ -222,6 +224,9 @@ class MeterDigitsTask(Task):
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {"sure": metrics["sure"]} if "sure" in metrics else {}
+
+    def decode_as(self, bundle: Bundle, refit: bool) -> None:
+        self.sure = None if refit else bundle.card.decoding.get("sure")
 
     def rate_factors(self) -> dict[str, float]:
         return {"backbone.": self.settings.backbone_rate}
