@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--output", type=Path, required=True, help="the bundle's folder")
     parser.add_argument(
-        "--average", type=Path, action="append", default=[], metavar="RUN",
-        help="take the mean of the weights of RUN and this run; may be repeated",
+        "--average", action="append", default=[], metavar="WEIGHTS",
+        help="take the mean of this run's weights and those of another run or bundle; may be repeated",
     )  # fmt: skip
     parser.add_argument("--half", action="store_true", help="store large weights in 16 bits: half the size")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. card.version=2")
@@ -30,10 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         training = Run(arguments.run)
         training.config()  # says so when there is no run
         config = load_config(arguments.run / CONFIG_FILE, arguments.set)
-        others = [Run(folder) for folder in arguments.average]
-        for other in others:
-            other.config()
-        bundle = export_run(training, arguments.output, config, average=others, half=arguments.half)
+        bundle = export_run(training, arguments.output, config, average=arguments.average, half=arguments.half)
     except ERRORS as error:
         print(f"ocray: {error}", file=sys.stderr)
         return 1 if isinstance(error, ExportError) else 2

@@ -122,8 +122,12 @@ def test_the_mean_of_two_runs(run, tmp_path, capsys):
     one, other, mean = (load_weights(folder) for folder in (run.folder, longer, tmp_path / "b"))
     assert all(torch.allclose(mean[name], (one[name] + other[name]) / 2, atol=1e-6) for name in one)
     assert load_bundle(tmp_path / "b").card.metrics == []  # nothing measured it yet
+    bundle = ["--average", str(tmp_path / "b"), "--output", str(tmp_path / "d")]
+    assert export_app.main([str(run.folder), *bundle]) == 0
+    again = load_weights(tmp_path / "d")
+    assert all(torch.allclose(again[name], (one[name] + mean[name]) / 2, atol=1e-6) for name in one)
     assert export_app.main([str(run.folder), "--average", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "neither a run, a checkpoint nor a bundle" in capsys.readouterr().err
 
 
 def test_door_errors(run, tmp_path, capsys):

@@ -294,7 +294,7 @@ def test_the_mean_with_a_run_of_a_smaller_charset_keeps_the_new_rows(run, digits
     settings = config(shards, str(larger), total_steps=2, validate_every=2, initial_weights=str(run.folder))
     launch(settings, tmp_path / "tuned", use_ray=False)
     tuned = Run(tmp_path / "tuned")
-    mean = load_weights(export_run(tuned, tmp_path / "bundle", average=[run]).folder)
+    mean = load_weights(export_run(tuned, tmp_path / "bundle", average=[run.folder]).folder)
     before, after = (load_weights(folder) for folder in (run.folder, tuned.folder))
     torch.testing.assert_close(mean["head.weight"][:12], (before["head.weight"] + after["head.weight"][:12]) / 2)
     torch.testing.assert_close(mean["head.weight"][12], after["head.weight"][12])

@@ -18,7 +18,15 @@ from torch import nn
 
 from models.bundle import Bundle, Card, Measurement, Training, save_bundle
 from models.runtime import Network
-from trainers.checkpoint import BEST_FILE, ONNX_HALF, ONNX_WEIGHT_NAMES, load_state, strict_load
+from trainers.checkpoint import (
+    BEST_FILE,
+    ONNX_HALF,
+    ONNX_WEIGHT_NAMES,
+    load_labels,
+    load_state,
+    load_weights,
+    strict_load,
+)
 from trainers.config import Config, DataSettings
 from trainers.runs import Run
 from trainers.tasks.base import Export, Task
@@ -33,7 +41,7 @@ class ExportError(Exception):
 
 
 def export_run(
-    run: Run, output: Path, config: Config | None = None, *, average: Sequence[Run] = (), half: bool = False
+    run: Run, output: Path, config: Config | None = None, *, average: Sequence[str | Path] = (), half: bool = False
 ) -> Bundle:
     """Write the bundle of a run's best validated EMA weights.
 
@@ -41,9 +49,10 @@ def export_run(
         run: a run that has validated at least once; it need not have finished.
         output: the bundle's folder.
         config: in the place of the run's own, for another card.
-        average: runs that were fine-tuned from each other, or from the same weights: the bundle has the mean of all
-            (Wortsman et al., "Model soups", 2022), which often does better than any of them and forgets less of what
-            came before. The card then has no figures: nothing measured that network yet.
+        average: runs, checkpoints or bundles (`load_weights`) that this run was fine-tuned from, or that come from the
+            same weights: the bundle has the mean of all (Wortsman et al., "Model soups", 2022), which often does better
+            than any of them and forgets less of what came before. The card then has no figures: nothing measured that
+            network yet.
         half: see `export_network`.
 
     Raises:
@@ -112,19 +121,18 @@ def export_network(
     return save_bundle(output, content, card, files)
 
 
-def _alike(task: Task, network: nn.Module, labels: list[str], other: Run) -> dict[str, torch.Tensor]:
-    """Another run's best weights, with the labels of `network`; rows of labels that it lacks are `network`'s."""
-    state = load_state(other.checkpoint / BEST_FILE)
-    weights = state["weights"]
-    if state.get("labels", labels) != labels:
-        weights, _ = task.adapt_weights(network, weights, state["labels"], str(other.folder))
-    strict_load(task.network(), weights, other.folder)
+def _alike(task: Task, network: nn.Module, labels: list[str], other: str | Path) -> dict[str, torch.Tensor]:
+    """Other weights, with the labels of `network`; rows of labels that they lack are `network`'s."""
+    weights, known = load_weights(other), load_labels(other)
+    if known is not None and known != labels:
+        weights, _ = task.adapt_weights(network, weights, known, str(other))
+    strict_load(task.network(), weights, other)
     return weights
 
 
 def _mean(weights: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return {
-        name: torch.stack([each[name].double() for each in weights]).mean(dim=0).to(tensor.dtype)
+        name: torch.stack([each[name].double() for each in weights if name in each]).mean(dim=0).to(tensor.dtype)
         for name, tensor in weights[0].items()
     }
 
