@@ -177,12 +177,13 @@ def test_patience_and_hours_end_a_sweep(tmp_path):
     facts, trials = run(path, tmp_path / "sweep", "patience=2")
     assert facts.state == "no better trials"
     assert 3 <= len(trials) < 5
-    slow = sweep_file(tmp_path, {"step_seconds": 0.5}, max_concurrent=1)
-    facts, trials = run(slow, tmp_path / "slow", "hours=0.004")
+    # Long enough for the trial's process to start on a busy machine, and less than the trial's 48 steps.
+    slow = sweep_file(tmp_path, {"step_seconds": 1.0}, max_concurrent=1)
+    facts, trials = run(slow, tmp_path / "slow", "hours=0.006")
     assert facts.state == "out of time"
     assert [trial.status for trial in trials] == ["running"]
     with pytest.raises(SweepError, match="its hours are spent; give more with --hours"):
-        run(slow, tmp_path / "slow", "hours=0.004")
+        run(slow, tmp_path / "slow", "hours=0.006")
 
 
 def test_what_cannot_run_is_refused_before_it_starts(tmp_path):

@@ -17,7 +17,7 @@ SCRIPTS = ("hangul", "latin", "digit", "space", "han", "other")
 # Bonuses of the space (see `ctc.decode`) from which validation chooses.
 SPACE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 # Weights of the language model, likewise.
-LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)
+LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 _HANGUL = ((0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
 
 
