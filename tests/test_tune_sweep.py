@@ -229,7 +229,11 @@ def test_a_killed_sweep_goes_on(tmp_path):
     first = subprocess.Popen(
         command, cwd=HERE.parent, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
-    while not (any(t.number == 2 and len(t.reports) == 2 for t in SweepFolder(folder).trials())):
+    # The second report's checkpoint is noted just after the report; killed in between, its steps would come again.
+    while not any(
+        trial.number == 2 and len(trial.reports) == 2 and str(trial.checkpoint).endswith("checkpoint_000001")
+        for trial in SweepFolder(folder).trials()
+    ):
         assert first.poll() is None, first.stderr.read().decode()
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
