@@ -108,6 +108,8 @@ class Watch(tune.Callback):
                 record.status = "finished"
             elif isinstance(self.scheduler, ASHA) and trial.trial_id in self.scheduler.stopped:
                 record.status = "stopped"
+            elif isinstance(self.scheduler, Population) and trial.last_result.get("done"):
+                record.status = "finished"  # it copied a member that was trained in full: nothing was left to train
             else:
                 return  # the sweep's time is over: the trial goes on when the sweep does
         self._ended(record)
