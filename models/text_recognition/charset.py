@@ -127,8 +127,7 @@ class Charset:
         mapped = plain
         if not self._known.issuperset(plain):
             mapped = "".join(self._write(character) for character in plain)
-        if "  " in mapped or mapped.strip(" ") != mapped:
-            mapped = " ".join(part for part in mapped.split(" ") if part)
+        mapped = " ".join(part for part in mapped.split(" ") if part)
         outside = "".join(dict.fromkeys(character for character in mapped if character not in self))
         if outside or not mapped:
             return Label(mapped, "leave out", outside)

@@ -1,6 +1,7 @@
 """Reads line crops with a CTC network."""
 
 from collections import defaultdict
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -162,6 +163,23 @@ def bundle_language_model(bundle: Bundle) -> LanguageModel:
         return LanguageModel.load(bundle.file(language_model.FILE))
     except LanguageModelError as error:
         raise BundleError(f"bundle {bundle.name}: {language_model.FILE}: {error}") from error
+
+
+def language_model_file(source: str) -> bytes:
+    """The content of a language model's file, named by its path or by a `text_recognition` bundle that holds it.
+
+    Raises:
+        LanguageModelError: there is none.
+    """
+    if Path(source).is_file():
+        return Path(source).read_bytes()
+    try:
+        bundle = load_bundle(source, "text_recognition")
+        if language_model.FILE not in bundle.card.files:
+            raise LanguageModelError(f"bundle {bundle.name} holds no language model")
+        return bundle.file(language_model.FILE)
+    except BundleError as error:
+        raise LanguageModelError(f"{source} is neither a file nor a recogniser's bundle: {error}") from error
 
 
 def bundle_characters(bundle: Bundle) -> list[str]:

@@ -25,7 +25,7 @@ from models.text_recognition import ctc
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.crops import resize_to_height
 from models.text_recognition.hangul import jamo_parts
-from models.text_recognition.language_model import FILE, LanguageModel, LanguageModelError
+from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks import CRNN, CTCNetwork, PPOCRv6, SVTRLCNet
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import (
@@ -35,6 +35,7 @@ from models.text_recognition.predictor import (
     bundle_characters,
     bundle_decoding,
     bundle_language_model,
+    language_model_file,
 )
 from trainers.checkpoint import WeightsError
 from trainers.data.lines import LinesError, LineSource
@@ -382,23 +383,6 @@ def ppocrv6_weights(source: str) -> tuple[dict[str, torch.Tensor], list[str]] | 
     if bundle.card.architecture != _PUBLISHED:
         return None
     return published_weights(bundle.network), bundle_characters(bundle)
-
-
-def language_model_file(source: str) -> bytes:
-    """The content of a language model's file, or of that of a bundle.
-
-    Raises:
-        LanguageModelError: there is none.
-    """
-    if Path(source).is_file():
-        return Path(source).read_bytes()
-    try:
-        bundle = load_bundle(source, RecognitionTask.bundle_task)
-        if FILE not in bundle.card.files:
-            raise LanguageModelError(f"bundle {bundle.name} holds no language model")
-        return bundle.file(FILE)
-    except BundleError as error:
-        raise LanguageModelError(f"{source} is neither a file nor a recogniser's bundle: {error}") from error
 
 
 def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
