@@ -1,7 +1,8 @@
 """What a stage is, and how stages are chained over a stream of pages."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,30 +35,40 @@ class StageSpec:
         return self.stage(**self.kwargs)
 
 
-def run_stages(stages: Sequence[tuple[Stage, int]], pages: Iterable[Page]) -> Iterator[Page]:
+# What stands around a call of a stage: given its name and the pages (`pipelines.watchdog.Watchdog.watching`).
+Watch = Callable[[str, Sequence[Page]], AbstractContextManager[None]]
+
+
+def unwatched(stage: str, pages: Sequence[Page]) -> AbstractContextManager[None]:
+    """For processes that may not end themselves: tests, notebooks."""
+    return nullcontext()
+
+
+def run_stages(stages: Sequence[tuple[Stage, int]], pages: Iterable[Page], watch: Watch = unwatched) -> Iterator[Page]:
     """Chain (stage, batch_size) pairs over a stream of pages, depth first: a page is decoded only when the stages
-    behind it have room, so that memory holds a few pages however long the stream is. Order is kept.
+    behind it have room, so that memory holds a few pages however long the stream is. Order is kept. Each call of a
+    stage is made within `watch`.
     """
     stream: Iterator[Page] = iter(pages)
     for stage, batch_size in stages:
-        stream = _run_stage(stage, batch_size, stream)
+        stream = _run_stage(stage, batch_size, stream, watch)
     return stream
 
 
-def _run_stage(stage: Stage, batch_size: int, pages: Iterator[Page]) -> Iterator[Page]:
+def _run_stage(stage: Stage, batch_size: int, pages: Iterator[Page], watch: Watch) -> Iterator[Page]:
     batch: list[Page] = []
     for page in pages:
         batch.append(page)
         if len(batch) == batch_size:
-            apply_stage(stage, batch)
+            apply_stage(stage, batch, watch)
             yield from batch
             batch = []
     if batch:
-        apply_stage(stage, batch)
+        apply_stage(stage, batch, watch)
         yield from batch
 
 
-def apply_stage(stage: Stage, pages: list[Page]) -> None:
+def apply_stage(stage: Stage, pages: list[Page], watch: Watch = unwatched) -> None:
     """Call a stage on the pages that are still good. When the call fails, each page is tried alone, so that only the
     page at fault becomes an error row. The time is shared equally among the pages of a call.
     """
@@ -66,13 +77,14 @@ def apply_stage(stage: Stage, pages: list[Page]) -> None:
         return
     started = time.perf_counter()
     try:
-        stage(good)
+        with watch(stage.name, good):
+            stage(good)
     except Exception as error:
         if len(good) == 1:
             good[0].fail(stage.name, error)
         else:
             for page in good:
-                apply_stage(stage, [page])
+                apply_stage(stage, [page], watch)
             return
     elapsed = (time.perf_counter() - started) * 1000 / len(good)
     for page in good:
