@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.bundle import Bundle, load_bundle
+from models.project import config_folder
 from models.text_recognition.languages import bundle_languages
 from pipelines.documents import Limits
 from pipelines.ledger import Ledger
@@ -22,7 +23,7 @@ from pipelines.records import RECORDS, BaseRecord
 from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import StageSpec
 
-CONFIGS = Path(__file__).parent.parent / "configs" / "pipelines"
+CONFIGS = config_folder("pipelines")
 
 
 class ConfigError(Exception):

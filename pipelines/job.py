@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from models.project import VERSION, installed_version
 from pipelines.config import ReaderConfig
 from pipelines.ledger import PARTS
 from pipelines.readings import READINGS
@@ -21,7 +21,7 @@ REPORT = "report.html"
 # What is written from the records later may change freely.
 _READING_PACKAGES = ("models", "pipelines")
 _NOT_READING = ("pipelines/exports/", "pipelines/report/")
-_VERSIONED = ("ocray", "ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium2", "pyarrow")
+_VERSIONED = ("ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium2", "pyarrow")
 
 
 class JobError(Exception):
@@ -112,7 +112,7 @@ class JobCard:
             },
             "device": device,
             "hosts": hosts,
-            "versions": {name: version(name) for name in _VERSIONED},
+            "versions": {"ocray": VERSION} | {name: installed_version(name) for name in _VERSIONED},
             "counts": {},
             "runs": (earlier["runs"] if earlier else 0) + 1,
         }

@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from models.project import VERSION
 from pipelines.exports.tree import Document, Line, Page
-from pipelines.exports.version import VERSION
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">

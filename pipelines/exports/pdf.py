@@ -22,9 +22,9 @@ from pikepdf import Array, Dictionary, Name, Operator
 from PIL import Image
 
 from models.geometry import transform_points
+from models.project import VERSION
 from pipelines.exports.tree import Document, Page, Word, baseline
 from pipelines.exports.upright import turn_upright, upright_turn, upright_view
-from pipelines.exports.version import VERSION
 from pipelines.records import PageRecord
 
 log = logging.getLogger(__name__)

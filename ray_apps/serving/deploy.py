@@ -21,11 +21,12 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
+from models.project import config_folder
 from pipelines.config import ConfigError, find_yaml, read_yaml, validate
 from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs" / "serve"
+CONFIGS = config_folder("serve")
 _START_SECONDS = 180
 _CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps nobody
 
