@@ -83,7 +83,7 @@ class _OpenVino:
         core = _openvino_core()
         has = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto":
-            precision = "bf16" if "BF16" in has else "f32"
+            precision = automatic_precision()
         if precision == "bf16" and "BF16" not in has:
             raise DeviceError(f"this CPU has no bfloat16 arithmetic (it has {', '.join(has)}); use precision f32")
         compiled = core.compile_model(
@@ -114,6 +114,11 @@ class _OpenVino:
         return dict(zip(self._outputs, results.values(), strict=True))
 
 
+def automatic_precision() -> str:
+    """What `auto` means on this machine's CPU: `bf16` or `f32`."""
+    return "bf16" if "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
 @cache
 def _openvino_core() -> Any:
     import openvino  # only CPU inference needs it
@@ -135,13 +140,14 @@ class _OnnxRuntime:
         try:
             import onnxruntime  # only GPU inference needs it
         except ImportError as error:
-            raise DeviceError(f"device {device} needs ONNX Runtime for GPUs: pip install onnxruntime-gpu") from error
+            raise DeviceError(f"device {device} needs ONNX Runtime for GPUs: pip install 'ocray[gpu]'") from error
         provider = _PROVIDERS[device][0]
         available = onnxruntime.get_available_providers()
         if provider not in available:
             raise DeviceError(
                 f"device {device} needs ONNX Runtime's {provider}, this build has {', '.join(available)}; "
-                "pip install onnxruntime-gpu (and uninstall onnxruntime), or use device cpu"
+                "use device cpu, or the wheel for GPUs alone (the one for CPUs owns the same files): "
+                "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

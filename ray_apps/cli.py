@@ -3,8 +3,10 @@
 import argparse
 import importlib
 import logging
+import platform
 import sys
 
+from models.project import ROOT, VERSION, installed_version, is_checkout
 from ray_apps import doors
 
 # Name, module, what it does. Training doors need the [train] extra.
@@ -25,6 +27,7 @@ DOORS = (
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="ocray", description="Reads documents and meters in bulk, on Ray.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="the version, and what it runs on here")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module, text in DOORS:
         # Only the chosen door is imported: `ocray ocr` must not need torch.
@@ -39,7 +42,26 @@ def main(argv: list[str] | None = None) -> int:
     return doors.answer(_door(dict((name, module) for name, module, _ in DOORS)[args.command]).run, args)
 
 
-_TRAINING_PACKAGES = ("torch", "timm", "mlflow", "tensorboard", "onnx", "optuna", "plotly", "nncf")
+class _Version(argparse.Action):
+    """What a report of a fault needs, found out only when it is asked for."""
+
+    def __call__(self, parser, *ignored) -> None:
+        from models.runtime import automatic_precision
+
+        where = f"checkout {ROOT}" if is_checkout() else f"installed in {ROOT}"
+        runs_on = {"Python": platform.python_version(), "Ray": installed_version("ray")}
+        runs_on |= {"OpenVINO": installed_version("openvino")}
+        print(
+            f"ocray {VERSION} ({where})\n" + ", ".join(f"{name} {version}" for name, version in runs_on.items()) + "\n"
+            f"arithmetic of this CPU (precision auto): {automatic_precision()}"
+        )
+        parser.exit()
+
+
+_TRAINING_PACKAGES = (
+    *("torch", "timm", "mlflow", "tensorboard", "onnx", "optuna", "plotly", "nncf"),
+    *("lmdb", "pyclipper", "shapely", "sklearn"),
+)
 
 
 def _door(module: str):

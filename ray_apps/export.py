@@ -7,7 +7,7 @@ from pathlib import Path
 from models.bundle import BundleError
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError, load_config
-from trainers.export import ExportError, export_run
+from trainers.export import ExportError, export_run, parity_runtimes
 from trainers.runs import CONFIG_FILE, Run, RunError
 
 ERRORS = (BundleError, ConfigError, ExportError, RunError, WeightsError)
@@ -34,8 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
     except ERRORS as error:
         print(f"ocray: {error}", file=sys.stderr)
         return 1 if isinstance(error, ExportError) else 2
-    print(f"{bundle.name}: {len(bundle.network) / 1e6:.2f} MB in {bundle.folder}, equal to torch in both runtimes")
+    print(f"{bundle.name}: {len(bundle.network) / 1e6:.2f} MB in {bundle.folder}, equal to torch in {_compared()}")
     return 0
+
+
+def _compared() -> str:
+    runtimes = parity_runtimes()
+    if len(runtimes) == 1:
+        return f"{runtimes[0]} (not compared in ONNX Runtime, which runs it on GPUs: pip install onnxruntime)"
+    return "both runtimes"
 
 
 def main(argv: list[str] | None = None) -> int:

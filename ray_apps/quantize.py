@@ -5,6 +5,7 @@ network's ranges, its validation samples judge the result. A bundle that loses m
 """
 
 import argparse
+import importlib.util
 import json
 import shlex
 import sys
@@ -34,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0; 1 when too much is lost; 2 when bundle, config or samples cannot be used. Prints JSON."""
+    if not importlib.util.find_spec("onnxruntime"):  # NNCF measures the network's ranges in it
+        print("ocray: quantize needs ONNX Runtime: pip install onnxruntime, or for GPUs 'ocray[gpu]'", file=sys.stderr)
+        return doors.BAD_REQUEST
     try:
         made = quantize(
             arguments.bundle,

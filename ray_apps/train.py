@@ -19,7 +19,7 @@ BAD_REQUESTS = (ConfigError, RunError, WeightsError, PagesError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="training config, for example configs/train/deskew.yaml")
+    parser.add_argument("config", help="training config: a YAML file, or a name that ocray brings (deskew)")
     parser.add_argument("--run", type=Path, help="run folder (default: runs/NAME_OF_CONFIG)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. train.lr=1e-3")
     parser.add_argument("--no-ray", action="store_true", help="in this process (or under torchrun), without Ray")

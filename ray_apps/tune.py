@@ -22,7 +22,7 @@ BAD_REQUESTS = (ConfigError, SweepError, WeightsError, PagesError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="sweep, for example configs/tune/deskew.yaml")
+    parser.add_argument("config", help="sweep: a YAML file, or a name that ocray brings (deskew)")
     parser.add_argument("--sweep", type=Path, help="sweep folder (default: runs/tune/NAME_OF_CONFIG)")
     parser.add_argument(
         "--set",

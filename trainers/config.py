@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import trainers.tasks
+from models.project import config_folder
 from trainers.data.lines import DrawnLines, LineSource, ShardLines
 from trainers.data.meters import MeterSource, open_meters
 from trainers.data.pages import RenderedPages, ShardPages
@@ -208,12 +209,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read and check a training config.
 
     Args:
-        path: YAML file.
+        path: YAML file, or the name of one that comes with ocray (`deskew`).
         overrides: `train.lr=1e-3`-like assignments; the value is YAML.
 
     Raises:
         ConfigError: unreadable file, unknown task or key, a value out of range. Every problem is named at once.
     """
+    path = find_config(path, "train")
     content = read_config_yaml(path, "a training config is a mapping (task, settings, train, data, scaling, card)")
     for assignment in overrides:
         assign(content, *parse_assignment(assignment))
@@ -232,6 +234,18 @@ def parse_config(content: Mapping[str, Any], source: str) -> Config:
     except ValidationError as error:
         raise ConfigError(f"{source}: {explain(error, settings, 'settings.')}") from error
     return config
+
+
+def find_config(reference: str | Path, kind: str) -> Path:
+    """A YAML file, or the one of that name that comes with ocray; `kind` is `train` or `tune`. Raises ConfigError."""
+    path = Path(reference)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    path = config_folder(kind) / f"{reference}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(known.stem for known in path.parent.glob("*.yaml")))
+        raise ConfigError(f"no config {reference}; give a YAML file or one of: {known}")
+    return path
 
 
 def read_config_yaml(path: str | Path, expected: str) -> dict[str, Any]:

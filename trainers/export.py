@@ -1,17 +1,20 @@
-"""Exports trained weights to a bundle: ONNX, checked against torch in both inference runtimes, and its card.
+"""Exports trained weights to a bundle: ONNX, checked against torch in the inference runtimes, and its card.
+
+OpenVINO is always there; ONNX Runtime is one wheel for CPUs and another for GPUs that must not be installed together,
+so the training extra brings neither.
 
 The graph is written unoptimised, so that every weight keeps its name and a training can start from the bundle
 (`train.initial_weights`); OpenVINO and ONNX Runtime fold and fuse it when they load it.
 """
 
 import copy
+import importlib.util
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto
 from torch import nn
@@ -33,6 +36,7 @@ from trainers.tasks.base import Export, Task
 
 OPSET = 20
 TOLERANCE = 1e-4
+_ONNX_RUNTIME = "ONNX Runtime"
 _LEAST_HALVED = 1024  # elements; smaller tensors are not worth a node
 
 
@@ -200,16 +204,27 @@ def stored_in_full(content: bytes) -> onnx.ModelProto:
     return model
 
 
+def parity_runtimes() -> list[str]:
+    """The runtimes that an exported network is compared in: OpenVINO, and ONNX Runtime where it is installed."""
+    return ["OpenVINO"] + ([_ONNX_RUNTIME] if importlib.util.find_spec("onnxruntime") else [])
+
+
 def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
-    """Compare torch, OpenVINO and ONNX Runtime on random inputs in batches of 1 and 3.
+    """Compare torch and the installed runtimes (see `parity_runtimes`) on random inputs in batches of 1 and 3.
 
     Differences may be up to TOLERANCE times the output's largest magnitude (or 1, where that is less).
 
     Raises:
         ExportError: names the runtime, the output and the difference.
     """
-    session = onnxruntime.InferenceSession(bundle.network, providers=["CPUExecutionProvider"])
-    openvino = Network(bundle)
+    runtimes = {"OpenVINO": Network(bundle)}
+    if _ONNX_RUNTIME in parity_runtimes():
+        import onnxruntime  # where it is installed
+
+        session = onnxruntime.InferenceSession(bundle.network, providers=["CPUExecutionProvider"])
+        runtimes[_ONNX_RUNTIME] = lambda arrays: dict(
+            zip(export.outputs, session.run(export.outputs, arrays), strict=True)
+        )
     generator = torch.Generator().manual_seed(0)
     for batch in (1, 3):
         inputs = {name: _random_like(example, batch, generator) for name, example in export.example.items()}
@@ -218,11 +233,8 @@ def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
         outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
         expected = dict(zip(export.outputs, (output.numpy() for output in outputs), strict=True))
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
-        answers = {
-            "OpenVINO": openvino(arrays),
-            "ONNX Runtime": dict(zip(export.outputs, session.run(export.outputs, arrays), strict=True)),
-        }
-        for runtime, answer in answers.items():
+        for runtime, run in runtimes.items():
+            answer = run(arrays)
             for name, truth in expected.items():
                 if answer[name].shape != truth.shape:
                     raise ExportError(f"{runtime}: {name} is {answer[name].shape}, torch gives {truth.shape}")

@@ -25,6 +25,7 @@ from trainers.config import (
     ConfigError,
     assign,
     explain,
+    find_config,
     nearest,
     open_pages,
     parse_assignment,
@@ -160,7 +161,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     """Read and check a sweep.
 
     Args:
-        path: YAML file.
+        path: YAML file, or the name of one that comes with ocray (`deskew_lr`).
         overrides: assignments to the sweep (`trials=8`, `scheduler.kind=asha`, `space.train.lr={loguniform: [1e-4,
             1e-2]}`; `space.KEY=null` takes a setting out) or to its training config (`train.lr=1e-3`, `data.…`,
             `scaling.…`); values are YAML.
@@ -168,6 +169,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         ConfigError: anything that could be known to fail; the message begins with the path and names the key.
     """
+    path = find_config(path, "tune")
     content = read_config_yaml(path, "a sweep is a mapping (config, space, search, scheduler, budget, trials, …)")
     try:
         for assignment in overrides:
