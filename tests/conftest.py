@@ -1,4 +1,10 @@
-"""Fixtures shared by test modules."""
+"""Fixtures shared by test modules, and how tests are told apart and shared out.
+
+Tests that start Ray, in this process or in one of their own, are marked `ray`. With `pytest -n 2 --dist loadgroup` they
+all run in one process, one after the other, for two Rays would fight for the cores; the other process runs the rest,
+module by module. `local_ray` is the Ray that tests share; tests that need one of their own just start it: the shared
+one is shut down before.
+"""
 
 import os
 import socket
@@ -6,12 +12,99 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 import s3fs
 
+ROOT = Path(__file__).parent.parent
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
+_FIRST = ("train", "slow", "browser")  # what takes longest is not left for the end
+
+# Ray's workers, served apps and other processes that tests start find this checkout and its tests.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch are imported: as many threads as processes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)  # before marks are selected by -m, and before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "local_ray" in item.fixturenames:
+            item.add_marker(pytest.mark.ray)
+        if "browser" in item.fixturenames:
+            item.add_marker("browser")
+        if item.get_closest_marker("serve"):
+            item.add_marker(pytest.mark.ray)
+        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.stem))
+    first_of = {}  # modules stay whole, in the order of their most urgent test
+    for item in items:
+        first_of[item.path] = min(first_of.get(item.path, 9), _urgency(item))
+    items.sort(key=lambda item: (item.get_closest_marker("ray") is None, first_of[item.path], item.path))
+
+
+def _urgency(item):
+    """Those that share a Ray before those that start their own, then by kind."""
+    if item.get_closest_marker("ray"):
+        return 0 if "local_ray" in item.fixturenames else 1
+    return next((2 + rank for rank, name in enumerate(_FIRST) if item.get_closest_marker(name)), 8)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("ray"):
+        _SharedRay.stop() if "local_ray" not in item.fixturenames else _SharedRay.start_again()
+
+
+class _SharedRay:
+    """2 CPUs and a GPU on paper. Workers inherit the environment that Ray is started with."""
+
+    environment = None
+
+    @classmethod
+    def start(cls):
+        import ray  # most modules need none
+
+        if not ray.is_initialized():
+            with pytest.MonkeyPatch.context() as patched:
+                for name, value in cls.environment.items():
+                    patched.setenv(name, value)
+                ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+
+    @classmethod
+    def start_again(cls):
+        """In a module whose last test had a Ray of its own."""
+        if cls.environment is not None:
+            cls.start()
+
+    @staticmethod
+    def stop():
+        ray = sys.modules.get("ray")
+        if ray is not None and ray.is_initialized():
+            ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def local_ray(s3_server):
+    """The Ray that tests share; its workers find `tests` and the test's bucket. It stays for the next module."""
+    _SharedRay.environment = {**_CREDENTIALS, "AWS_ENDPOINT_URL": s3_server, "TUNE_FUNCTION_THREAD_TIMEOUT_S": "10"}
+    _SharedRay.start()
+
+
+@pytest.fixture(autouse=True)
+def _ray_is_marked(request):
+    """A test that starts Ray without saying so would run beside another one's."""
+    yield
+    ray = sys.modules.get("ray")
+    if request.node.get_closest_marker("ray") is None and ray is not None and ray.is_initialized():
+        ray.shutdown()
+        pytest.fail("this test started Ray: mark it with pytest.mark.ray")
+
+
+def pytest_sessionfinish():
+    _SharedRay.stop()
 
 
 @pytest.fixture(scope="module")

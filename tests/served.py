@@ -59,7 +59,7 @@ def served(
             cwd=folder,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},  # apps may be made of tests/
+            env={**os.environ, **environment},
         )
         app = Served(f"http://127.0.0.1:{port}", folder, process)
         try:

@@ -6,7 +6,6 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import ray
 
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobError, read_card
@@ -15,19 +14,13 @@ from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, TooManyErrors, run_job
 from pipelines.sources import InputError
 from pipelines.storage import Storage
-from ray_apps.cluster import connect
 from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
 from tests.pages import draw_page, numbered_pages, write_page
 from tests.recognizers import SAYS, dark_line_recognizer
 
+pytestmark = pytest.mark.usefixtures("local_ray")
+
 PAGES = 9
-
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    connect()
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A whole run from one S3 prefix to another, against a real S3 API server."""
 
-import pytest
-import ray
 import s3fs
 
 from pipelines.config import load_config
@@ -10,30 +8,20 @@ from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
 from ray_apps import status
-from ray_apps.cluster import connect
 from tests.pages import numbered_pages
 
 
-@pytest.fixture
-def ray_with_s3(s3):
-    """A local Ray started with the bucket's environment, which its workers inherit."""
-    connect()
-    yield s3
-    ray.shutdown()
-
-
-def test_from_bucket_to_bucket_and_again(ray_with_s3, tmp_path, capsys):
-    bucket = ray_with_s3
+def test_from_bucket_to_bucket_and_again(local_ray, s3, tmp_path, capsys):
     files = s3fs.S3FileSystem()
     for path in numbered_pages(tmp_path, 3):
-        files.put_file(str(path), f"{bucket}/scans/한 글/{path.name}")
-    output = f"{bucket}/results/run 1"
-    inputs = [f"{bucket}/scans"]
+        files.put_file(str(path), f"{s3}/scans/한 글/{path.name}")
+    output = f"{s3}/results/run 1"
+    inputs = [f"{s3}/scans"]
     assert run_job(inputs, output, load_config("documents"), JobOptions()).ok == 3
     ledger = Ledger(Storage(output))
     records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
     assert sorted(record.text.splitlines()[0] for record in records) == [f"PAGE NUMBER {i}" for i in range(3)]
-    assert all(record.document_uri.startswith(f"{bucket}/scans/한 글/") for record in records)
+    assert all(record.document_uri.startswith(f"{s3}/scans/한 글/") for record in records)
     assert run_job(inputs, output, load_config("documents"), JobOptions()).read_now == 0
     assert status.main([output]) == 0
     assert "3 of 3 pages (100.0 %), 0 failed" in capsys.readouterr().out

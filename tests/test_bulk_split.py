@@ -1,9 +1,6 @@
 """Stages in two actor pools, as with GPUs: the same records as fused into one."""
 
-import logging
-
 import pytest
-import ray
 
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.ledger import Ledger
@@ -14,6 +11,8 @@ from pipelines.stages.base import StageSpec
 from pipelines.storage import Storage
 from tests.pages import numbered_pages
 
+pytestmark = pytest.mark.usefixtures("local_ray")  # which has a GPU on paper
+
 
 class SplitConfig(DocumentsConfig):
     """The documents reader whose networks ask for a GPU but run on the CPU."""
@@ -21,13 +20,6 @@ class SplitConfig(DocumentsConfig):
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
         decode, *networks = super().stages(device, threads)
         return [decode, *(StageSpec(spec.stage, spec.kwargs, spec.batch_size, gpu=True) for spec in networks)]
-
-
-@pytest.fixture(scope="module")
-def ray_with_a_gpu_on_paper():
-    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, logging_level=logging.WARNING)
-    yield
-    ray.shutdown()
 
 
 def records(output) -> list[dict]:
@@ -38,7 +30,7 @@ def records(output) -> list[dict]:
     return sorted(rows, key=lambda row: row["document_uri"])
 
 
-def test_split_pools_give_the_same_records(ray_with_a_gpu_on_paper, tmp_path):
+def test_split_pools_give_the_same_records(tmp_path):
     numbered_pages(tmp_path / "in", 5)
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     fused = load_config("documents")
@@ -49,7 +41,7 @@ def test_split_pools_give_the_same_records(ray_with_a_gpu_on_paper, tmp_path):
     assert records(tmp_path / "fused") == records(tmp_path / "split")
 
 
-def test_more_gpus_than_there_are(ray_with_a_gpu_on_paper, tmp_path):
+def test_more_gpus_than_there_are(tmp_path):
     numbered_pages(tmp_path / "in", 1)
     config = SplitConfig.model_validate(load_config("documents").model_dump())
     with pytest.raises(PlacementError, match="need at least 2 GPU at once, the cluster has 1; use --device cpu"):

@@ -1,7 +1,6 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from documents_made import encoded, multi_page, picture
 
 import pipelines.documents.cache as cache_module
 from pipelines.documents import (
@@ -13,6 +12,7 @@ from pipelines.documents import (
     load_page,
     read_bytes,
 )
+from tests.documents_made import encoded, multi_page, picture
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from documents_made import encoded, multi_page, pdf, picture, png_header
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,6 +19,7 @@ from pipelines.documents import (
     decode_page,
     encode_jpeg,
 )
+from tests.documents_made import encoded, multi_page, pdf, picture, png_header
 
 LOSSLESS = [("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from browser import chromium, open_page
 from playwright.sync_api import expect
-from test_tasks_recognition import TEXTS, config, write_lines
 
 from models.bundle import Card, Training
 from models.text_recognition.charset import Charset
 from ray_apps import evaluate as door
+from tests.browser import open_page
+from tests.test_tasks_recognition import TEXTS, config, write_lines
 from trainers.checkpoint import load_labels, load_weights, save_atomically, strict_load
 from trainers.data.lines import LineSample
 from trainers.evaluate import measure
@@ -86,24 +86,23 @@ def test_the_page_is_one_file_and_marks_what_differs(tmp_path):
     assert len(re.findall('span lang="ko"', html)) == len(re.findall('span lang="en"', html)) > 30
 
 
-def test_the_page_in_a_browser(tmp_path):
+def test_the_page_in_a_browser(browser, tmp_path):
     write(tmp_path)
     url = (tmp_path / "report.html").as_uri()
-    with chromium() as browser:
-        with open_page(browser, url, color_scheme="dark") as page:
-            expect(page.locator("#shown")).to_have_text("5 / 5")
-            page.fill("#search", "12,0")
-            expect(page.locator("article:visible")).to_have_count(1)
-            page.fill("#search", "")
-            page.select_option("#script", "space")
-            expect(page.locator("#shown")).to_have_text("1 / 5")
-            assert page.locator("h2 [lang=en]").first.is_visible()
-            page.check("#korean", force=True)
-            assert page.locator("h2 [lang=ko]").first.is_visible()
-            assert not page.locator("h2 [lang=en]").first.is_visible()
-        with open_page(browser, url, locale="ko-KR", viewport={"width": 390, "height": 800}) as page:
-            assert page.locator("h2 [lang=ko]").first.is_visible()
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    with open_page(browser, url, color_scheme="dark") as page:
+        expect(page.locator("#shown")).to_have_text("5 / 5")
+        page.fill("#search", "12,0")
+        expect(page.locator("article:visible")).to_have_count(1)
+        page.fill("#search", "")
+        page.select_option("#script", "space")
+        expect(page.locator("#shown")).to_have_text("1 / 5")
+        assert page.locator("h2 [lang=en]").first.is_visible()
+        page.check("#korean", force=True)
+        assert page.locator("h2 [lang=ko]").first.is_visible()
+        assert not page.locator("h2 [lang=en]").first.is_visible()
+    with open_page(browser, url, locale="ko-KR", viewport={"width": 390, "height": 800}) as page:
+        assert page.locator("h2 [lang=ko]").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 
 from models.bundle import BundleError, load_bundle
 from ray_apps import evaluate as evaluate_app
 from ray_apps import export as export_app
+from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 from trainers.checkpoint import WeightsError, load_weights, strict_load
 from trainers.evaluate import evaluate
 from trainers.export import ExportError, check_parity, export_network, export_run, to_onnx

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 from PIL import Image
 
+from tests.labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 from trainers.data import exporters
 from trainers.data.exporters import export_lmdb, export_paddleocr
 from trainers.data.importers import lmdb as lmdb_importer

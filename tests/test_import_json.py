@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 
+from tests.labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 from trainers.data.importers import json_sets
 from trainers.data.importers.rows import LeftOut
 

@@ -6,8 +6,8 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 
+from tests.labelled_images import labels, left_out, ocray, picture, rows, write_pictures
 from trainers.data.importers.label_file import split_label
 from trainers.data.importers.rows import RowError, clean_label
 

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from labelled_images import left_out, ocray, picture, rows
 from PIL import Image
 
+from tests.labelled_images import left_out, ocray, picture, rows
 from trainers.data.importers.meter_labels import (
     DigitFound,
     LabelNames,

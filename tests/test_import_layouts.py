@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled_images import ocray, picture, rows, write_pictures
 from PIL import Image
 
 from ray_apps import data
+from tests.labelled_images import ocray, picture, rows, write_pictures
 from trainers.data import layouts
 from trainers.data.importers import image_files, run
 from trainers.data.importers.image_files import load_image

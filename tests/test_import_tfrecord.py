@@ -5,8 +5,8 @@ import struct
 
 import numpy as np
 import pytest
-from labelled_images import left_out, ocray, picture, rows
 
+from tests.labelled_images import left_out, ocray, picture, rows
 from trainers.data.importers.tfrecord_files import crc32c, example_class, masked_crc
 from trainers.data.layouts import Meter
 

@@ -1,29 +1,17 @@
 """Training under Ray: the same samples and the same result as without it."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
-from tiny_task import TinySettings, TinyTask, tiny_config
 
+from tests.tiny_task import TinySettings, TinyTask, tiny_config
 from trainers.checkpoint import load_state
 from trainers.data.feed import PlainFeed
 from trainers.launch import launch, train_worker
 from trainers.runs import Run, RunError
 
+pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.train]
+
 SMALL = {"total_steps": 24, "validate_every": 24, "checkpoint_every": 8, "log_every": 8}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    import ray
-
-    here = str(Path(__file__).parent)  # workers load tiny_task
-    ray.init("local", num_cpus=2, runtime_env={"env_vars": {"PYTHONPATH": here}}, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def ray_batches(share: dict) -> tuple[list, list]:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 
+from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 from trainers.checkpoint import WeightsError, load_state, load_weights, strict_load
 from trainers.loop import TrainingError, learning_rate, train, update_ema
 from trainers.reporters import Silent
 from trainers.runs import Run
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +86,7 @@ def test_killed_training_ends_with_the_same_weights(tmp_path):
     settings = {"dropout": 0.3, "kill_at_call": 35, "killed": str(tmp_path / "killed")}
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny_config(settings=settings).to_yaml())
-    root = Path(__file__).parent.parent
-    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "ray_apps.train", str(config), "--no-ray", "--run", str(tmp_path / "run")]
     first = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert first.returncode == -9, first.stderr

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 import yaml
 
 from pipelines import readings
@@ -16,19 +15,13 @@ from pipelines.records import MeterRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
 from ray_apps import bulk_ocr, doors, status
-from ray_apps.cluster import connect
 from tests.meter_bundles import meter_config, write_meter
+
+pytestmark = pytest.mark.usefixtures("local_ray")
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
 # Wheels that turn on, misread once, and the reading that was meant.
 HISTORY, MISREAD, MEANT = ["00123.4", "00125.1", "00726.0", "00127.3", "00128.0"], 2, "00126.0"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    connect()
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

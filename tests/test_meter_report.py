@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from browser import chromium, open_page
 from playwright.sync_api import expect
 
+from tests.browser import open_page
 from trainers.meter_metrics import ReadMeter
 from trainers.meter_verdicts import VERDICTS, judge_meters, verdict
 from trainers.report import meter_page
@@ -131,24 +131,23 @@ def test_all_verdicts_have_names():
     assert tuple(meter_page._VERDICT_NAMES) == VERDICTS
 
 
-def test_the_page_in_a_browser(tmp_path):
+def test_the_page_in_a_browser(browser, tmp_path):
     write_meter_report(tmp_path, METERS.values(), "two@1", "meters data/mine")
     url = (tmp_path / "report.html").as_uri()
-    with chromium() as browser:
-        with open_page(browser, url, color_scheme="dark") as page:
-            expect(page.locator("#shown")).to_have_text("8 / 8")
-            page.fill("#search", "cannot read")
-            expect(page.locator("article:visible")).to_have_count(2)
-            page.fill("#search", "")
-            page.select_option("#script", "missed")
-            expect(page.locator("article:visible")).to_have_count(1)
-            assert page.locator("article:visible svg.photo").is_visible()
-            page.check("#korean", force=True)
-            assert page.locator("h2 [lang=ko]").first.is_visible()
-            assert not page.locator("h2 [lang=en]").first.is_visible()
-        with open_page(browser, url, locale="ko-KR", viewport={"width": 390, "height": 800}) as page:
-            assert page.locator("h2 [lang=ko]").first.is_visible()
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        write_meter_report(tmp_path / "none", [METERS["right"]], "two@1", "meters data/mine")
-        with open_page(browser, (tmp_path / "none" / "report.html").as_uri()) as page:
-            assert page.get_by_text("There are none.").is_visible()
+    with open_page(browser, url, color_scheme="dark") as page:
+        expect(page.locator("#shown")).to_have_text("8 / 8")
+        page.fill("#search", "cannot read")
+        expect(page.locator("article:visible")).to_have_count(2)
+        page.fill("#search", "")
+        page.select_option("#script", "missed")
+        expect(page.locator("article:visible")).to_have_count(1)
+        assert page.locator("article:visible svg.photo").is_visible()
+        page.check("#korean", force=True)
+        assert page.locator("h2 [lang=ko]").first.is_visible()
+        assert not page.locator("h2 [lang=en]").first.is_visible()
+    with open_page(browser, url, locale="ko-KR", viewport={"width": 390, "height": 800}) as page:
+        assert page.locator("h2 [lang=ko]").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    write_meter_report(tmp_path / "none", [METERS["right"]], "two@1", "meters data/mine")
+    with open_page(browser, (tmp_path / "none" / "report.html").as_uri()) as page:
+        assert page.get_by_text("There are none.").is_visible()

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from labelled_images import left_out, ocray, picture, rows
 from PIL import Image
 
+from tests.labelled_images import left_out, ocray, picture, rows
 from trainers.data.layouts import METERS_SCHEMA, LayoutError, Line, Meter, SetWriter, layout_of, read_lines, read_meters
 from trainers.data.meter_sample import MeterDigit, MeterSample, reading_of
 from trainers.data.meters import MetersError, RenderedMeters, ShardMeters, open_meters

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from browser import chromium, open_page
-from labelled_images import ocray
 from playwright.sync_api import expect
 
 from models.text_recognition.crops import crop_line
@@ -20,6 +18,8 @@ from pipelines.storage import Storage
 from ray_apps import mine
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety
+from tests.browser import open_page
+from tests.labelled_images import ocray
 from tests.pages import draw_page, write_page
 from trainers.config import PagesSettings, open_pages
 from trainers.data.layouts import read_lines
@@ -204,12 +204,12 @@ def test_a_document_that_is_gone_costs_only_its_lines(tmp_path, capsys):
     assert code == 2 and "none of the lines' documents can be opened" in told and not (tmp_path / "again").exists()
 
 
-def test_labels_are_made_in_a_browser(job, tmp_path):
+def test_labels_are_made_in_a_browser(browser, job, tmp_path):
     mined = tmp_path / "mined"
     arguments = [str(job), "--output", str(mined), "--count", "4", "--max-confidence", "0.7"]
     assert mine.main(arguments) == 0
     files = [line.split("\t")[0] for line in (mined / "labels.tsv").read_text("utf-8").splitlines()]
-    with chromium() as browser, open_page(browser, (mined / "label.html").as_uri(), color_scheme="dark") as page:
+    with open_page(browser, (mined / "label.html").as_uri(), color_scheme="dark") as page:
         assert page.evaluate("document.getElementById('crop').decode().then(() => true)")
         assert page.input_value("#text") == "Custom3r nane 0" and len(files) == 4
         assert page.inner_text("#count") == "0 / 4"

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from test_deskew import text_page
 
 from models.bundle import BundleError
 from models.geometry import turn
 from models.orientation.predictor import OrientationPredictor
 from models.orientation.preprocess import TileSettings, crop_to_content, grid, page_tiles
+from tests.test_deskew import text_page
 
 
 @pytest.fixture(scope="module")

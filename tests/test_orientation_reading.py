@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from test_deskew import text_page
 
 from models.geometry import turn
 from models.orientation.predictor import OrientationPredictor
 from models.orientation.reading import LineReader, text_lines
+from tests.test_deskew import text_page
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import json
 import onnx
 import pytest
 import yaml
-from tiny_task import tiny_config
 
 from models.bundle import load_bundle
 from ray_apps import quantize as quantize_app
+from tests.tiny_task import tiny_config
 from trainers.evaluate import evaluate
 from trainers.export import export_run
 from trainers.launch import launch

@@ -2,8 +2,8 @@ import random
 
 import numpy as np
 import pytest
-from render_fonts import LATIN, PRINTABLE, SYLLABLES, build_font, font_set, korean_font
 
+from tests.render_fonts import LATIN, PRINTABLE, SYLLABLES, build_font, font_set, korean_font
 from trainers.render import FontSet, FontsMissingError
 from trainers.render.fonts import read_face
 

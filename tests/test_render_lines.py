@@ -4,8 +4,8 @@ import unicodedata
 import numpy as np
 import pytest
 from PIL import Image
-from render_fonts import LATIN, PRINTABLE, SYLLABLES, build_font, font_set, korean_font
 
+from tests.render_fonts import LATIN, PRINTABLE, SYLLABLES, build_font, font_set, korean_font
 from trainers.render import FontSet, FontsMissingError, TextSource
 from trainers.render.lines import RenderedLines, render_line
 from trainers.render.lines.faces import choose_face, drawable, kindred_families

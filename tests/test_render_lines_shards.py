@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.data.layouts import LINES_SCHEMA
 from trainers.render import __main__ as command
 from trainers.render.lines import render_line

@@ -4,8 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.data.meter_sample import METER_CLASSES, MeterDigit, reading_of
 from trainers.render.canvas import Desk
 from trainers.render.meters import render_photo, render_strip

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.data.layouts import METERS_SCHEMA, read_meters
 from trainers.render import __main__ as command
 from trainers.render.meters import render_photo, render_strip

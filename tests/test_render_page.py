@@ -3,8 +3,8 @@ import sys
 
 import numpy as np
 import pytest
-from render_fonts import LATIN, font_set
 
+from tests.render_fonts import LATIN, font_set
 from trainers.render import KINDS, FontSet, FontsMissingError, render_page
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pypdfium2
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.render import samples
 
 

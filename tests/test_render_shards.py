@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.render import render_page
 from trainers.render.shards import contact_sheet, encode, render_shards
 

@@ -151,6 +151,7 @@ def test_the_file_needs_nothing_else(report):
     assert html.count('lang="ko"') == html.count('lang="en"') - 1  # the root element
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_it_works_in_a_browser(report, tmp_path):
     """A script added to the page uses it as a person would, and leaves what it saw in the page's title."""

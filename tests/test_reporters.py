@@ -2,8 +2,7 @@
 
 import json
 
-from tiny_task import tiny_config
-
+from tests.tiny_task import tiny_config
 from trainers.launch import launch
 from trainers.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE, console_line
 

@@ -3,8 +3,8 @@
 import fcntl
 
 import pytest
-from tiny_task import tiny_config
 
+from tests.tiny_task import tiny_config
 from trainers import runs
 from trainers.launch import launch, preflight
 from trainers.runs import Run, RunError, open_run

@@ -14,6 +14,8 @@ from ray_apps.client import ApiError, Client
 from tests.pages import draw_page
 from tests.served import deployment, served
 
+pytestmark = pytest.mark.serve
+
 KEY = "0123456789-key-of-the-tests"
 HEADERS = {"X-API-Key": KEY, "Content-Type": "image/png"}
 

@@ -21,10 +21,12 @@ from pipelines.records import PageRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
 from ray_apps.cluster import connect
-from tests.browser import chromium, open_page
+from tests.browser import open_page
 from tests.pages import draw_page, write_page
 from tests.recognizers import SAYS, dark_line_recognizer
 from tests.served import deployment, served
+
+pytestmark = pytest.mark.serve
 
 LANGUAGES = ("ko", "ko,en", "fr,ko")  # beside the reader's own
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -368,14 +370,14 @@ def test_no_request_that_the_description_allows_makes_the_server_fail(app):
         refused_or_answered()
 
 
-def test_the_documentation_needs_no_other_server(app):
-    with chromium() as browser, open_page(browser, f"{app.url}/docs") as tab:
+def test_the_documentation_needs_no_other_server(browser, app):
+    with open_page(browser, f"{app.url}/docs") as tab:
         tab.get_by_text("Read a document").first.wait_for(timeout=30_000)
 
 
-def test_the_page_reads_a_document_in_a_browser(app):
+def test_the_page_reads_a_document_in_a_browser(browser, app):
     path = write_page(app.folder / "letter.png", ["Dear customer", "your order 4711 is on its way"])
-    with chromium() as browser, open_page(browser, f"{app.url}/") as tab:
+    with open_page(browser, f"{app.url}/") as tab:
         tab.set_input_files("input[type=file]", str(path))
         words = tab.locator("#lines .words")
         words.nth(1).wait_for(timeout=60_000)

@@ -13,11 +13,12 @@ from pipelines.records import PageError
 from pipelines.storage import Storage
 from ray_apps.serving.answers import JobAnswer, JobResultAnswer, ReadPage, UprightImage
 from ray_apps.serving.jobs import store as store_module
-from ray_apps.serving.jobs.record import JobNotFound, new_id
+from ray_apps.serving.jobs.record import JobNotFound, is_id, new_id
 from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.requests import Document, ReadOptions
 
 DOCUMENT = Document("scan.pdf", b"%PDF-1.7 seven pages", 7)
+AN_ID = "20260102030405-0123456789abcdef0123456789abcdef"
 OPTIONS = ReadOptions(pages=(1, 2, 4, 7), languages=("ko",), upright="jpeg")
 
 
@@ -71,13 +72,13 @@ def test_a_job_is_found_again_by_another_store(store):
 
 
 def test_ids_are_long_and_random():
+    assert is_id(AN_ID)
     ids = {new_id() for _ in range(100)}
     assert len({each[15:] for each in ids}) == 100 and all(len(each) == 14 + 1 + 32 for each in ids)
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    ["", "..", "../keys", "x" * 5000, f"../{new_id()}", f"{new_id()}/..", f"{new_id()}\n", "%2e%2e", f"{new_id()}٣"],
+    "wrong", ["", "..", "../keys", "x" * 5000, f"../{AN_ID}", f"{AN_ID}/..", f"{AN_ID}\n", "%2e%2e", f"{AN_ID}٣"]
 )
 def test_what_is_not_an_id_is_not_found_and_touches_no_file(local, wrong):
     local.create(DOCUMENT, OPTIONS)

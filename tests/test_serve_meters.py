@@ -23,9 +23,11 @@ from pipelines.storage import Storage
 from ray_apps.client import Client
 from ray_apps.cluster import connect
 from ray_apps.serving.photos import EarlierReading, judge_record
-from tests.browser import chromium, open_page
+from tests.browser import open_page
 from tests.meter_bundles import draw_meter, write_meter, write_meter_reader
 from tests.served import deployment, served
+
+pytestmark = pytest.mark.serve
 
 KEY = "0123456789-key-of-the-tests"
 HEADERS = {"X-API-Key": KEY}
@@ -340,9 +342,9 @@ def test_no_request_that_the_description_allows_makes_the_server_fail(app):
         refused_or_answered()
 
 
-def test_the_page_reads_a_meter_in_a_browser(app, photos):
+def test_the_page_reads_a_meter_in_a_browser(browser, app, photos):
     refused = ("the server responded with a status of 401",)
-    with chromium() as browser, open_page(browser, f"{app.url}/", expected=refused) as tab:
+    with open_page(browser, f"{app.url}/", expected=refused) as tab:
         tab.set_input_files("#file", str(photos / "day0.png"))
         tab.fill("#key", KEY)
         tab.press("#key", "Enter")

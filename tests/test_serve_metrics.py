@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import socket
 import time
@@ -22,6 +21,8 @@ from ray import serve
 from pipelines.page import Page
 from pipelines.records import Line, PageRecord
 from ray_apps.serving.metrics import RequestMetrics, StageMetrics
+
+pytestmark = pytest.mark.serve
 
 ROOT = Path(__file__).parent.parent
 STAGES = ["decode", "deskew", "orientation", "text_recognition"]
@@ -96,7 +97,6 @@ def served(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
         address="local",
         num_cpus=2,
@@ -105,7 +105,6 @@ def served(tmp_path_factory):
         logging_level=logging.ERROR,
         runtime_env={
             "env_vars": {
-                "PYTHONPATH": str(Path(__file__).parent),
                 "RAY_SERVE_REPLICA_UTILIZATION_REPORT_INTERVAL_S": "1",
             }
         },

@@ -3,9 +3,9 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from documents_made import encoded, picture
 
 from pipelines.sources import InputError, list_documents
+from tests.documents_made import encoded, picture
 
 PNG = encoded(picture(), "PNG")
 

@@ -1,11 +1,11 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from documents_made import encoded, multi_page, pdf, picture, png_header
 
 from pipelines.documents import DocumentCache, DocumentError, Limits, load_page
 from pipelines.records import MANIFEST_SCHEMA, page_id
 from pipelines.sources import list_documents, plan_pages
+from tests.documents_made import encoded, multi_page, pdf, picture, png_header
 
 
 def plan(*inputs, limits=None):

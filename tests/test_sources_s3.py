@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import s3fs
-from documents_made import encoded, multi_page, pdf, picture
 
 from pipelines.documents import DocumentCache, InaccessibleDocument, load_page, read_bytes
 from pipelines.sources import InputError, list_documents, plan_pages
+from tests.documents_made import encoded, multi_page, pdf, picture
 
 PNG = encoded(picture(), "PNG")
 FILES = {

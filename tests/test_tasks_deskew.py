@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from pages import draw_page
 
 from models.deskew import preprocess
 from models.deskew.network import DeskewNet
+from tests.pages import draw_page
 from trainers.angle_metrics import angle_errors, bucket_centres, bucket_f1
 from trainers.tasks.deskew import DeskewSettings, DeskewTask, soft_target
 

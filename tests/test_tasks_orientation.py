@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from test_deskew import text_page
 
 from models.geometry import turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
 from models.orientation.preprocess import TileSettings, page_tiles
+from tests.test_deskew import text_page
 from trainers.tasks.orientation import OrientationSettings, OrientationTask, place_losses, windowed
 
 

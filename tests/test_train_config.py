@@ -1,8 +1,8 @@
 """Training configs: what is wrong is named, with the nearest right name."""
 
 import pytest
-from tiny_task import TinyTask, tiny_config
 
+from tests.tiny_task import TinyTask, tiny_config
 from trainers.config import ConfigError, load_config, task_class
 
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from tiny_task import TinySettings, TinyTask
 
+from tests.tiny_task import TinySettings, TinyTask
 from trainers.data.feed import KeptValidation, PlainFeed, chunks, training_indices, validation_indices
 from trainers.data.pages import PagesError, ShardPages
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
 from models.text_recognition.charset import Charset, charset
+from tests.render_fonts import font_set
 from trainers.config import PagesSettings, open_pages
 from trainers.data.lines import LinesError, ShardLines
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from render_fonts import font_set
 
+from tests.render_fonts import font_set
 from trainers.config import PagesSettings, open_pages
 from trainers.data.layouts import REGIONS_SCHEMA, layout_of, read_pages
 from trainers.data.pages import PagesError

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from tiny_task import tiny_config
 
+from tests.tiny_task import tiny_config
 from trainers.config import ConfigError, parse_config
 from tuners.plan import Plan, load_sweep
 

@@ -1,7 +1,6 @@
 """Sweeps on a real Ray: what is tried, what a kill costs, who fails alone."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,28 +9,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 import torch
 import yaml
-from tiny_task import GRID, sweep_file
 
 from ray_apps import tune
+from tests.tiny_task import GRID, sweep_file
 from trainers.config import ConfigError
 from tuners.ledger import SweepError, SweepFolder
 from tuners.plan import load_sweep
 from tuners.sweep import ClusterError, check_metric, concurrent_trials, run_sweep
 
-HERE = Path(__file__).parent
+pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.train]
+
 RESOURCES = {"CPU": 2.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    environment = {"env_vars": {"PYTHONPATH": str(HERE), "TUNE_FUNCTION_THREAD_TIMEOUT_S": "10"}}
-    ray.init("local", num_cpus=2, runtime_env=environment, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def run(path: Path, folder: Path, *overrides: str, **options):
@@ -225,10 +215,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
     path = sweep_file(tmp_path, {"step_seconds": 0.1}, space=space, max_concurrent=1)
     folder = tmp_path / "sweep"
     command = [sys.executable, "-m", "ray_apps.tune", str(path), "--sweep", str(folder)]
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(HERE)}
-    first = subprocess.Popen(
-        command, cwd=HERE.parent, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     # The second report's checkpoint is noted just after the report; killed in between, its steps would come again.
     while not any(
         trial.number == 2 and len(trial.reports) == 2 and str(trial.checkpoint).endswith("checkpoint_000001")
@@ -241,14 +228,14 @@ def test_a_killed_sweep_goes_on(tmp_path):
     before = ended(folder)
     assert list(before) == [1]
     assert [trial.status for trial in SweepFolder(folder).trials()] == ["finished", "running"]
-    second = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True)
+    second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
     assert "goes on with" in second.stdout and "1 trials are done, 1 were under way" in second.stdout
     after = ended(folder)
     assert list(after) == [1, 2, 3] and after[1] == before[1]
     steps = [json.loads(line)["step"] for line in after[2].splitlines()]
     assert steps == [12, 24, 36, 48]  # it went on from its checkpoint: nothing was trained twice
-    third = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True)
+    third = subprocess.run(command, capture_output=True, text=True)
     assert third.returncode == 2 and "all 3 trials are done" in third.stderr
 
 

@@ -1,15 +1,14 @@
 """What TensorBoard and MLflow show of a sweep."""
 
 import math
-import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_task import tiny_config
 
+from tests.tiny_task import tiny_config
 from trainers.config import ConfigError
 from trainers.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE
 from tuners.ledger import Report, TrialRecord
@@ -189,7 +188,7 @@ def run_id(folder: Path):
 def children(folder):
     """The child runs of a sweep, by name."""
     client = client_of(folder)
-    experiment = client.get_experiment_by_name("ocray/tiny_task:TinyTask")
+    experiment = client.get_experiment_by_name("ocray/tests.tiny_task:TinyTask")
     found = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id(folder)}'")
     return {run.info.run_name: run for run in found}
 
@@ -217,7 +216,7 @@ def test_mlflow_holds_a_parent_run_and_a_child_a_trial(sweep):
         "trial 3": "KILLED",
     }
     first = runs["trial 1"]
-    assert first.data.params == {"task": "tiny_task:TinyTask", "train.lr": "0.001", "settings.crop": "[1, 2]"}
+    assert first.data.params == {"task": "tests.tiny_task:TinyTask", "train.lr": "0.001", "settings.crop": "[1, 2]"}
     assert first.data.metrics["validation/accuracy"] == 0.25 and first.data.metrics["best/accuracy"] == 0.75
     assert first.info.end_time == int(best.ended * 1000)
     history = client_of(sweep).get_metric_history(first.info.run_id, "train/loss")
@@ -303,13 +302,11 @@ def test_nothing_is_imported_or_written_unless_asked_for(tmp_path):
     code = """if True:
         import sys
         from pathlib import Path
-        from test_tune_tracking import *
+        from tests.test_tune_tracking import *
         told = tracker(Path(sys.argv[1]), {"tensorboard": False, "mlflow": False})
         run_trial(told, trial_of(1, {"train.lr": 0.1}, 0.5))
         told.close("FINISHED", None)
         assert not {"mlflow", "tensorboard"} & set(sys.modules), "imported"
     """
-    tests = Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert list(tmp_path.iterdir()) == []

@@ -71,7 +71,7 @@ class TinyTask(Task):
 def tiny_config(**changes):
     """A config of the task; `train.lr=0.1`-like changes as `train={"lr": 0.1}`."""
     config = {
-        "task": "tiny_task:TinyTask",
+        "task": "tests.tiny_task:TinyTask",
         "train": {
             "total_steps": 60,
             "global_batch": 8,
