@@ -107,6 +107,22 @@ def pytest_sessionfinish():
     _SharedRay.stop()
 
 
+@pytest.fixture(scope="session")
+def tiny_reader_yaml(tmp_path_factory):
+    """A documents reader for tests of everything but reading, as a YAML file: see tests/tiny_documents.py."""
+    from tests.tiny_documents import write_tiny_reader
+
+    return write_tiny_reader(tmp_path_factory.mktemp("tiny_reader"))
+
+
+@pytest.fixture(scope="session")
+def tiny_reader(tiny_reader_yaml):
+    """The same as a configuration; make a copy before you change it."""
+    from pipelines.config import load_config
+
+    return load_config(tiny_reader_yaml)
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """torch computes on one thread while a module's tests run."""

@@ -1,4 +1,5 @@
-"""Whole runs on a real local Ray with the packaged models: what comes out, resume, retry, refusals and faults."""
+"""Whole runs on a real local Ray: what comes out of the packaged networks; resume, retry, refusals and faults with tiny
+ones."""
 
 import json
 import shutil
@@ -15,8 +16,9 @@ from pipelines.runner import JobOptions, TooManyErrors, run_job
 from pipelines.sources import InputError
 from pipelines.storage import Storage
 from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
-from tests.pages import draw_page, numbered_pages, write_page
+from tests.pages import draw_page, numbered_pages
 from tests.recognizers import SAYS, dark_line_recognizer
+from tests.tiny_documents import numbered_tiny_pages, tiny_text, write_tiny_page
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -26,15 +28,16 @@ PAGES = 9
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scans")
-    numbered_pages(folder, PAGES)
+    numbered_tiny_pages(folder, PAGES)
     return folder
 
 
 @pytest.fixture(scope="module")
-def undisturbed(scans, tmp_path_factory):
+def undisturbed(scans, tiny_reader, tmp_path_factory):
     """The output of a run in which nothing happened."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
-    run_job([str(scans)], str(output), load_config("documents"), JobOptions())
+    run_job([str(scans)], str(output), tiny_reader, JobOptions())
+    assert texts(output) == {f"page{number:02}.png": tiny_text(number) for number in range(PAGES)}
     return output
 
 
@@ -55,12 +58,14 @@ def write(path, page: np.ndarray) -> None:
     cv2.imwrite(str(path), page[..., ::-1])
 
 
-def faulty(stage: type, **kwargs) -> FaultyConfig:
-    return FaultyConfig.model_validate(load_config("documents").model_dump()).with_fault(stage, **kwargs)
+def faulty(reader: DocumentsConfig, stage: type, **kwargs) -> FaultyConfig:
+    return FaultyConfig.model_validate(reader.model_dump()).with_fault(stage, **kwargs)
 
 
-def test_pages_become_records(undisturbed):
-    found = records(undisturbed)
+def test_pages_become_records(tmp_path):
+    numbered_pages(tmp_path / "in", PAGES)
+    run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+    found = records(tmp_path / "out")
     assert len(found) == PAGES
     for number in range(PAGES):
         record = found[f"page{number:02}.png"]
@@ -72,7 +77,7 @@ def test_pages_become_records(undisturbed):
         assert set(record.models) == {"deskew", "orientation", "text_detection", "text_recognition"}
         assert record.device.startswith("openvino:CPU")
         assert len(record.lines) == 4
-    card = json.loads((undisturbed / "job.json").read_text())
+    card = json.loads((tmp_path / "out" / "job.json").read_text())
     assert card["state"] == "finished"
     assert card["counts"] == {
         "pages": PAGES,
@@ -100,58 +105,58 @@ def test_polygons_are_in_original_pixels(tmp_path):
     assert (covered[ink] == 1).mean() > 0.95
 
 
-def test_a_second_run_reads_nothing_and_a_new_page_is_added(scans, undisturbed, tmp_path):
+def test_a_second_run_reads_nothing_and_a_new_page_is_added(tiny_reader, scans, undisturbed, tmp_path):
     folder, output = tmp_path / "in", tmp_path / "out"
     shutil.copytree(scans, folder)
-    first = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    first = run_job([str(folder)], str(output), tiny_reader, JobOptions())
     assert (first.read_now, first.ok) == (PAGES, PAGES)
     parts = sorted(p.name for p in (output / "pages").iterdir())
-    assert run_job([str(folder)], str(output), load_config("documents"), JobOptions()).read_now == 0
+    assert run_job([str(folder)], str(output), tiny_reader, JobOptions()).read_now == 0
     assert sorted(p.name for p in (output / "pages").iterdir()) == parts
-    write_page(folder / "later.png", ["One more page"])
-    assert run_job([str(folder)], str(output), load_config("documents"), JobOptions()).read_now == 1
+    write_tiny_page(folder / "later.png", ["ONE MORE PAGE"])
+    assert run_job([str(folder)], str(output), tiny_reader, JobOptions()).read_now == 1
     assert len(records(output)) == PAGES + 1
 
 
-def test_a_broken_page_is_an_error_row_and_retried_on_request(scans, tmp_path):
+def test_a_broken_page_is_an_error_row_and_retried_on_request(tiny_reader, scans, tmp_path):
     folder, output = tmp_path / "in", tmp_path / "out"
     shutil.copytree(scans, folder)
     whole = (folder / "page03.png").read_bytes()
     (folder / "page03.png").write_bytes(whole[: len(whole) // 2])
-    result = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    result = run_job([str(folder)], str(output), tiny_reader, JobOptions())
     assert (result.ok, result.error) == (PAGES - 1, 1)
     error = records(output)["page03.png"].error
     assert error.stage == "decode" and "page03.png" in error.message
-    again = run_job([str(folder)], str(output), load_config("documents"), JobOptions())
+    again = run_job([str(folder)], str(output), tiny_reader, JobOptions())
     assert again.read_now == 0
-    retried = run_job([str(folder)], str(output), load_config("documents"), JobOptions(retry_failed=True))
+    retried = run_job([str(folder)], str(output), tiny_reader, JobOptions(retry_failed=True))
     assert (retried.read_now, retried.error) == (1, 1)
     assert len(records(output)) == PAGES
 
 
-def test_a_stage_that_raises_costs_one_page(scans, undisturbed, tmp_path):
-    run_job([str(scans)], str(tmp_path), faulty(RaisingStage, victim="page04.png"), JobOptions())
+def test_a_stage_that_raises_costs_one_page(tiny_reader, scans, undisturbed, tmp_path):
+    run_job([str(scans)], str(tmp_path), faulty(tiny_reader, RaisingStage, victim="page04.png"), JobOptions())
     error = records(tmp_path)["page04.png"].error
     assert (error.stage, error.type, error.message) == ("raising", "RuntimeError", "cannot read page04.png")
     assert texts(tmp_path) == texts(undisturbed) | {"page04.png": ""}
 
 
-def test_a_page_that_kills_its_worker_costs_one_page(scans, undisturbed, tmp_path):
-    run_job([str(scans)], str(tmp_path), faulty(SuicidalStage, victim="page04.png"), JobOptions())
+def test_a_page_that_kills_its_worker_costs_one_page(tiny_reader, scans, undisturbed, tmp_path):
+    run_job([str(scans)], str(tmp_path), faulty(tiny_reader, SuicidalStage, victim="page04.png"), JobOptions())
     error = records(tmp_path)["page04.png"].error
     assert (error.stage, error.type) == ("suicidal", "WorkerDied")
     assert texts(tmp_path) == texts(undisturbed) | {"page04.png": ""}
 
 
-def test_a_worker_that_dies_once_costs_nothing(scans, undisturbed, tmp_path):
-    fault = faulty(SuicidalStage, victim="page04.png", once=str(tmp_path / "died"))
+def test_a_worker_that_dies_once_costs_nothing(tiny_reader, scans, undisturbed, tmp_path):
+    fault = faulty(tiny_reader, SuicidalStage, victim="page04.png", once=str(tmp_path / "died"))
     run_job([str(scans)], str(tmp_path / "out"), fault, JobOptions())
     assert (tmp_path / "died").exists()
     assert texts(tmp_path / "out") == texts(undisturbed)
 
 
-def test_another_jobs_output_is_refused(scans, undisturbed, tmp_path):
-    config = load_config("documents")
+def test_another_jobs_output_is_refused(tiny_reader, scans, undisturbed, tmp_path):
+    config = tiny_reader.model_copy(deep=True)
     with pytest.raises(JobError, match=r"another job's output \(inputs were .*--overwrite"):
         run_job([str(scans / "page01.png")], str(undisturbed), config, JobOptions())
     config.limits.pdf_dpi = 150
@@ -159,7 +164,7 @@ def test_another_jobs_output_is_refused(scans, undisturbed, tmp_path):
         run_job([str(scans)], str(undisturbed), config, JobOptions())
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(JobError, match="not empty and is not an ocray output"):
-        run_job([str(scans)], str(tmp_path), load_config("documents"), JobOptions())
+        run_job([str(scans)], str(tmp_path), tiny_reader, JobOptions())
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     assert read_card(Storage(str(undisturbed)))["state"] == "finished"
 
@@ -199,23 +204,23 @@ def test_languages_choose_the_recognisers(two_readers, tmp_path):
         run_job([str(tmp_path / "in")], str(tmp_path / "ko,en"), two_readers.for_languages("en"), JobOptions())
 
 
-def test_overwrite_starts_anew(scans, tmp_path):
-    run_job([str(scans / "page01.png")], str(tmp_path), load_config("documents"), JobOptions())
-    run_job([str(scans / "page02.png")], str(tmp_path), load_config("documents"), JobOptions(overwrite=True))
+def test_overwrite_starts_anew(tiny_reader, scans, tmp_path):
+    run_job([str(scans / "page01.png")], str(tmp_path), tiny_reader, JobOptions())
+    run_job([str(scans / "page02.png")], str(tmp_path), tiny_reader, JobOptions(overwrite=True))
     assert list(texts(tmp_path)) == ["page02.png"]
 
 
-def test_a_run_that_is_plainly_wrong_stops(tmp_path):
+def test_a_run_that_is_plainly_wrong_stops(tiny_reader, tmp_path):
     for number in range(30):
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{number}.png").write_text("this is no image")
     with pytest.raises(TooManyErrors, match=r"--max-error-rate 0\.5"):
-        run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+        run_job([str(tmp_path / "in")], str(tmp_path / "out"), tiny_reader, JobOptions())
     assert read_card(Storage(str(tmp_path / "out")))["state"] == "failed"
 
 
-def test_an_empty_folder_is_refused_and_leaves_no_output(tmp_path):
+def test_an_empty_folder_is_refused_and_leaves_no_output(tiny_reader, tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(InputError):
-        run_job([str(tmp_path / "in")], str(tmp_path / "out"), load_config("documents"), JobOptions())
+        run_job([str(tmp_path / "in")], str(tmp_path / "out"), tiny_reader, JobOptions())
     assert not (tmp_path / "out").exists()

@@ -2,26 +2,25 @@
 
 import s3fs
 
-from pipelines.config import load_config
 from pipelines.ledger import Ledger
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
 from ray_apps import status
-from tests.pages import numbered_pages
+from tests.tiny_documents import numbered_tiny_pages, tiny_text
 
 
-def test_from_bucket_to_bucket_and_again(local_ray, s3, tmp_path, capsys):
+def test_from_bucket_to_bucket_and_again(local_ray, s3, tiny_reader, tmp_path, capsys):
     files = s3fs.S3FileSystem()
-    for path in numbered_pages(tmp_path, 3):
+    for path in numbered_tiny_pages(tmp_path, 3):
         files.put_file(str(path), f"{s3}/scans/한 글/{path.name}")
     output = f"{s3}/results/run 1"
     inputs = [f"{s3}/scans"]
-    assert run_job(inputs, output, load_config("documents"), JobOptions()).ok == 3
+    assert run_job(inputs, output, tiny_reader, JobOptions()).ok == 3
     ledger = Ledger(Storage(output))
     records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
-    assert sorted(record.text.splitlines()[0] for record in records) == [f"PAGE NUMBER {i}" for i in range(3)]
+    assert sorted(record.text for record in records) == [tiny_text(i) for i in range(3)]
     assert all(record.document_uri.startswith(f"{s3}/scans/한 글/") for record in records)
-    assert run_job(inputs, output, load_config("documents"), JobOptions()).read_now == 0
+    assert run_job(inputs, output, tiny_reader, JobOptions()).read_now == 0
     assert status.main([output]) == 0
     assert "3 of 3 pages (100.0 %), 0 failed" in capsys.readouterr().out

@@ -2,14 +2,14 @@
 
 import pytest
 
-from pipelines.config import DocumentsConfig, load_config
+from pipelines.config import DocumentsConfig
 from pipelines.ledger import Ledger
 from pipelines.placement import PlacementError
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.stages.base import StageSpec
 from pipelines.storage import Storage
-from tests.pages import numbered_pages
+from tests.tiny_documents import numbered_tiny_pages
 
 pytestmark = pytest.mark.usefixtures("local_ray")  # which has a GPU on paper
 
@@ -30,20 +30,19 @@ def records(output) -> list[dict]:
     return sorted(rows, key=lambda row: row["document_uri"])
 
 
-def test_split_pools_give_the_same_records(tmp_path):
-    numbered_pages(tmp_path / "in", 5)
+def test_split_pools_give_the_same_records(tiny_reader, tmp_path):
+    numbered_tiny_pages(tmp_path / "in", 5)
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    fused = load_config("documents")
-    split = SplitConfig.model_validate(fused.model_dump())
-    for config, name in ((fused, "fused"), (split, "split")):
+    split = SplitConfig.model_validate(tiny_reader.model_dump())
+    for config, name in ((tiny_reader, "fused"), (split, "split")):
         run_job([str(tmp_path / "in")], str(tmp_path / name), config, JobOptions())
     assert len(records(tmp_path / "fused")) == 6
     assert records(tmp_path / "fused") == records(tmp_path / "split")
 
 
-def test_more_gpus_than_there_are(tmp_path):
-    numbered_pages(tmp_path / "in", 1)
-    config = SplitConfig.model_validate(load_config("documents").model_dump())
+def test_more_gpus_than_there_are(tiny_reader, tmp_path):
+    numbered_tiny_pages(tmp_path / "in", 1)
+    config = SplitConfig.model_validate(tiny_reader.model_dump())
     with pytest.raises(PlacementError, match="need at least 2 GPU at once, the cluster has 1; use --device cpu"):
         run_job([str(tmp_path / "in")], str(tmp_path / "out"), config, JobOptions(gpu_fraction=2))
     assert not (tmp_path / "out").exists()
