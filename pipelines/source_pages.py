@@ -4,6 +4,7 @@ import numpy as np
 
 from pipelines.config import ReaderConfig
 from pipelines.documents import DocumentCache, load_page
+from pipelines.documents.locations import split_row
 from pipelines.records import BaseRecord
 
 
@@ -36,5 +37,4 @@ class SourcePages:
         return self.documents.read(record.document_uri, self._row(record), self.image_column)
 
     def _row(self, record: BaseRecord) -> int:
-        row = record.document_uri.rpartition("#row=")[2] if self.image_column else ""
-        return int(row) if row.isdigit() else -1
+        return split_row(record.document_uri)[1]

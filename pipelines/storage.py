@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from fsspec import AbstractFileSystem
 
-from pipelines.documents.access import local_path, open_filesystem
+from pipelines.documents.locations import local_path, open_filesystem
 
 
 @dataclass(frozen=True)

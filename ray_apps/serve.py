@@ -16,7 +16,7 @@ import ray
 from ray import serve
 
 from pipelines.config import ConfigError
-from pipelines.documents.access import local_path
+from pipelines.documents.locations import local_path
 from pipelines.placement import cluster_resources
 from ray_apps import doors
 from ray_apps.cluster import connect

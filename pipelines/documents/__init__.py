@@ -4,7 +4,7 @@ Local paths and any fsspec URI. What cannot be read raises a `DocumentError`, on
 document and the remedy. Nothing here lists inputs (see `pipelines.sources`) or knows Ray.
 """
 
-from pipelines.documents.access import open_filesystem, read_bytes
+from pipelines.documents.access import read_bytes
 from pipelines.documents.cache import DocumentCache, load_page
 from pipelines.documents.decode import count_pages, decode_page
 from pipelines.documents.errors import (
@@ -14,12 +14,14 @@ from pipelines.documents.errors import (
     InaccessibleDocument,
     PageNotFound,
     PageTooLarge,
+    StorageUnavailable,
     UnknownFormat,
     UnreadableDocument,
 )
 from pipelines.documents.formats import SUFFIXES
 from pipelines.documents.images import encode_jpeg, encode_png
 from pipelines.documents.limits import Limits
+from pipelines.documents.locations import open_filesystem
 
 __all__ = [
     "SUFFIXES",
@@ -31,6 +33,7 @@ __all__ = [
     "Limits",
     "PageNotFound",
     "PageTooLarge",
+    "StorageUnavailable",
     "UnknownFormat",
     "UnreadableDocument",
     "count_pages",

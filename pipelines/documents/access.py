@@ -1,90 +1,144 @@
-"""Bytes of a document, from a local path or any fsspec URI.
+"""Bytes of a document, from a local path or any fsspec URI, asked for with patience (see `patience`)."""
 
-S3 goes through s3fs, which takes credentials, profile and endpoint from the usual variables by itself
-(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3,
-AWS_DEFAULT_REGION, and fsspec's FSSPEC_S3_…).
-"""
-
+import io
 import os
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
 
+from pipelines.documents.causes import access_error, says_no_reason
 from pipelines.documents.errors import InaccessibleDocument
+from pipelines.documents.locations import local_path, open_filesystem
+from pipelines.documents.patience import patiently
+
+_BUFFER_BYTES = 64 * 1024
 
 
-def local_path(uri: str) -> str | None:
-    """Absolute local path of a plain path or a file:// URI; None for every other URI."""
-    if "::" in uri and "://" in uri:
-        return None
-    if uri.startswith("file://"):
-        uri = uri.removeprefix("file://")
-    return None if "://" in uri else os.path.abspath(uri)
-
-
-def open_filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
-    """fsspec file system of a URI and the path in it.
-
-    Listings are not cached: a job that asks again must see what is there now.
-
-    Raises:
-        ValueError: unknown protocol. ImportError: the protocol's package is not installed.
-    """
-    options: dict[str, Any] = {}
-    if uri.startswith(("s3://", "s3a://")):
-        options["use_listings_cache"] = False
-        # botocore takes the region from AWS_DEFAULT_REGION only; the other SDKs and AWS's own services set AWS_REGION.
-        region = os.environ.get("AWS_REGION")
-        if region and "AWS_DEFAULT_REGION" not in os.environ:
-            options["client_kwargs"] = {"region_name": region}
-    return url_to_fs(uri, **options)
-
-
-def open_file(uri: str, block_bytes: int = 64 * 1024) -> BinaryIO:
-    """A file open for reading and seeking; remote ones are fetched in blocks. Raises what the storage raises."""
-    path = local_path(uri)
-    if path is not None:
-        return open(path, "rb")
-    filesystem, remote = open_filesystem(uri)
-    return filesystem.open(remote, "rb", block_size=block_bytes)
-
-
-def read_bytes(uri: str) -> bytes:
+def read_bytes(uri: str, patience: float | None = None) -> bytes:
     """All bytes of a file.
 
+    Args:
+        uri: of the file.
+        patience: seconds for which storage that does not answer is asked again; the job's when None.
+
     Raises:
-        InaccessibleDocument: missing, no permission, a folder, or the storage fails; its cause is chained.
+        InaccessibleDocument: missing, no permission, a folder; its cause is chained.
+        StorageUnavailable: the storage does not answer, or takes no credentials.
     """
     path = local_path(uri)
-    try:
+
+    def read() -> bytes:
         if path is not None:
             with open(path, "rb") as file:
                 return file.read()
         filesystem, remote = open_filesystem(uri)
         return filesystem.cat_file(remote)
+
+    try:
+        return patiently(read, uri, seconds=patience)
     except Exception as error:  # storage back ends raise anything: OSError, botocore's, aiohttp's, asyncio's
-        raise inaccessible(uri, error) from error
+        raise access_error(uri, error) from error
 
 
-def inaccessible(uri: str, error: Exception) -> InaccessibleDocument:
-    """The DocumentError for a failed access, in words a user can act on."""
-    return InaccessibleDocument(f"{uri}: {access_problem(error)}")
+def file_info(filesystem: AbstractFileSystem, path: str) -> dict[str, Any]:
+    """fsspec's `info`. Raises what the storage raises, asked until it says why.
+
+    The answer to a HEAD request has no body, so a refused one may be of the file or of credentials that expired; the
+    refusal of its first byte says which.
+    """
+    try:
+        return filesystem.info(path)
+    except Exception as error:
+        if says_no_reason(error):
+            filesystem.cat_file(path, 0, 1)
+        raise
 
 
-def access_problem(error: Exception) -> str:
-    """What went wrong when storage was asked, and the remedy."""
-    kind = type(error).__name__
-    if isinstance(error, FileNotFoundError):
-        return "does not exist; check the path (a link may point nowhere)"
-    if isinstance(error, PermissionError):
-        return f"may not be read ({error}); check its permissions, or the credentials for the bucket"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder, not a file"
-    if isinstance(error, ImportError) or "Protocol not known" in str(error):
-        return f"cannot be opened ({error}); check the URI's protocol and that its fsspec package is installed"
-    if kind in ("NoCredentialsError", "PartialCredentialsError"):
-        return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a public bucket: FSSPEC_S3_ANON=true)"
-    if kind in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"):
-        return f"the storage does not answer ({error}); check AWS_ENDPOINT_URL and the network, then retry"
-    return f"cannot be read ({kind}: {error}); retry, and check the storage if it fails again"
+def open_file(uri: str, block_bytes: int = _BUFFER_BYTES) -> BinaryIO:
+    """A file open for reading and seeking; remote ones are fetched in blocks.
+
+    Opening and every read ask with patience.
+
+    Raises:
+        StorageUnavailable: the storage does not answer; so do reads. Whatever else the storage raises.
+    """
+    return io.BufferedReader(_PatientFile(uri, block_bytes), _BUFFER_BYTES)
+
+
+class _PatientFile(io.RawIOBase):
+    """The bytes of a file; after a read that failed it is opened anew, and must still be the same file."""
+
+    def __init__(self, uri: str, block_bytes: int):
+        self._uri, self._block_bytes = uri, block_bytes
+        self._path = local_path(uri)
+        self._file: BinaryIO | None = None
+        self._filesystem: AbstractFileSystem | None = None
+        self._version: tuple | None = None
+        self._position = 0
+        self._size = self._ask(lambda: self._opened().seek(0, os.SEEK_END))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        def read() -> bytes:
+            file = self._opened()
+            file.seek(self._position)
+            return file.read(len(buffer))
+
+        content = self._ask(read)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+    def _ask(self, request: Callable[[], Any]) -> Any:
+        def ask() -> Any:
+            try:
+                return request()
+            except BaseException:
+                self._drop()
+                raise
+
+        return patiently(ask, self._uri)
+
+    def _opened(self) -> BinaryIO:
+        if self._file is not None:
+            return self._file
+        if self._path is not None:
+            self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - closed by _drop
+            status = os.fstat(self._file.fileno())
+            version = (status.st_size, status.st_mtime_ns, status.st_ino)
+        else:
+            filesystem, remote = open_filesystem(self._uri)
+            self._filesystem = filesystem  # an archive is closed when nobody holds it
+            info = file_info(filesystem, remote)
+            if info.get("size") is None:  # a web server that does not tell cannot be asked for parts either
+                self._file = io.BytesIO(filesystem.cat_file(remote))
+            else:
+                self._file = filesystem.open(remote, "rb", block_size=self._block_bytes)
+            version = (info.get("size"), info.get("ETag"), str(info.get("LastModified", info.get("mtime"))))
+        if self._version not in (None, version):
+            raise InaccessibleDocument(f"{self._uri}: was changed while it was read; run again, to list it anew")
+        self._version = version
+        return self._file
+
+    def _drop(self) -> None:
+        file, self._file = getattr(self, "_file", None), None
+        if file is not None:
+            file.close()

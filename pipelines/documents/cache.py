@@ -7,10 +7,11 @@ import numpy as np
 
 from pipelines.documents.access import read_bytes
 from pipelines.documents.decode import count_pages, decode_page
-from pipelines.documents.errors import UnreadableDocument
+from pipelines.documents.errors import StorageUnavailable, UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from pipelines.documents.limits import Limits
-from pipelines.documents.parquet import ParquetImages, base_uri
+from pipelines.documents.locations import base_uri
+from pipelines.documents.parquet import ParquetImages
 
 
 class DocumentCache:
@@ -30,16 +31,14 @@ class DocumentCache:
         """Bytes of a document, not empty; the arguments are columns of a manifest row.
 
         Raises:
-            InaccessibleDocument, EmptyDocument, UnknownFormat.
+            InaccessibleDocument, StorageUnavailable, EmptyDocument, UnknownFormat.
         """
         content = self._documents.get(document_uri)
         if content is not None:
             self._documents.move_to_end(document_uri)
             return content
-        if row >= 0:
-            content = self._images(base_uri(document_uri, row), image_column).read(row)
-        else:
-            content = read_bytes(document_uri)
+        file_uri = base_uri(document_uri, row)
+        content = self._read_row(file_uri, row, image_column) if row >= 0 else read_bytes(file_uri)
         if sniff(content[:HEAD_BYTES], document_uri) in MULTI_PAGE:
             self._keep(document_uri, content)
         return content
@@ -50,14 +49,20 @@ class DocumentCache:
         while self.bytes_held > self.max_bytes and len(self._documents) > 1:
             self.bytes_held -= len(self._documents.popitem(last=False)[1])
 
-    def _images(self, uri: str, column: str) -> ParquetImages:
-        if self._parquet is not None and (self._parquet.uri, self._parquet.column) == (uri, column):
-            return self._parquet
+    def _read_row(self, uri: str, row: int, column: str) -> bytes:
+        if self._parquet is None or (self._parquet.uri, self._parquet.wanted) != (uri, column):
+            self._close()
+            self._parquet = ParquetImages(uri, column)
+        try:
+            return self._parquet.read(row)
+        except StorageUnavailable:  # opened anew for the next row
+            self._close()
+            raise
+
+    def _close(self) -> None:
         if self._parquet is not None:
             self._parquet.close()
             self._parquet = None
-        self._parquet = ParquetImages(uri, column)
-        return self._parquet
 
 
 def load_page(

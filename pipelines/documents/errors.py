@@ -6,7 +6,17 @@ class DocumentError(Exception):
 
 
 class InaccessibleDocument(DocumentError):
-    """The bytes cannot be fetched: missing, no permission, a folder, or the storage does not answer."""
+    """The bytes cannot be fetched, and asking again will not help: missing, no permission, a folder, no such protocol.
+
+    See `StorageUnavailable` for what passes.
+    """
+
+
+class StorageUnavailable(DocumentError):
+    """Storage did not answer, or took no credentials, for as long as it was asked: it cannot be read *now*.
+
+    That says nothing of the document, so its pages are not done: no row of them is committed, the next run reads them.
+    """
 
 
 class EmptyDocument(DocumentError):

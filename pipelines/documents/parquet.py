@@ -7,8 +7,10 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.documents.access import inaccessible, open_file
+from pipelines.documents.access import open_file
+from pipelines.documents.causes import access_error
 from pipelines.documents.errors import EmptyDocument, InaccessibleDocument
+from pipelines.documents.locations import row_uri
 
 _ROWS_A_BATCH = 8
 _BUFFER_BYTES = 1 << 20
@@ -22,14 +24,12 @@ def is_image_type(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def row_uri(uri: str, row: int) -> str:
-    """URI of one row of a Parquet file: `file.parquet#row=17` (0-based)."""
-    return f"{uri}#row={row}"
-
-
-def base_uri(uri: str, row: int) -> str:
-    """URI of the file, the reverse of `row_uri`; a URI with row -1 is the file itself."""
-    return uri.removesuffix(f"#row={row}") if row >= 0 else uri
+def image_column(schema: pa.Schema, wanted: str | None) -> str | None:
+    """The column of images of a Parquet file: the `wanted` one when it is there, else the only one of such a type."""
+    images = [field.name for field in schema if is_image_type(field.type)]
+    if wanted in schema.names:
+        return wanted if wanted in images else None
+    return images[0] if len(images) == 1 else None
 
 
 def open_parquet(uri: str) -> pq.ParquetFile:
@@ -41,19 +41,25 @@ def open_parquet(uri: str) -> pq.ParquetFile:
 class ParquetImages:
     """Random access to the rows of one image column; going forward costs one pass over the file, with little memory."""
 
-    def __init__(self, uri: str, column: str):
+    def __init__(self, uri: str, column: str = ""):
         """
+        Args:
+            uri: of the file.
+            column: its name; empty: the only column of images.
+
         Raises:
-            InaccessibleDocument: the file cannot be opened, or has no such column.
+            InaccessibleDocument: the file cannot be opened, or has no such column. StorageUnavailable.
         """
-        self.uri, self.column = uri, column
+        self.uri, self.wanted = uri, column
         try:
             self._file = open_parquet(uri)
         except Exception as error:  # storage back ends and pyarrow raise many things
-            raise inaccessible(uri, error) from error
-        if column not in self._file.schema_arrow.names:
-            names = ", ".join(self._file.schema_arrow.names)
-            raise InaccessibleDocument(f"{uri}: no column {column!r}; it has {names}")
+            raise access_error(uri, error) from error
+        schema = self._file.schema_arrow
+        self.column = column or image_column(schema, None)
+        if self.column not in schema.names:
+            missing = f"no column {column!r}" if column else "not one column of images; name it with --image-column"
+            raise InaccessibleDocument(f"{uri}: {missing}; it has {', '.join(schema.names)}")
         sizes = [self._file.metadata.row_group(index).num_rows for index in range(self._file.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
         self._rows: Iterator[tuple[int, pa.Scalar]] = iter(())
@@ -64,6 +70,7 @@ class ParquetImages:
 
         Raises:
             EmptyDocument: the row is null or empty. InaccessibleDocument: no such row, or the file is damaged.
+            StorageUnavailable.
         """
         if not 0 <= row < self._starts[-1]:
             raise InaccessibleDocument(f"{row_uri(self.uri, row)}: the file has {self._starts[-1]} rows; list it again")
@@ -80,7 +87,7 @@ class ParquetImages:
                 raise EOFError(f"its row group ends before row {row}")
         except Exception as error:  # as above
             self._next = self._end = 0
-            raise inaccessible(row_uri(self.uri, row), error) from error
+            raise access_error(row_uri(self.uri, row), error) from error
         if not content:
             raise EmptyDocument(f"{row_uri(self.uri, row)}: column {self.column!r} is null or empty in this row")
         return content

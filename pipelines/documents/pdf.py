@@ -21,10 +21,39 @@ def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
     """Pages of a PDF.
 
     Raises:
-        EncryptedDocument: a password is needed. UnreadableDocument: broken, or without a page.
+        EncryptedDocument: a password is needed. UnreadableDocument: broken, or without a page. Whatever reading the
+            file raises.
     """
-    with _opened(source, uri) as document:
-        return len(document)
+    if isinstance(source, bytes):
+        with _opened(source, uri) as document:
+            return len(document)
+    file = _RememberingFile(source)
+    try:
+        with _opened(file, uri) as document:
+            pages = len(document)
+    except DocumentError as error:
+        if file.failure is not None:
+            raise file.failure from error
+        raise
+    if file.failure is not None:  # PDFium makes do with what it could read
+        raise file.failure
+    return pages
+
+
+class _RememberingFile:
+    """A file as PDFium reads it, through C, which exceptions cannot cross: the first is kept, nothing is read after."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.failure = file, None
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+
+    def readinto(self, buffer) -> int:
+        if self.failure is None:
+            try:
+                return self.file.readinto(buffer)
+            except Exception as error:
+                self.failure = error
+        return 0
 
 
 def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> np.ndarray:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pipelines.documents.errors import UnknownFormat
 from pipelines.documents.formats import SUFFIXES, supported
-from pipelines.documents.parquet import base_uri
+from pipelines.documents.locations import base_uri, naming_link, row_uri
 from pipelines.records import PageError
 
 STAGE = "plan"
@@ -33,7 +33,8 @@ class Document:
     """One document that is to be read.
 
     Attributes:
-        uri: absolute local path, or the URI; `file.parquet#row=17` for a row of a Parquet file.
+        uri: absolute local path, or the URI; `file.parquet#row=17` for a row of a Parquet file. It is text and leads
+            back to the document, whatever its name is (`pipelines.documents.locations`).
         version: changes when the document does: ETag, or "size-mtime".
         size: bytes; -1 when unknown.
         suffix: lower case with its dot; empty for Parquet rows and names without one.
@@ -85,7 +86,7 @@ class Listing:
 
 def suffix_of(uri: str) -> str:
     """Lower-case suffix with its dot, or empty."""
-    path = uri.partition("::")[0] if "://" in uri else uri  # zip://scans/a.png::s3://bucket/scans.zip
+    path = naming_link(uri)  # zip://scans/a.png::s3://bucket/scans.zip
     if path.startswith(("http://", "https://")):
         path = urlsplit(path).path
     return os.path.splitext(path)[1].lower()
@@ -97,10 +98,11 @@ def page_error(error: Exception) -> PageError:
 
 
 def named_document(uri: str, version: str, size: int) -> Document:
-    """A document the user named: an unknown suffix is an error, none at all is left to its content."""
+    """The document that is the file `uri`, as a user named it: an unknown suffix is an error, none at all is left to
+    its content."""
     suffix = suffix_of(uri)
     error = None
     if suffix and suffix not in SUFFIXES:
         unknown = UnknownFormat(f"{uri}: {suffix} files are not read; convert it to one of {supported()}")
         error = page_error(unknown)
-    return Document(uri, version, size, suffix, error=error)
+    return Document(row_uri(uri, -1), version, size, suffix, error=error)

@@ -5,12 +5,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pipelines.documents.access import access_problem, inaccessible, local_path, open_filesystem
+from pipelines.documents.access import file_info
+from pipelines.documents.causes import access_error, access_problem
+from pipelines.documents.errors import StorageUnavailable
 from pipelines.documents.formats import SUFFIXES, supported
+from pipelines.documents.locations import existing_path, local_path, open_filesystem, row_uri, spelled_uri, uri_in
 from pipelines.sources.document import Document, InputError, Listing, named_document, page_error, suffix_of
 from pipelines.sources.sightings import MeterColumns, SightingError
 from pipelines.sources.tables import TABLE_SUFFIXES, read_table
-from pipelines.sources.walk import FileEntry, is_glob, local_entry, remote_entry, remote_uri, walk_folder, walk_glob
+from pipelines.sources.walk import (
+    FileEntry,
+    is_glob,
+    listing_patiently,
+    local_entry,
+    remote_entry,
+    walk_folder,
+    walk_glob,
+)
 
 
 def list_documents(
@@ -37,13 +48,13 @@ def list_documents(
         The documents, sorted, each once. A document that was named but cannot be read carries its error.
 
     Raises:
-        InputError: an input does not exist, cannot be listed or holds no document.
+        InputError: an input does not exist, cannot be listed (now) or holds no document.
     """
     if not inputs:
         raise InputError("no input; name a file, a folder, a glob, a manifest or a URI")
     found: dict[str, Document] = {}
     listing = Listing()
-    output = f"{(local_path(exclude) or exclude).rstrip('/')}/" if exclude else None
+    output = f"{spelled_uri(local_path(exclude) or exclude).rstrip('/')}/" if exclude else None
     for given in inputs:
         skipped: Counter[str] = Counter()
         empty = True
@@ -90,14 +101,17 @@ def _expand(
             yield from _found(walk_folder(given, skipped), tables, image_column, meters, output, skipped)
     except InputError:
         raise
+    except StorageUnavailable as error:
+        raise InputError(str(error)) from error
     except Exception as error:  # storage back ends raise anything
-        raise InputError(f"{given}: {access_problem(error)}") from error
+        raise InputError(f"{spelled_uri(given)}: {access_problem(error)}") from error
 
 
 def _named_file(given: str) -> FileEntry | None:
     """The file an input names, or None for a folder or a glob. A file whose name has wildcards is that file."""
     path = local_path(given)
     if path is not None:
+        path = existing_path(path)
         if os.path.isdir(path) or (is_glob(path) and not os.path.lexists(path)):
             return None
         return local_entry(path)
@@ -105,12 +119,12 @@ def _named_file(given: str) -> FileEntry | None:
     if given.endswith("/"):
         return None
     try:
-        info = filesystem.info(remote)
+        info = listing_patiently(lambda: file_info(filesystem, remote), given)
     except FileNotFoundError:
         if is_glob(remote):
             return None
         raise
-    return remote_entry(remote_uri(filesystem, remote, given), info) if info["type"] == "file" else None
+    return remote_entry(uri_in(filesystem, remote, given), info) if info["type"] == "file" else None
 
 
 def _named(
@@ -139,17 +153,18 @@ def _found(
         elif isinstance(entry.error, FileNotFoundError) and suffix and suffix not in SUFFIXES:
             skipped[f"suffix {suffix}"] += 1
         elif entry.error is not None:
-            yield Document(entry.uri, suffix=suffix, error=page_error(inaccessible(entry.uri, entry.error)))
+            error = page_error(access_error(entry.uri, entry.error))
+            yield Document(row_uri(entry.uri, -1), suffix=suffix, error=error)
         elif suffix in tables:
             yield from read_table(entry, suffix, image_column, meters, skipped)
         elif suffix in SUFFIXES:
-            yield Document(entry.uri, entry.version, entry.size, suffix)
+            yield Document(row_uri(entry.uri, -1), entry.version, entry.size, suffix)
         else:
             skipped[f"suffix {suffix}" if suffix else "no suffix"] += 1
 
 
 def _nothing_in(given: str, listing: Listing) -> str:
-    message = f"{given}: no document in it; the suffixes read are {supported()}"
+    message = f"{spelled_uri(given)}: no document in it; the suffixes read are {supported()}"
     if listing.skipped:
         message += f"; skipped: {listing.skipped_text()}"
     if any(f"suffix {suffix}" in listing.skipped for suffix in TABLE_SUFFIXES):

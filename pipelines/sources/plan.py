@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-from pipelines.documents.access import inaccessible, local_path, open_file, read_bytes
+from pipelines.documents.access import open_file, read_bytes
 from pipelines.documents.cache import DocumentCache
+from pipelines.documents.causes import access_error
 from pipelines.documents.decode import count_pages
 from pipelines.documents.errors import DocumentError, EmptyDocument
 from pipelines.documents.formats import MULTI_PAGE, SUFFIXES
 from pipelines.documents.limits import Limits
+from pipelines.documents.locations import local_path
 from pipelines.records import PageError, page_id
 from pipelines.sources.document import Document, page_error
 
@@ -18,8 +20,9 @@ def plan_pages(documents: Iterable[Document], limits: Limits | None = None) -> l
     """Rows of `pipelines.records.MANIFEST_SCHEMA`, one a page, in the documents' order.
 
     PNG, JPEG, WebP and BMP files are one page and are not opened; the others are opened to count their pages. A
-    document that cannot be opened gives one row with page_count 0, page_number 1 and the error, never an exception.
-    Rows of one Parquet file are best planned together: they are read in one pass.
+    document that cannot be opened gives one row with page_count 0, page_number 1 and the error, never an exception;
+    when storage will not give it now, the error is a StorageUnavailable, and the next run is to plan it again. Rows of
+    one Parquet file are best planned together: they are read in one pass.
     """
     cache = DocumentCache(0)
     limits = limits or Limits()
@@ -40,12 +43,12 @@ def plan_document(document: Document, cache: DocumentCache, limits: Limits) -> l
 
 
 def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
-    uri = document.uri
+    uri = document.base_uri
     limits.check_document(document.size, uri)
     if document.row >= 0:
-        content = cache.read(uri, document.row, document.image_column)
-        limits.check_document(len(content), uri)
-        return count_pages(BytesIO(content), uri)
+        content = cache.read(document.uri, document.row, document.image_column)
+        limits.check_document(len(content), document.uri)
+        return count_pages(BytesIO(content), document.uri)
     image_format = SUFFIXES.get(document.suffix)
     if document.size == 0:
         raise EmptyDocument(f"{uri}: the file is empty (0 bytes); copy or scan it again")
@@ -59,7 +62,7 @@ def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
     except DocumentError:
         raise
     except Exception as error:  # storage back ends raise anything
-        raise inaccessible(uri, error) from error
+        raise access_error(uri, error) from error
 
 
 def _row(document: Document, number: int, count: int, error: PageError | None) -> dict[str, Any]:

@@ -5,20 +5,35 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem, sync
 
-from pipelines.documents.access import access_problem, inaccessible, local_path, open_file, open_filesystem
-from pipelines.documents.parquet import is_image_type, open_parquet, row_uri
+from pipelines.documents.access import file_info, open_file
+from pipelines.documents.causes import access_error, access_problem, is_passing, says_no_reason
+from pipelines.documents.errors import StorageUnavailable
+from pipelines.documents.locations import (
+    Place,
+    is_uri,
+    local_path,
+    locate,
+    row_uri,
+    spelled,
+    spelled_uri,
+    split_chain,
+    uri_in,
+)
+from pipelines.documents.parquet import is_image_type, open_parquet
 from pipelines.records import PageError
 from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error
 from pipelines.sources.sightings import MeterColumns, SightingError, parquet_cells
-from pipelines.sources.walk import FileEntry, local_entry, remote_entry, remote_uri
+from pipelines.sources.walk import FileEntry, listing_patiently, local_entry, remote_entry
 
 TABLE_SUFFIXES = (".parquet", ".csv")
 URI_COLUMNS = ("uri", "document_uri", "path")
@@ -70,7 +85,7 @@ def read_table(
             for number, row in enumerate(_parquet_rows(entry.uri, schema.names, None, meters)):
                 yield row.about(Document(row_uri(entry.uri, number), entry.version, row=number, image_column=column))
             return
-    except InputError:
+    except (InputError, StorageUnavailable):
         raise
     except Exception as error:  # storage back ends, pyarrow and the csv module raise many things
         raise InputError(f"{entry.uri}: the table {access_problem(error)}") from error
@@ -146,7 +161,6 @@ def _uri_column(uri: str, columns: Sequence[str]) -> str:
 
 
 def _documents(manifest: str, rows: Iterator[_Row], skipped: Counter[str]) -> Iterator[Document]:
-    folder = manifest.rpartition("/")[0]
     while chunk := list(islice(rows, _NAMES_AT_ONCE)):
         unknown = []
         for row in chunk:
@@ -154,60 +168,99 @@ def _documents(manifest: str, rows: Iterator[_Row], skipped: Counter[str]) -> It
             if not name:
                 skipped["empty manifest row"] += 1
                 continue
-            uri = name if "://" in name or os.path.isabs(name) else f"{folder}/{name}"
+            uri = name if is_uri(name) or os.path.isabs(name) else _beside(manifest, name)
+            path = local_path(uri)
             if row.version:
-                yield row.about(named_document(local_path(uri) or uri, row.version, -1))
+                uri = spelled_uri(uri) if path is None else spelled(path)
+                yield row.about(named_document(uri, row.version, -1))
             else:
                 unknown.append(replace(row, uri=uri))
         yield from _look_up(unknown)
 
 
+def _beside(manifest: str, name: str) -> str:
+    """What a relative name in a manifest means: a file in the manifest's folder."""
+    path = local_path(manifest)
+    if path is not None:
+        return os.path.join(os.path.dirname(path), name)
+    head, *beneath = split_chain(manifest)  # zip://lists/list.csv::s3://bucket/scans.zip
+    folder = head[: head.rindex("/") + 1]
+    return "::".join([f"{folder}{name}", *beneath])
+
+
 def _look_up(rows: list[_Row]) -> Iterator[Document]:
     """Documents that were named, with their versions; one that cannot be reached carries its error."""
-    remote: dict[str, list[_Row]] = {}
+    remote: dict[str, list[tuple[_Row, Place]]] = {}
     for row in rows:
         path = local_path(row.uri)
-        if path is None:
-            remote.setdefault(row.uri.partition("://")[0], []).append(row)
-            continue
         try:
+            if path is None:
+                place = locate(row.uri)
+                remote.setdefault(place.storage, []).append((row, place))
+                continue
             entry = local_entry(path)
-        except OSError as error:
-            yield row.about(_unreachable(path, error))
+        except Exception as error:  # unknown protocol, missing package; NUL in a name
+            yield row.about(_unreachable(row.uri if path is None else path, error))
         else:
             yield row.about(named_document(entry.uri, entry.version, entry.size))
-    for same_protocol in remote.values():
-        yield from _look_up_remote(same_protocol)
+    for same_storage in remote.values():
+        yield from _look_up_remote(same_storage)
 
 
-def _look_up_remote(rows: list[_Row]) -> Iterator[Document]:
-    for row, info in zip(rows, _infos([row.uri for row in rows]), strict=True):
+def _look_up_remote(rows: list[tuple[_Row, Place]]) -> Iterator[Document]:
+    """`rows` are in one file system: an archive is opened once."""
+    first, place = rows[0]
+    try:
+        filesystem = listing_patiently(place.filesystem, first.uri)
+    except Exception as error:  # a missing package; an archive that is missing or broken
+        yield from (row.about(_unreachable(row.uri, error)) for row, _ in rows)
+        return
+    infos = _infos(filesystem, [place.path for _, place in rows], first.uri)
+    for (row, place), info in zip(rows, infos, strict=True):
         if isinstance(info, dict) and info.get("type") != "file":
             info = IsADirectoryError(row.uri)
         if isinstance(info, dict):
-            filesystem, path = open_filesystem(row.uri)
-            entry = remote_entry(remote_uri(filesystem, path, row.uri), info)
+            entry = remote_entry(uri_in(filesystem, place.path, row.uri), info)
             yield row.about(named_document(entry.uri, entry.version, entry.size))
         else:
             yield row.about(_unreachable(row.uri, info))
 
 
-def _infos(uris: list[str]) -> list[dict | Exception]:
-    """fsspec's `info` of each URI, or its exception; many requests at once where the file system can."""
+def _infos(filesystem: AbstractFileSystem, paths: list[str], uri: str) -> list[dict | Exception]:
+    """fsspec's `info` of each path, or its exception; many requests at once where the file system can.
+
+    Those that storage does not answer are asked for again, together. `uri` is one of them, for messages.
+    """
+    answers: dict[str, dict | Exception] = {}
+
+    def ask() -> None:
+        waiting = [path for path in dict.fromkeys(paths) if path not in answers or is_unanswered(answers[path])]
+        answers.update(zip(waiting, _asked(filesystem, waiting), strict=True))
+        for answer in answers.values():
+            if is_unanswered(answer):
+                raise answer
+
+    def is_unanswered(answer: dict | Exception) -> bool:
+        return isinstance(answer, Exception) and is_passing(answer)
+
+    with suppress(Exception):  # credentials, or patience ran out: each path has its answer
+        listing_patiently(ask, uri)
+    return [answers[path] for path in paths]
+
+
+def _asked(filesystem: AbstractFileSystem, paths: list[str]) -> list[dict | Exception]:
+    infos = sync(filesystem.loop, _gather, filesystem, paths) if filesystem.async_impl else [None] * len(paths)
+    return [
+        _info(filesystem, path) if info is None or (isinstance(info, Exception) and says_no_reason(info)) else info
+        for path, info in zip(paths, infos, strict=True)
+    ]
+
+
+def _info(filesystem: AbstractFileSystem, path: str) -> dict | Exception:
     try:
-        filesystem, _ = open_filesystem(uris[0])
-    except Exception as error:  # unknown protocol, missing package
-        return [error] * len(uris)
-    paths = [filesystem._strip_protocol(uri) for uri in uris]
-    if filesystem.async_impl:
-        return sync(filesystem.loop, _gather, filesystem, paths)
-    infos: list[dict | Exception] = []
-    for path in paths:
-        try:
-            infos.append(filesystem.info(path))
-        except Exception as error:  # storage back ends raise anything
-            infos.append(error)
-    return infos
+        return file_info(filesystem, path)
+    except Exception as error:  # storage back ends raise anything
+        return error
 
 
 async def _gather(filesystem: AsyncFileSystem, paths: list[str]) -> list[dict | Exception]:
@@ -221,4 +274,5 @@ async def _gather(filesystem: AsyncFileSystem, paths: list[str]) -> list[dict | 
 
 
 def _unreachable(uri: str, error: Exception) -> Document:
-    return Document(uri, error=page_error(inaccessible(uri, error)))
+    uri = spelled_uri(uri)
+    return Document(row_uri(uri, -1), error=page_error(access_error(uri, error)))

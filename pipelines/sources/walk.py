@@ -1,21 +1,36 @@
 """Files below a folder or matching a glob, with size and version tag from the listing itself.
 
 Locally `os.scandir` and one stat a file; remotely one flat listing (1,000 objects a request on S3), no request a file.
+What is found is spelled so that its URI leads back to it (`pipelines.documents.locations`). Storage is asked with
+patience; credentials that are missing or expired are told at once, for whoever starts a job must mend them.
 """
 
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
 from fsspec.utils import glob_translate
 
-from pipelines.documents.access import local_path, open_filesystem
+from pipelines.documents.causes import Cause, is_passing
+from pipelines.documents.errors import StorageUnavailable
 from pipelines.documents.formats import SUFFIXES
+from pipelines.documents.locations import (
+    composed,
+    existing_path,
+    local_path,
+    naming_link,
+    open_filesystem,
+    spelled,
+    uri_in,
+)
+from pipelines.documents.patience import patiently
 
 _MAGIC = re.compile(r"[*?\[]")
 _TAG_KEYS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")
@@ -29,22 +44,31 @@ class FileEntry:
     uri: str
     version: str
     size: int
-    error: OSError | None = None
+    error: OSError | StorageUnavailable | None = None
+
+
+_Answer = TypeVar("_Answer")
+
+
+def listing_patiently(ask: Callable[[], _Answer], uri: str) -> _Answer:
+    """`patiently`, without waiting for credentials."""
+    return patiently(ask, uri, causes=(Cause.NO_ANSWER,))
 
 
 def is_glob(uri: str) -> bool:
     """Whether a URI has wildcards; a file that is really called so wins (see `listing`)."""
-    return bool(_MAGIC.search(uri))
+    return bool(_MAGIC.search(naming_link(uri)))
 
 
 def local_entry(path: str) -> FileEntry:
-    """Entry of a local file. Raises OSError."""
-    status = os.stat(path)
+    """Entry of a local file. Raises OSError, StorageUnavailable."""
+    path = existing_path(path)
+    status = listing_patiently(partial(os.stat, path), path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError("not a regular file")
-    return FileEntry(path, _local_version(status), status.st_size)
+    return FileEntry(spelled(path), _local_version(status), status.st_size)
 
 
 def remote_entry(uri: str, info: dict[str, Any]) -> FileEntry:
@@ -52,71 +76,83 @@ def remote_entry(uri: str, info: dict[str, Any]) -> FileEntry:
     return FileEntry(uri, _remote_version(info), int(info.get("size") or 0))
 
 
-def remote_uri(filesystem: AbstractFileSystem, path: str, given: str) -> str:
-    """Full URI of a path in a file system, in the manner of the `given` URI (chains `zip://…::s3://…` are kept)."""
-    uri = filesystem.unstrip_protocol(path)
-    head, chain, rest = given.partition("::")
-    return f"{uri if '://' in head else path}{chain}{rest}"
-
-
 def walk_folder(folder: str, skipped: Counter[str]) -> Iterator[FileEntry]:
     """Every file below a folder; hidden ones are counted in `skipped`. Raises what the storage raises."""
     path = local_path(folder)
     if path is not None:
-        yield from _walk_local(path, skipped)
+        yield from map(_spelled, _walk_local(existing_path(path), skipped))
         return
     filesystem, remote = open_filesystem(folder)
-    for name, info in filesystem.find(remote, detail=True).items():
+    found = listing_patiently(lambda: filesystem.find(remote, detail=True, **_raising(filesystem)), folder)
+    for name, info in found.items():
         if info.get("type") != "file":
             continue
         if _hidden(name.removeprefix(remote.rstrip("/"))):
             skipped["hidden"] += 1
         else:
-            yield remote_entry(remote_uri(filesystem, name, folder), info)
+            yield remote_entry(uri_in(filesystem, name, folder), info)
 
 
 def walk_glob(pattern: str, skipped: Counter[str]) -> Iterator[FileEntry]:
     """Every file a glob matches (`*`, `?`, `[…]`; `**` any number of folders). Folders themselves never match."""
     path = local_path(pattern)
     if path is not None:
-        yield from _glob_local(path, skipped)
+        yield from map(_spelled, _glob_local(path, skipped))
         return
     filesystem, remote = open_filesystem(pattern)
     base = remote[: _MAGIC.search(remote).start()]
-    for name, info in filesystem.glob(remote, detail=True).items():
+    found = listing_patiently(lambda: filesystem.glob(remote, detail=True, **_raising(filesystem)), pattern)
+    for name, info in found.items():
         if info.get("type") != "file":
             continue
         if _hidden("/" + name[base.rfind("/") + 1 :]) and "/." not in remote:
             skipped["hidden"] += 1
         else:
-            yield remote_entry(remote_uri(filesystem, name, pattern), info)
+            yield remote_entry(uri_in(filesystem, name, pattern), info)
+
+
+def _raising(filesystem: AbstractFileSystem) -> dict[str, Any]:
+    """fsspec's own walk passes over folders whose listing fails: not over those that storage will not list now."""
+
+    def on_error(error: Exception) -> None:
+        if is_passing(error):
+            raise error
+
+    kind = type(filesystem)
+    own = kind._find is AsyncFileSystem._find if filesystem.async_impl else kind.find is AbstractFileSystem.find
+    return {"on_error": on_error} if own else {}
+
+
+def _spelled(entry: FileEntry) -> FileEntry:
+    return replace(entry, uri=spelled(entry.uri))
 
 
 def _glob_local(pattern: str, skipped: Counter[str]) -> Iterator[FileEntry]:
     base = pattern[: _MAGIC.search(pattern).start()]
     root = base[: base.rfind("/")] or "/"
-    matches = re.compile(glob_translate(pattern)).match
+    folder = existing_path(root)
+    matches = re.compile(glob_translate(composed(pattern))).match
     depth = None if "**" in pattern else pattern[len(root) :].strip("/").count("/") + 1
-    for entry in _walk_local(root, skipped, depth, with_hidden="/." in pattern):
-        if matches(entry.uri) or isinstance(entry.error, PermissionError):  # a locked folder may hold matches
-            yield entry
+    for entry in _walk_local(folder, skipped, depth, with_hidden="/." in pattern):
+        if matches(composed(entry.uri)) or isinstance(entry.error, PermissionError | StorageUnavailable):
+            yield entry  # a folder that is locked, or does not answer, may hold matches
 
 
 def _walk_local(
     root: str, skipped: Counter[str], depth: int | None = None, with_hidden: bool = False
 ) -> Iterator[FileEntry]:
+    """Files below a folder; their `uri` is the path as it is, not yet spelled."""
     pending = [(root, 1)]
     seen: set[tuple[int, int]] = set()  # folders linked twice or in a circle are read once
     while pending:
         folder, level = pending.pop()
         try:
-            status = os.stat(folder)
+            status = listing_patiently(partial(os.stat, folder), folder)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
+            entries = listing_patiently(partial(_scan, folder), folder)
+        except (OSError, StorageUnavailable) as error:
             if folder == root:
                 raise
             yield FileEntry(folder, "", -1, error)
@@ -133,10 +169,15 @@ def _walk_local(
                 yield from _scanned(entry, skipped)
 
 
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)
+
+
 def _scanned(entry: os.DirEntry[str], skipped: Counter[str]) -> Iterator[FileEntry]:
     try:
-        status = entry.stat()
-    except OSError as error:  # a link that points nowhere
+        status = listing_patiently(entry.stat, entry.path)
+    except (OSError, StorageUnavailable) as error:  # a link that points nowhere
         yield FileEntry(entry.path, "", -1, error)
         return
     if stat.S_ISREG(status.st_mode):

@@ -25,6 +25,7 @@ _DOCUMENT_STATUS = {
     "UnreadableDocument": 422,
     "PageNotFound": 422,
     "InaccessibleDocument": 422,
+    "StorageUnavailable": 503,
 }
 
 

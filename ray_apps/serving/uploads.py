@@ -15,12 +15,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from typing_extensions import Self
 
-from pipelines.documents import DocumentError, open_filesystem, read_bytes
+from pipelines.documents import open_filesystem, read_bytes
+from pipelines.documents.causes import is_passing
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.settings import AppSettings
 
 _RAW = re.compile(r"^(image/[\w.+-]+|application/(pdf|octet-stream))$")
 _LONGEST_NAME = 255
+# A client waits for its answer: storage that fails is asked again for so long, not for the minutes of a bulk job.
+_STORAGE_PATIENCE_SECONDS = 5.0
 
 
 class JsonDocument(BaseModel):
@@ -182,11 +185,13 @@ def _fetch(uri: str, settings: AppSettings) -> bytes:
     try:
         filesystem, path = open_filesystem(uri)
         _check_size(filesystem.info(path).get("size") or 0, settings)
-        return read_bytes(uri)
+        return read_bytes(uri, patience=_STORAGE_PATIENCE_SECONDS)
     except Problem:
         raise
-    except (DocumentError, OSError, ValueError, ImportError) as error:
+    except Exception as error:  # storage back ends raise anything
         # Storage's own words could name buckets, hosts or paths of the server.
+        if is_passing(error):
+            raise Problem(503, f"{uri} cannot be read now; try again later", {"Retry-After": "10"}) from error
         raise Problem(422, f"{uri} cannot be read ({type(error).__name__}); check that it exists") from error
 
 

@@ -1,0 +1,131 @@
+"""Asking storage again while it does not answer."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from fsspec.registry import registry
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
+
+from pipelines.documents.causes import PASSING, Cause, access_problem, cause_of
+from pipelines.documents.errors import StorageUnavailable
+from pipelines.watchdog import paused
+
+logger = logging.getLogger("ocray")
+
+#: How long storage is asked again before a document counts as not readable now, in seconds; the variable overrides it.
+PATIENCE_SECONDS = 300.0
+PATIENCE_VARIABLE = "OCRAY_STORAGE_PATIENCE"
+# Waits grow from here, drawn at random so that a thousand workers do not come back at once.
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 20.0
+
+_Answer = TypeVar("_Answer")
+
+
+class _Outages:
+    """The storages (`s3://bucket`) that do not answer this process, and those whose patience is used up.
+
+    An outage of hours would else cost minutes a page: once patience has run out, a storage is asked once a request
+    until it answers again.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._told: set[str] = set()
+        self._given_up: set[str] = set()
+
+    def begins(self, storage: str) -> bool:
+        """Note that a storage does not answer; True the first time."""
+        with self._lock:
+            new = storage not in self._told
+            self._told.add(storage)
+            return new
+
+    def give_up(self, storage: str) -> None:
+        with self._lock:
+            self._given_up.add(storage)
+
+    def gave_up(self, storage: str) -> bool:
+        return storage in self._given_up
+
+    def ends(self, storage: str) -> bool:
+        """Note that a storage answers; True when it did not before."""
+        if storage not in self._told:
+            return False
+        with self._lock:
+            self._told.discard(storage)
+            self._given_up.discard(storage)
+            return True
+
+
+_outages = _Outages()
+
+
+def patience() -> float:
+    """Seconds for which storage is asked again."""
+    return float(os.environ.get(PATIENCE_VARIABLE) or PATIENCE_SECONDS)
+
+
+def patiently(
+    ask: Callable[[], _Answer], uri: str, *, seconds: float | None = None, causes: Collection[Cause] = PASSING
+) -> _Answer:
+    """What `ask()` returns, asked again with growing waits while storage refuses for one of `causes`.
+
+    The one place where anything waits for storage; a page's time does not run meanwhile (`pipelines.watchdog`).
+
+    Args:
+        ask: makes the request; called once or more.
+        uri: what is asked for, for messages.
+        seconds: how long; `patience()` when None, 0 asks once.
+        causes: what is worth waiting for.
+
+    Raises:
+        StorageUnavailable: patience ran out. Whatever else `ask` raises comes out as it is.
+    """
+    storage = _storage_of(uri)
+    allowed = patience() if seconds is None else seconds
+    if _outages.gave_up(storage):
+        allowed = 0.0
+
+    def before_waiting(state: RetryCallState) -> None:
+        error = state.outcome.exception()
+        if _outages.begins(storage):
+            logger.warning("%s: %s. Asking again for up to %.0f s", uri, access_problem(error), allowed)
+        if cause_of(error) is Cause.NO_CREDENTIALS:
+            _forget_credentials()
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and cause_of(error) in causes),
+        wait=wait_random_exponential(multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS),
+        stop=stop_before_delay(allowed),
+        before_sleep=before_waiting,
+        reraise=True,
+    )
+    try:
+        with paused():
+            answer = retrying(ask)
+    except Exception as error:
+        if isinstance(error, StorageUnavailable) or cause_of(error) not in causes:
+            raise
+        if seconds is None:
+            _outages.begins(storage)
+            _outages.give_up(storage)
+        raise StorageUnavailable(f"{uri}: {access_problem(error)}") from error
+    if _outages.ends(storage):
+        logger.info("%s answers again", storage)
+    return answer
+
+
+def _storage_of(uri: str) -> str:
+    """What fails together: a bucket, a host, or the local disk and what is mounted there."""
+    protocol, found, rest = uri.rpartition("::")[2].partition("://")
+    return f"{protocol}://{rest.partition('/')[0]}" if found and protocol != "file" else "file://"
+
+
+def _forget_credentials() -> None:
+    """Clients keep the credentials they were made with; those made from now on look for them again."""
+    for kind in list(registry.values()):
+        kind.clear_instance_cache()
