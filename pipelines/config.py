@@ -241,7 +241,7 @@ class DocumentsConfig(ReaderConfig):
         return [
             StageSpec(DecodeStage, {"limits": self.limits.build()}),
             spec(DeskewStage, self.deskew),
-            spec(OrientationStage, self.orientation),
+            spec(OrientationStage, self.orientation, precision=self.precision),
             spec(TextDetectionStage, self.text_detection, precision=self.precision),
             spec(
                 TextRecognitionStage,

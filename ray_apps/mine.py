@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.runtime import DEVICES
+from models.runtime import DEVICES, PRECISIONS
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import DocumentsConfig, LimitSettings, validate
 from pipelines.exports.store import RecordStore
@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="what runs the second recogniser")
     parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="its arithmetic (default: bf16 where the CPU has it)"
+    )
+    parser.add_argument(
         "--image-column", metavar="NAME", help="the column of encoded images in the job's Parquet inputs"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier mining left in FOLDER")
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     wanted, lost = Wanted(args.count, args.per_document, args.max_confidence), Lost()
     if args.disagree:
         threads = len(os.sched_getaffinity(0))
-        reader = TextRecognizer(args.disagree, args.device, threads, min_confidence=0)
+        reader = TextRecognizer(args.disagree, args.device, threads, args.precision, min_confidence=0)
 
         def read(crops: list[np.ndarray]) -> list[str]:
             return [result.text for result in reader(crops)]

@@ -54,8 +54,10 @@ def _urgency(item):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("ray"):
-        _SharedRay.stop() if "local_ray" not in item.fixturenames else _SharedRay.start_again()
+    if "local_ray" in item.fixturenames:
+        _SharedRay.start_again()
+    else:
+        _SharedRay.stop()
 
 
 class _SharedRay:
@@ -105,6 +107,17 @@ def _ray_is_marked(request):
 
 def pytest_sessionfinish():
     _SharedRay.stop()
+
+
+@pytest.fixture(scope="module", params=["f32", "bf16"])
+def precision(request):
+    """The arithmetic that tests of reading run in: both, where the CPU has both. All other tests read in f32."""
+    if request.param == "bf16":
+        import openvino
+
+        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            pytest.skip("this CPU has no bf16 arithmetic")
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ class Looks(DigitReader):
     """A reader that says at each look what it is told to: a text, and the confidence of its last place."""
 
     def __init__(self, bundle, *looks: tuple[str, float]):
-        super().__init__(bundle)
+        super().__init__(bundle, precision="f32")
         self.looks = list(looks)
         self.strips: list[np.ndarray] = []
 
@@ -43,7 +43,7 @@ class Looks(DigitReader):
 def look(tmp_path) -> Callable[..., tuple[MeterReading, list[np.ndarray]]]:
     """The reading of a drawn meter whose looks say so, and the strips that were looked at."""
     digits = digits_bundle(tmp_path / "digits")
-    predictor = MeterPredictor(screen_bundle(tmp_path / "screen"), digits)
+    predictor = MeterPredictor(screen_bundle(tmp_path / "screen"), digits, precision="f32")
 
     def read(*looks: tuple[str, float]) -> tuple[MeterReading, list[np.ndarray]]:
         predictor.reader = Looks(digits, *looks)

@@ -22,7 +22,7 @@ def test_both_stages_are_measured_and_reported(tmp_path, capsys):
         )
     pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
     screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
-    arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", screen, "--digits", digits]
+    arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", screen, "--digits", digits, "--precision", "f32"]
     assert meters.main([*arguments, "--report", str(tmp_path / "report")]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["photos"] == 3 and figures["quad_iou_50"] == 1 and figures["recognition_rate"] == 0.5
@@ -40,6 +40,7 @@ def test_how_sure_a_reading_must_be_is_settled_by_a_set(tmp_path, capsys):
     pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
     screen, digits = screen_bundle(tmp_path / "s").folder, digits_bundle(tmp_path / "d").folder
     arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", str(screen), "--digits", str(digits)]
+    arguments += ["--precision", "f32"]
     assert meters.main([*arguments, "--fit", "0"]) == 0
     fitted = json.loads(capsys.readouterr().out)
     assert fitted["given"] == 0.5 and fitted["wrong_given"] == 0
@@ -57,7 +58,7 @@ def test_rounded_truths_and_bad_requests(tmp_path, capsys):
     ]
     pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
     screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
-    arguments = ["--screen", screen, "--digits", digits, "--rounded", "--data"]
+    arguments = ["--screen", screen, "--digits", digits, "--rounded", "--precision", "f32", "--data"]
     assert meters.main([*arguments, str(tmp_path / "set.parquet")]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["within_one_unit"] == 0.5 and figures["wrong_given"] == 0.5

@@ -168,6 +168,7 @@ def test_there_and_back_again(job, tmp_path, capsys):
 
 def test_a_second_recogniser_of_the_packaged_ones(job, tmp_path, capsys):
     arguments = ["--output", tmp_path / "mined", "--disagree", "ppocrv6-rec@small", "--count", 4, "--read-again", 40]
+    arguments += ["--precision", "f32"]
     code, told = ocray(capsys, "mine", job, *arguments)
     assert code == 0, told
     rows = pq.read_table(tmp_path / "mined" / "lines.parquet").to_pylist()

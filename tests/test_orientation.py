@@ -11,8 +11,8 @@ from tests.test_deskew import text_page
 
 
 @pytest.fixture(scope="module")
-def predictor():
-    return OrientationPredictor("orientation@1")
+def predictor(precision):
+    return OrientationPredictor("orientation@1", precision=precision)
 
 
 @pytest.mark.parametrize("quarter", [0, 90, 180, 270])

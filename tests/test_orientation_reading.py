@@ -10,8 +10,8 @@ from tests.test_deskew import text_page
 
 
 @pytest.fixture(scope="module")
-def reader():
-    return LineReader()
+def reader(precision):
+    return LineReader(precision=precision)
 
 
 @pytest.mark.parametrize("tilt", [-2.0, 0.0, 1.5])

@@ -107,9 +107,9 @@ def drawn(text: str, inverted: bool = False) -> np.ndarray:
     return 255 - image if inverted else image
 
 
-def test_real_networks_together(tmp_path):
-    korean = TextRecognizer(dark_line_recognizer(tmp_path), min_confidence=0)
-    own = TextRecognizer(min_confidence=0)
+def test_real_networks_together(precision, tmp_path):
+    korean = TextRecognizer(dark_line_recognizer(tmp_path), precision=precision, min_confidence=0)
+    own = TextRecognizer(precision=precision, min_confidence=0)
     cascade = RecognizerCascade([korean, own], KO_EN)
     assert cascade.name == "korean@1+ppocrv6-rec@small" and cascade.device == "openvino:CPU"
     light, dark = cascade([drawn("Invoice 2024"), drawn("Invoice 2024", inverted=True)])
@@ -119,8 +119,8 @@ def test_real_networks_together(tmp_path):
     assert alone == light
 
 
-def test_the_packaged_recogniser_is_calibrated():
+def test_the_packaged_recogniser_is_calibrated(precision):
     bundle = load_bundle("ppocrv6-rec@small")
-    raw = TextRecognizer(bundle, calibrated=False)([drawn("Invoice 2024")])[0]
-    calibrated = TextRecognizer(bundle)([drawn("Invoice 2024")])[0]
+    raw = TextRecognizer(bundle, precision=precision, calibrated=False)([drawn("Invoice 2024")])[0]
+    calibrated = TextRecognizer(bundle, precision=precision)([drawn("Invoice 2024")])[0]
     assert raw.text == calibrated.text and raw.confidence > calibrated.confidence > 0.9

@@ -242,7 +242,7 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
     card = load_bundle(folder, "text_recognition").card
     assert card.labels == list("0123456789 ") and card.decoding["calibration"].keys() == {"scale", "offset"}
     assert card.decoding["space_bonus"] in SPACE_BONUSES
-    reader = TextRecognizer(str(folder), min_confidence=0)
+    reader = TextRecognizer(str(folder), precision="f32", min_confidence=0)
     results = reader([draw(text) for text in TEXTS])
     right = sum(result.text == text for result, text in zip(results, TEXTS, strict=True))
     metrics = load_state(run.checkpoint / "best.pt")["metrics"]
@@ -279,12 +279,12 @@ def test_a_language_model_travels_in_the_bundle(run, tmp_path, capsys):
     save_bundle(bundle.folder, bundle.network, bundle.card.model_copy(update={"decoding": decoding}))
     measured = evaluate(str(bundle.folder), run.config())
     assert (measured["language_weight"], measured["space_bonus"]) == (0.25, 0.7)
-    reader = TextRecognizer(str(bundle.folder), min_confidence=0)
+    reader = TextRecognizer(str(bundle.folder), precision="f32", min_confidence=0)
     right = [result.text == text for result, text in zip(reader([draw(text) for text in TEXTS]), TEXTS, strict=True)]
     assert np.mean(right) == pytest.approx(measured["line_accuracy"])
     loose = bundle.card.model_copy(update={"decoding": decoding, "files": {}})
     with pytest.raises(BundleError, match="holds no language model"):
-        TextRecognizer(save_bundle(tmp_path / "loose", bundle.network, loose))
+        TextRecognizer(save_bundle(tmp_path / "loose", bundle.network, loose), precision="f32")
 
 
 def test_the_mean_with_a_run_of_a_smaller_charset_keeps_the_new_rows(run, digits, tmp_path):

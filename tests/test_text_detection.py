@@ -14,8 +14,8 @@ from models.text_detection.tiling import spans, stitched
 
 
 @pytest.fixture(scope="module")
-def detector() -> TextDetector:
-    return TextDetector()
+def detector(precision) -> TextDetector:
+    return TextDetector(precision=precision)
 
 
 def page(width: int, height: int, rows: list[int], text: str = "Total amount 1,234.50") -> np.ndarray:

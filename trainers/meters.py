@@ -22,6 +22,7 @@ import numpy as np
 from models.bundle import BundleError, load_bundle, save_bundle
 from models.meter.predictor import MeterPredictor
 from models.meter.strip import cut_strip
+from models.runtime import PRECISIONS, DeviceError
 from trainers.data.meters import MetersError, ShardMeters
 from trainers.meter_metrics import ReadMeter, compare, fit_sure, meter_metrics
 from trainers.report.meters import write_meter_report
@@ -109,6 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
     parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
     parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: bf16 where the CPU has it)"
+    )
     parser.add_argument("--limit", type=int, help="photos (default: all)")
     parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
     parser.add_argument(
@@ -123,9 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
     cv2.setNumThreads(1)
     try:
-        predictor = MeterPredictor(options.screen, options.digits)
+        predictor = MeterPredictor(options.screen, options.digits, precision=options.precision)
         source = ShardMeters(options.data, kind="photo")
-    except (BundleError, MetersError) as error:
+    except (BundleError, DeviceError, MetersError) as error:
         print(f"trainers.meters: {error}", file=sys.stderr)
         return 2
     if options.fit is not None:

@@ -41,6 +41,7 @@ class OrientationPredictor:
         device: see `models.runtime.Network`.
         threads: CPU threads a call uses.
         reader: reads lines of doubtful pages (default: one of its own, with the packaged recogniser).
+        precision: the arithmetic of that reader's network, see `models.runtime.Network`; this one runs in f32 always.
 
     Raises:
         BundleError: no such bundle, one of another task, or labels that are no quarter turns.
@@ -53,6 +54,7 @@ class OrientationPredictor:
         device: str = "cpu",
         threads: int = 1,
         reader: LineReader | None = None,
+        precision: str = "auto",
     ):
         bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("orientation")
         self.settings = TileSettings(**Input.model_validate(bundle.card.input).model_dump())
@@ -60,7 +62,7 @@ class OrientationPredictor:
         if labels not in (["0", "180"], ["0", "90", "180", "270"]):
             raise BundleError(f"bundle {bundle.name}: labels must be 0 180 or 0 90 180 270 (degrees), not {labels}")
         self.degrees = [int(label) for label in labels]
-        self.reader = reader or LineReader(device, threads)
+        self.reader = reader or LineReader(device, threads, precision=precision)
         self.network = Network(bundle, device, threads)
         self.name, self.device = self.network.name, self.network.device
 

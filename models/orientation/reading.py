@@ -40,10 +40,19 @@ class LineReader:
         device: see `models.runtime.Network`.
         threads: CPU threads a call uses.
         recognizer: a loaded recogniser to share (default: the packaged one).
+        precision: see `models.runtime.Network`, of the packaged one.
     """
 
-    def __init__(self, device: str = "cpu", threads: int = 1, recognizer: TextRecognizer | None = None):
-        self.recognizer = recognizer or TextRecognizer(device=device, threads=threads, calibrated=False)
+    def __init__(
+        self,
+        device: str = "cpu",
+        threads: int = 1,
+        recognizer: TextRecognizer | None = None,
+        precision: str = "auto",
+    ):
+        self.recognizer = recognizer or TextRecognizer(
+            device=device, threads=threads, precision=precision, calibrated=False
+        )
 
     def read(self, image: np.ndarray) -> "Reading | None":
         """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""

@@ -28,8 +28,8 @@ class OrientationStage:
 
     name = "orientation"
 
-    def __init__(self, bundle: str, device: str, threads: int):
-        self.predictor = OrientationPredictor(bundle, device=device, threads=threads)
+    def __init__(self, bundle: str, device: str, threads: int, precision: str):
+        self.predictor = OrientationPredictor(bundle, device=device, threads=threads, precision=precision)
 
     def __call__(self, pages: list[Page]) -> None:
         views = [turn(page.view, -page.record.skew_degrees) for page in pages]
