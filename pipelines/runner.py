@@ -61,7 +61,7 @@ class JobOptions:
 @dataclass(frozen=True)
 class JobResult:
     """Counts of the whole output, and of this run: seconds, and pages/s after the first page came through. `findings`
-    tell, a line each, what the reader made of all pages together."""
+    tell, a line each, what the reader made of all pages together, `notes` which files were skipped."""
 
     pages: int
     ok: int
@@ -70,6 +70,7 @@ class JobResult:
     seconds: float
     pages_per_second: float
     findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, options: JobOptions) -> JobResult:
@@ -98,6 +99,14 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
         device=options.device,
         hosts=sum(node["Alive"] for node in ray.nodes()),
         overwrite=options.overwrite,
+    )
+    for line in listing.notes():
+        logger.info(line)
+    card.save(
+        image_column=options.image_column,
+        skipped=dict(listing.skipped.most_common()),
+        duplicates=listing.duplicates,
+        notes=listing.notes(),
     )
     try:
         manifest = plan(listing.documents, config.limits.build())
@@ -138,6 +147,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
         seconds=time.monotonic() - started,
         pages_per_second=figures["pages_per_second"],
         findings=tuple(findings),
+        notes=tuple(listing.notes()),
     )
 
 

@@ -11,6 +11,9 @@ from pipelines.records import BaseRecord
 class SourcePages:
     """Opens the documents of records again, under the limits of the job. Both calls raise DocumentError when a document
     is no longer there or no longer readable.
+
+    A record's URI says whether it is a row of a Parquet file; the column is `image_column` or, as for the listing, the
+    file's only one of images.
     """
 
     def __init__(self, config: ReaderConfig, image_column: str | None = None):
@@ -25,7 +28,7 @@ class SourcePages:
             record.document_uri,
             record.page_number,
             record.page_count,
-            row=self._row(record),
+            row=split_row(record.document_uri)[1],
             image_column=self.image_column,
             limits=self.limits,
         )
@@ -34,7 +37,4 @@ class SourcePages:
         """The encoded file of a page that is a document of its own; None for a page of several."""
         if record.page_count != 1:
             return None
-        return self.documents.read(record.document_uri, self._row(record), self.image_column)
-
-    def _row(self, record: BaseRecord) -> int:
-        return split_row(record.document_uri)[1]
+        return self.documents.read(record.document_uri, split_row(record.document_uri)[1], self.image_column)

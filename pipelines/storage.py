@@ -3,7 +3,7 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,10 +87,11 @@ class Storage:
 
 
 @contextmanager
-def atomic_file(output: Storage, name: str) -> Iterator[BinaryIO]:
+def atomic_file(output: Storage, name: str, keep: Callable[[], bool] = lambda: False) -> Iterator[BinaryIO]:
     """A binary file that appears in `output` only when the block ends without an error.
 
-    It is `Storage.write` for content that is too large to be held in memory.
+    It is `Storage.write` for content that is too large to be held in memory. `keep` is asked when the content is
+    written: whether what is there already is to stay instead.
 
     Local: written beside its target, then renamed. Remote: written to a local temporary file, then uploaded.
     """
@@ -102,6 +103,8 @@ def atomic_file(output: Storage, name: str) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "w+b") as stream:
             yield stream
+        if keep():
+            return
         if local:
             mask = os.umask(0)
             os.umask(mask)

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if formats:
         written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
-    for line in result.findings:
+    for line in (*result.notes, *result.findings):
         print(line)
     print(
         f"{result.ok} pages read, {result.error} failed, {result.read_now} of {result.pages} in this run "

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise JobError(str(error)) from error
     # Pages are decoded under the job's limits; nothing else of its configuration, perhaps an older one, matters here.
     limits = validate(LimitSettings, card["config"].get("limits", {}), f"{args.job}/job.json")
-    pages = SourcePages(DocumentsConfig.model_construct(limits=limits), args.image_column)
+    pages = SourcePages(DocumentsConfig.model_construct(limits=limits), args.image_column or card.get("image_column"))
     wanted, lost = Wanted(args.count, args.per_document, args.max_confidence), Lost()
     if args.disagree:
         threads = len(os.sched_getaffinity(0))

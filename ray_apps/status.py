@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {done} of {pages} pages ({100 * done / max(pages, 1):.1f} %), {counts['error']} failed", end="")
         print(f", {card['pages_per_second']:.2f} pages/s", end="")
         print(f", {duration(card['eta_seconds'])} left" if card.get("eta_seconds") else "")
-    for line in card.get("findings", ()):
+    for line in (*card.get("notes", ()), *card.get("findings", ())):
         print(f"  {line}")
     print(f"  started {card['started']}, fingerprint {card['fingerprint']}, device {card['device']}")
     return doors.OK

@@ -180,3 +180,12 @@ def test_it_works_in_a_browser(report, tmp_path):
     assert seen["korean"] == [5, 0] and seen["english"] == [0, 5]
     assert seen["drawn"] and seen["open"] and not seen["wide"]
     assert seen["sections"] == ["overview", "stages", "distributions", "errors", "worst", "sampled"]
+
+
+def test_skipped_files_are_shown(tmp_path):
+    card = {"identity": {}, "skipped": {"suffix .heic": 500, "hidden": 2}, "duplicates": 3}
+    (tmp_path / "job.json").write_text(json.dumps(card))
+    commit(tmp_path, [good(1)])
+    write_report(str(tmp_path), load_page=white)
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "500 × suffix .heic" in html and "2 × hidden" in html and "3 named twice" in html

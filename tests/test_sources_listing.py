@@ -282,3 +282,19 @@ def test_broken_tables(tmp_path):
     for name, says in [("t.parquet", "table cannot be read"), ("list.csv", "table"), ("plain.csv", "header.*a.png")]:
         with pytest.raises(InputError, match=rf"{name}: .*{says}"):
             list_documents([str(tmp_path / name)])
+
+
+def test_what_is_passed_over_is_told_in_lines_for_people(tmp_path):
+    make(tmp_path, "a.png", *(f"photo{number}.heic" for number in range(3)), "notes.txt")
+    listing = list_documents([str(tmp_path), str(tmp_path / "a.png")])
+    assert listing.notes() == [
+        "4 files skipped: 3 × suffix .heic, 1 × suffix .txt",
+        "1 document named more than once, read once",
+    ]
+    assert list_documents([str(tmp_path / "a.png")]).notes() == []
+
+
+def test_many_reasons_are_told_in_one_line_of_some_length(tmp_path):
+    make(tmp_path, "a.png", *(f"a.{number:03}" for number in range(50)))
+    (note,) = list_documents([str(tmp_path)]).notes()
+    assert note.startswith("50 files skipped: 1 × suffix") and note.endswith(", 38 × others")

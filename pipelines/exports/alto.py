@@ -29,7 +29,7 @@ class AltoWriter:
         self.document = document
         self.models: dict[str, str] = {}
         # The models stand before the pages in the file and are known after them.
-        self.layout = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed by finish
+        self.layout = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed by close
 
     def add(self, page: Page) -> None:
         record = page.record
@@ -71,7 +71,7 @@ class AltoWriter:
             ' http://www.loc.gov/standards/alto/v4/alto-4-4.xsd" SCHEMAVERSION="4.4">',
             "<Description>",
             "<MeasurementUnit>pixel</MeasurementUnit>",
-            f"<sourceImageInformation><fileName>{escape(self.document.uri)}</fileName></sourceImageInformation>",
+            f"<sourceImageInformation><fileName>{escape(self.document.source)}</fileName></sourceImageInformation>",
             *(_processing(key, device) for key, device in sorted(self.models.items())),
             "</Description>",
             "<Layout>\n",
@@ -79,8 +79,10 @@ class AltoWriter:
         self.stream.write("\n".join(head).encode())
         self.layout.seek(0)
         shutil.copyfileobj(self.layout, self.stream)
-        self.layout.close()
         self.stream.write(b"</Layout>\n</alto>\n")
+
+    def close(self) -> None:
+        self.layout.close()
 
 
 def _processing(key: str, device: str) -> str:

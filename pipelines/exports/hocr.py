@@ -40,7 +40,7 @@ class HocrWriter:
     def add(self, page: Page) -> None:
         record = page.record
         number = record.page_number
-        image = self.document.uri.replace("\\", "/").replace('"', "%22")
+        image = self.document.source.replace("\\", "/").replace('"', "%22")
         title = f'image "{image}"; bbox 0 0 {record.width} {record.height}; ppageno {number - 1}'
         rows = [f'<div class="ocr_page" id="page_{number}" title="{escape(title)}">']
         if page.error:

@@ -44,6 +44,8 @@ _PAGES_IN_MEMORY = 32  # then they go to a temporary file until the document is 
 class PdfWriter:
     """One PDF a document. A failed page is an empty page.
 
+    `missing` counts pages that were read, but whose picture cannot be opened any more.
+
     Args:
         load_page: gives a record's original pixels, (H, W, 3) uint8 RGB.
         load_original: gives the file's own bytes when the page is a JPEG file by itself, else None; they are embedded
@@ -66,6 +68,7 @@ class PdfWriter:
         self.load_page = load_page
         self.load_original = load_original
         self.dpi = dpi
+        self.missing = 0
         self.resources = ExitStack()
         self.chunks: list[Path] = []
         self._begin_chunk()
@@ -103,7 +106,17 @@ class PdfWriter:
             with self.pdf.open_metadata(set_pikepdf_as_editor=False) as metadata:
                 metadata["dc:title"] = self.document.name
                 metadata["pdf:Producer"] = f"ocray {VERSION}"
-            self.pdf.save(self.stream, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
+            self._save(self.stream, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
+
+    def close(self) -> None:
+        """Let go of what a document that could not be finished holds."""
+        self.resources.close()
+
+    def _save(self, stream: BinaryIO, **options) -> None:
+        guarded = _GuardedStream(stream)
+        self.pdf.save(guarded, **options)
+        if guarded.failure is not None:
+            raise guarded.failure
 
     def _begin_chunk(self) -> None:
         self.pdf = self.resources.enter_context(pikepdf.new())
@@ -113,7 +126,8 @@ class PdfWriter:
         if not self.chunks:
             self.folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory(prefix="ocray-pdf-")))
         self.chunks.append(self.folder / f"{len(self.chunks)}.pdf")
-        self.pdf.save(self.chunks[-1])
+        with self.chunks[-1].open("w+b") as file:
+            self._save(file)
         self._begin_chunk()
 
     def _page_size(self, width: int, height: int) -> tuple[float, float]:
@@ -132,6 +146,7 @@ class PdfWriter:
                 return _jpeg_object(self.pdf, original, record.width, record.height, channels)
             image = turn_upright(self.load_page(record), page)
         except Exception as error:
+            self.missing += 1
             log.warning(
                 "%s page %d: exported without its image: %s: %s",
                 record.document_uri,
@@ -141,6 +156,30 @@ class PdfWriter:
             )
             return None
         return _image_object(self.pdf, image)
+
+
+class _GuardedStream:
+    """A stream whose writes fail later: an exception that crosses qpdf, a full disk's say, would abort the process."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.failure = stream, None
+        self.read, self.tell, self.seek, self.seekable = stream.read, stream.tell, stream.seek, stream.seekable
+        self.readable, self.writable = stream.readable, stream.writable
+
+    def write(self, content) -> int:
+        if self.failure is None:
+            try:
+                self.stream.write(content)
+            except Exception as error:
+                self.failure = error
+        return len(content)
+
+    def flush(self) -> None:
+        if self.failure is None:
+            try:
+                self.stream.flush()
+            except Exception as error:
+                self.failure = error
 
 
 def glyphless_font(pdf: pikepdf.Pdf) -> pikepdf.Object:

@@ -77,22 +77,29 @@ class RecordStore:
                     first += batch.num_rows
 
     def documents(self) -> Iterator[StoredDocument]:
-        """Every document once, in the order in which the parts first name them; pages in page order."""
+        """Every document once, in the order in which the parts first name them; pages in page order.
+
+        Each page once: of rows for the same page, which only outputs of earlier versions hold, one that was read.
+        """
         codes: list[np.ndarray] = []
         pages: list[np.ndarray] = []
+        failed: list[np.ndarray] = []
         places: list[np.ndarray] = []
         known: dict[str, int] = {}
-        for part, first, batch in self.batches(["document_uri", "page_number"], rows=65536):
+        for part, first, batch in self.batches(["document_uri", "page_number", "status"], rows=65536):
             column = pc.dictionary_encode(batch.column("document_uri"))
             numbers = np.array([known.setdefault(uri, len(known)) for uri in column.dictionary.to_pylist()], np.int32)
             codes.append(numbers[column.indices.to_numpy(zero_copy_only=False)])
             pages.append(batch.column("page_number").to_numpy(zero_copy_only=False))
+            failed.append(pc.not_equal(batch.column("status"), "ok").to_numpy(zero_copy_only=False))
             rows = np.arange(first, first + batch.num_rows, dtype=np.int32)
             places.append(np.column_stack([np.full_like(rows, part), rows]))
         if not known:
             return
         code, page, place = np.concatenate(codes), np.concatenate(pages), np.concatenate(places)
-        order = np.lexsort((page, code))
+        order = np.lexsort((np.concatenate(failed), page, code))
+        again = (np.diff(code[order]) == 0) & (np.diff(page[order]) == 0)
+        order = order[np.concatenate([[True], ~again])]
         bounds = np.searchsorted(code[order], np.arange(len(known) + 1))
         for number, uri in enumerate(known):
             yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])

@@ -94,7 +94,7 @@ class Page:
         if self.record.status == "ok":
             return None
         error = self.record.error
-        return f"{error.stage}: {error.type}: {error.message}" if error else "unknown error"
+        return xml_text(f"{error.stage}: {error.type}: {error.message}") if error else "unknown error"
 
     @property
     def confidence(self) -> float | None:
@@ -119,13 +119,23 @@ class Document:
 
     @property
     def name(self) -> str:
-        """Last part of the URI, for people."""
-        return document_name(self.uri)
+        """Last part of the URI, for people and XML."""
+        return xml_text(document_name(self.uri))
+
+    @property
+    def source(self) -> str:
+        """The URI, for people and XML."""
+        return xml_text(self.uri)
 
     @property
     def stem(self) -> str:
         """File name without suffix under which the document is exported."""
         return document_stem(self.uri)
+
+
+def xml_text(text: str) -> str:
+    """`text` with U+FFFD for what XML cannot hold: a bucket's keys and messages may have control characters."""
+    return _NOT_TEXT.sub("\ufffd", text)
 
 
 def build_page(record: PageRecord) -> Page:

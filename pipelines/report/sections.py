@@ -10,6 +10,7 @@ from pipelines.report.markup import both, escape, number, unknown
 from pipelines.report.summary import Summary
 
 _LISTED_INPUTS = 10
+_LISTED_REASONS = 12
 _STATES = {"running": "실행 중", "finished": "완료", "failed": "실패"}
 
 
@@ -46,6 +47,7 @@ def facts(job: dict[str, Any], summary: Summary) -> str:
         (both("Started", "시작"), _moment(job.get("created"))),
         (both("Ended", "끝"), _moment(job.get("finished"))),
         (both("Inputs", "입력"), listed),
+        (both("Skipped files", "건너뛴 파일"), _skipped(job)),
         (both("Fingerprint", "지문"), _code(job.get("fingerprint"))),
         (both("Device", "장치"), escape(str(devices)) if devices else ""),
         (both("Hosts", "호스트 수"), escape(str(job["hosts"])) if job.get("hosts") is not None else ""),
@@ -53,6 +55,20 @@ def facts(job: dict[str, Any], summary: Summary) -> str:
         (both("Versions", "버전"), _pairs(job.get("versions"))),
     ]
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{value or unknown()}</dd>" for name, value in rows) + "</dl>"
+
+
+def _skipped(job: dict[str, Any]) -> str:
+    """Files that were passed over, by reason, and documents that were named more than once."""
+    if not isinstance(job.get("skipped"), dict):
+        return ""
+    reasons = list(job["skipped"].items())
+    rest = sum(count for _, count in reasons[_LISTED_REASONS:])
+    parts = [f"{count:,} × {escape(str(reason))}" for reason, count in reasons[:_LISTED_REASONS]]
+    if rest:
+        parts.append(both(f"{rest:,} × others", f"{rest:,} × 기타"))
+    if job.get("duplicates"):
+        parts.append(both(f"{job['duplicates']:,} named twice", f"{job['duplicates']:,}개는 두 번 지정됨"))
+    return "<br>".join(parts) or both("none", "없음")
 
 
 def time_by_stage(summary: Summary) -> str:

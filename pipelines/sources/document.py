@@ -13,6 +13,7 @@ from pipelines.documents.locations import base_uri, naming_link, row_uri
 from pipelines.records import PageError
 
 STAGE = "plan"
+_LISTED_REASONS = 12
 
 
 class InputError(Exception):
@@ -81,7 +82,23 @@ class Listing:
 
     def skipped_text(self) -> str:
         """`skipped` as one line, most frequent first; empty when nothing was."""
-        return ", ".join(f"{count:,} × {reason}" for reason, count in self.skipped.most_common())
+        listed = self.skipped.most_common(_LISTED_REASONS)
+        others = self.skipped.total() - sum(count for _, count in listed)
+        rest = [("others", others)] if others else []
+        return ", ".join(f"{count:,} × {reason}" for reason, count in [*listed, *rest])
+
+    def notes(self) -> list[str]:
+        """What was passed over and merged, a line each, for people."""
+        notes = []
+        if self.skipped:
+            notes.append(f"{_counted(self.skipped.total(), 'file')} skipped: {self.skipped_text()}")
+        if self.duplicates:
+            notes.append(f"{_counted(self.duplicates, 'document')} named more than once, read once")
+        return notes
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def suffix_of(uri: str) -> str:
