@@ -29,10 +29,6 @@ _GRACE_SECONDS = 15.0
 _MIB = 2**20
 
 
-class PageTooSlow(Exception):
-    """A page took longer in one stage than it may."""
-
-
 @dataclass(frozen=True)
 class PageLimits:
     """What one page may take in one stage.

@@ -48,6 +48,7 @@ Value = TypeVar("Value")
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
+_REDIRECTS = range(300, 400)
 _ENDED = ("finished", "failed", "cancelled")
 
 
@@ -263,8 +264,11 @@ class Client:
     def ready(self) -> bool:
         """Whether the server answers and can read now. Asks once, and waits ten seconds at most."""
         try:
-            with requests.get(f"{self.url}/readyz", headers=self._session.headers, timeout=_CONNECT_SECONDS) as answer:
-                return answer.ok
+            address = f"{self.url}/readyz"
+            with requests.get(
+                address, headers=self._session.headers, timeout=_CONNECT_SECONDS, allow_redirects=False
+            ) as answer:
+                return answer.status_code == 200
         except requests.RequestException:
             return False
 
@@ -297,7 +301,13 @@ class Client:
         headers = {"X-Request-ID": request_id, **(headers or {})}
         try:
             answer = self._session.request(
-                method, url, params, headers=headers, timeout=(_CONNECT_SECONDS, self.timeout), **body
+                method,
+                url,
+                params,
+                headers=headers,
+                timeout=(_CONNECT_SECONDS, self.timeout),
+                allow_redirects=False,  # another host must not see the key
+                **body,
             )
         except requests.ReadTimeout as error:
             raise TransportError(f"{url} did not answer within {self.timeout:g} s (request {request_id})") from error
@@ -308,7 +318,7 @@ class Client:
             ) from error
         except requests.RequestException as error:
             raise TransportError(f"{url} (request {request_id}): {cause(error)}") from error
-        if not answer.ok:
+        if not answer.ok or answer.status_code in _REDIRECTS:
             raise api_error(answer, request_id)
         return answer
 

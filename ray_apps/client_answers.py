@@ -56,6 +56,9 @@ def api_error(answer: requests.Response, request_id: str) -> ApiError:
         problem = None
     if not isinstance(problem, dict):
         problem = {}
+    if 300 <= answer.status_code < 400:
+        target = answer.headers.get("Location", "nowhere")
+        problem = {"title": "Redirected", "detail": f"the address points to {target}; make the client with that one"}
     return ApiError(
         answer.status_code,
         str(problem.get("title") or answer.reason or "Error"),

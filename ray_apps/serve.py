@@ -21,7 +21,7 @@ from pipelines.placement import cluster_resources
 from ray_apps import doors
 from ray_apps.cluster import connect
 from ray_apps.serving import keys
-from ray_apps.serving.deploy import build_apps, fit, load, settings_type, start
+from ray_apps.serving.deploy import build_apps, drain, fit, load, settings_type, start
 
 _LATENCY_BUCKETS_MS = (5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 7000, 10_000)
 _LATENCY_BUCKETS_MS += (15_000, 20_000, 30_000, 60_000, 120_000)
@@ -38,7 +38,10 @@ _SERVE_ENVIRONMENT = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_PROXY_USE_GRPC": "1",
+    # Connections whose headers do not arrive are dropped, and headers that Serve cannot read taken out.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "ray_apps.serving.front:middlewares",
 }
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,28 +60,39 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.app)
     _override(config, args)
     http = config["http_options"]
-    if http["host"] not in ("127.0.0.1", "localhost", "::1") and not os.environ.get(keys.VARIABLE):
+    if http["host"] not in _LOCAL_HOSTS and not os.environ.get(keys.VARIABLE):
         print(f"ocray: anyone who reaches {http['host']} can send documents; set {keys.VARIABLE}", file=sys.stderr)
     for name, value in _SERVE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if not (args.address or os.environ.get("RAY_ADDRESS")):
         build_apps(config)  # what is wrong with an app is told before anything starts
-    connect(args.address, args.metrics_port)
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())  # after Ray has set its own
+    connect(args.address, args.metrics_port, this_machine_only=http["host"] in _LOCAL_HOSTS)
+    signals = _Signals()  # after Ray has set its own
     try:
         fit(config, cluster_resources(), args.replicas)
-        start(config)
-        docs = ", ".join(f"{app.get('route_prefix', '/').rstrip('/')}/docs" for app in config["applications"])
-        print(f"ready: http://{http['host']}:{http['port']}/ (API: {docs}); Ctrl-C ends it", flush=True)
-        while not stopped.wait(1):
-            pass
-    except KeyboardInterrupt:
-        pass
+        start(config, signals.first.is_set)
+        if not signals.first.is_set():
+            docs = ", ".join(f"{app.get('route_prefix', '/').rstrip('/')}/docs" for app in config["applications"])
+            print(f"ready: http://{http['host']}:{http['port']}/ (API: {docs}); Ctrl-C ends it", flush=True)
+            signals.first.wait()
+            drain(config, signals.second.is_set)
     finally:
         serve.shutdown()
         ray.shutdown()
     return doors.OK
+
+
+class _Signals:
+    """SIGINT (Ctrl-C) and SIGTERM: `first` is set by the first, which ends the server once its requests are answered,
+    `second` by one more, which ends it at once."""
+
+    def __init__(self):
+        self.first, self.second = threading.Event(), threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._arrived)
+
+    def _arrived(self, *ignored: object) -> None:
+        (self.second if self.first.is_set() else self.first).set()
 
 
 def _override(config: dict[str, Any], args: argparse.Namespace) -> None:

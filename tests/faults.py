@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from pipelines.config import DocumentsConfig
@@ -56,3 +57,23 @@ class FaultyConfig(DocumentsConfig):
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
         specs = super().stages(device, threads)
         return [*specs[:3], self._fault, *specs[3:]]
+
+
+class HangingStage:
+    """Hangs, as native code can, on the page whose document is called `victim`: for so many seconds."""
+
+    name = "hanging"
+
+    def __init__(self, victim: str, seconds: float = 10_000):
+        self.victim, self.seconds = victim, seconds
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            if page.record.document_uri.endswith(self.victim):
+                time.sleep(self.seconds)
+
+
+class SlowStage(HangingStage):
+    """Takes its time."""
+
+    name = "slow"

@@ -378,3 +378,14 @@ def test_importing_it_loads_nothing_that_reads():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_redirect_is_told_and_not_followed_for_another_host_would_see_the_key(server, client):
+    with Server() as other:
+        server.script = [(302, {"Location": f"{other.url}/v1/models"}, b"")]
+        with pytest.raises(ApiError, match="302 Redirected") as caught:
+            client.models()
+        assert caught.value.status == 302 and f"{other.url}/v1/models" in caught.value.detail
+        with pytest.raises(ApiError, match="302"):
+            client.read(b"abc")
+        assert not client.ready() and not other.requests

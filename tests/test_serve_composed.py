@@ -12,6 +12,7 @@ import requests
 
 from ray_apps.client import ApiError, Client
 from tests.pages import draw_page
+from tests.processes import replica_pids
 from tests.served import deployment, served
 
 pytestmark = pytest.mark.serve
@@ -53,27 +54,6 @@ def page(text: str) -> bytes:
 
 def read(app, content: bytes, **query) -> requests.Response:
     return requests.post(f"{app.url}/v1/documents", content, headers=HEADERS, params=query, timeout=120)
-
-
-def replica_pids(app, name: str) -> list[int]:
-    """Processes of a deployment's replicas, among the descendants of the app's process."""
-    parents, titles = {}, {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-            titles[int(status.parent.name)] = (status.parent / "cmdline").read_text().rstrip("\0 ")
-        except OSError:  # ended meanwhile
-            continue
-        parents[int(status.parent.name)] = int(fields["PPid"])
-
-    def is_ours(pid: int) -> bool:
-        while pid in parents:
-            if pid == app.process.pid:
-                return True
-            pid = parents[pid]
-        return False
-
-    return [pid for pid, title in titles.items() if title.endswith(f"ServeReplica:documents:{name}") and is_ours(pid)]
 
 
 def test_pages_pass_from_deployment_to_deployment(app):

@@ -1,6 +1,7 @@
 """The job runner, over a real store and a reader that the test holds in its hands."""
 
 import asyncio
+import errno
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pipelines.records import PageError, page_id
 from pipelines.storage import Storage
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs import runner as runner_module
+from ray_apps.serving.jobs import store_calls
 from ray_apps.serving.jobs.record import JobNotFound
 from ray_apps.serving.jobs.runner import JobRunner, JobsFull, KeyReused, TryAgain
 from ray_apps.serving.jobs.store import JobStore
@@ -59,8 +61,9 @@ def options(pages):
 
 
 @asynccontextmanager
-async def running(store, reader, pages_in_flight=4, max_waiting=10, keep_hours=24, grace_s=5.0):
-    runner = JobRunner(store, reader, pages_in_flight=pages_in_flight, max_waiting=max_waiting, keep_hours=keep_hours)
+async def running(store, reader, pages_in_flight=4, max_waiting=10, keep_hours=24, grace_s=5.0, **settings):
+    settings |= {"pages_in_flight": pages_in_flight, "max_waiting": max_waiting, "keep_hours": keep_hours}
+    runner = JobRunner(store, reader, **settings)
     await runner.start()
     try:
         yield runner
@@ -75,10 +78,10 @@ async def until(condition):
         await asyncio.sleep(0.005)
 
 
-async def ended(runner, *records):
+async def ended(runner, *records, owner=None):
     deadline = time.monotonic() + 20
     while True:
-        now = [await runner.job(record.id) for record in records]
+        now = [await runner.job(record.id, owner) for record in records]
         if all(record.ended for record in now):
             return now[0] if len(now) == 1 else now
         assert time.monotonic() < deadline, now
@@ -93,7 +96,8 @@ def store(tmp_path):
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     monkeypatch.setattr(runner_module, "_SAVE_SECONDS", 0.02)
-    monkeypatch.setattr(runner_module, "_wait", lambda attempt, at_least=0.01: min(at_least, 0.02))
+    for module in (runner_module, store_calls):
+        monkeypatch.setattr(module, "pause", lambda attempt, at_least=0.01: min(at_least, 0.02))
 
 
 @pytest.mark.parametrize("where", ["local", "s3"])
@@ -154,6 +158,7 @@ def test_a_killed_runner_loses_only_what_was_in_hand(store):
         await until(lambda: len(reader.begun) > 10)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
+        runner.calls.close(wait=True)  # a write that had begun is a write that was made
         return record
 
     async def second():
@@ -191,7 +196,7 @@ def test_a_start_that_fails_can_be_tried_again(store, monkeypatch):
         runner = JobRunner(store, reader, pages_in_flight=2, max_waiting=9, keep_hours=1)
         with monkeypatch.context() as patch:
             patch.setattr(store, "unfinished", lambda: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
+            with pytest.raises(store_calls.StoreFails, match="ZeroDivisionError"):
                 await runner.start()
         await asyncio.gather(*(runner.start() for _ in range(3)))
         assert (await ended(runner, record)).state == "finished"
@@ -331,6 +336,87 @@ def test_a_full_queue_refuses_and_takes_again(store):
     asyncio.run(main())
 
 
+def test_jobs_and_their_keys_belong_to_who_made_them(store):
+    async def main():
+        async with running(store, Reader()) as runner:
+            ours = await runner.submit(document("a.pdf", 1), options(1), key="order-1", owner="us")
+            theirs = await runner.submit(document("b.pdf", 1), options(1), key="order-1", owner="them")
+            again = await runner.submit(document("a.pdf", 1), options(1), key="order-1", owner="us")
+            assert ours.id == again.id != theirs.id
+            for end in (False, True):  # also when it is no longer in the runner's hands
+                for method in (runner.job, runner.result, runner.cancel, runner.delete):
+                    for owner in ("them", None):
+                        with pytest.raises(JobNotFound):
+                            await method(ours.id, owner=owner)
+                if not end:
+                    await ended(runner, ours, owner="us")
+            assert (await runner.job(ours.id, "us")).state == "finished"
+            nobodys = await runner.submit(document("c.pdf", 1), options(1))
+            assert (await runner.job(nobodys.id, "us")).id == nobodys.id
+            await runner.delete(ours.id, "us")
+
+    asyncio.run(main())
+
+
+def test_one_owner_cannot_take_all_the_room(store):
+    async def main():
+        reader = Reader(is_open=False)
+        async with running(store, reader, max_waiting=4, owner_share=0.5) as runner:
+            for number in range(2):
+                await runner.submit(document(f"{number}.pdf", 1), options(1), owner="us")
+            with pytest.raises(JobsFull, match="2 jobs of yours"):
+                await runner.submit(document("more.pdf", 1), options(1), owner="us")
+            await runner.submit(document("other.pdf", 1), options(1), owner="them")
+            reader.gate.set()
+
+    asyncio.run(main())
+
+
+def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
+    write, is_full = store.storage.write, True
+
+    def full(self, name, content):
+        if is_full and name.endswith("document"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(name, content)
+
+    async def main():
+        nonlocal is_full
+        monkeypatch.setattr(Storage, "write", full)
+        async with running(store, Reader()) as runner:
+            with pytest.raises(store_calls.StoreFails, match="full") as caught:
+                await runner.submit(document("a.pdf", 1), options(1))
+            assert caught.value.is_full and "full" in runner.calls.trouble
+            is_full = False
+            await ended(runner, await runner.submit(document("a.pdf", 1), options(1)))
+            assert runner.calls.trouble is None
+
+    asyncio.run(main())
+    assert len(store.storage.list("", "")) == 1
+
+
+def test_a_storage_that_hangs_holds_up_nothing_else(store, monkeypatch):
+    release, read = threading.Event(), store.storage.read
+    asked = []
+
+    def hanging(self, name):
+        asked.append(name)
+        release.wait(20)
+        return read(name)
+
+    async def main():
+        async with running(store, Reader()) as runner:
+            finished = await ended(runner, await runner.submit(document("a.pdf", 1), options(1)))
+            monkeypatch.setattr(Storage, "read", hanging)
+            waiting = [asyncio.ensure_future(runner.job(finished.id)) for _ in range(8)]
+            await until(lambda: len(asked) == 8)
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+            release.set()
+            assert {job.state for job in await asyncio.gather(*waiting)} == {"finished"}
+
+    asyncio.run(main())
+
+
 def test_a_key_makes_one_job(store):
     async def main():
         async with running(store, Reader()) as runner:
@@ -374,13 +460,13 @@ def test_busy_readers_are_asked_again_until_they_take_the_page(store):
 def test_the_wait_doubles_is_spread_and_never_shorter_than_asked(monkeypatch):
     monkeypatch.undo()
     for attempt in range(40):
-        waits = {runner_module._wait(attempt, 3) for _ in range(20)}
+        waits = {store_calls.pause(attempt, 3) for _ in range(20)}
         assert len(waits) > 1 and all(3 <= wait <= 45 for wait in waits)
-    assert all(runner_module._wait(0, 60) >= 60 for _ in range(9))
+    assert all(store_calls.pause(0, 60) >= 60 for _ in range(9))
 
 
 def test_a_reader_that_stays_busy_does_not_hold_up_a_stop(store, monkeypatch):
-    monkeypatch.setattr(runner_module, "_wait", lambda attempt, at_least=0.01: 60)
+    monkeypatch.setattr(runner_module, "pause", lambda attempt, at_least=0.01: 60)
 
     async def main():
         reader = Reader(trouble={n: [TryAgain()] for n in range(1, 5)})

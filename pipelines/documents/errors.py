@@ -36,7 +36,12 @@ class UnreadableDocument(DocumentError):
 
 
 class PageTooLarge(DocumentError):
-    """More pixels than `Limits.max_megapixels`, or more bytes than `Limits.max_document_mib`. Nothing was decoded."""
+    """More pixels than `Limits.max_megapixels`, or more bytes than `Limits.max_document_mib`: nothing was decoded. Or
+    reading the page took more memory than a page may take."""
+
+
+class PageTooSlow(DocumentError):
+    """Reading the page took longer than a page may take."""
 
 
 class PageNotFound(DocumentError):

@@ -20,7 +20,9 @@ class DecodeStage:
     def __call__(self, pages: list[Page]) -> None:
         for page in pages:
             record = page.record
-            if page.content is not None:
+            if page.image is not None:
+                pass  # decoded by a process of its own (`pipelines.documents.decoders`)
+            elif page.content is not None:
                 page.image = decode_page(page.content, record.document_uri, record.page_number, self.limits)
             else:
                 page.image = load_page(

@@ -1,26 +1,76 @@
 """How many requests an ingress replica takes on at once; the rest is told at once to come back."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ray_apps.serving.problems import refused
+from ray_apps.serving.settings import FlowSettings
+
+
+class Arriving:
+    """A request body that arrives: its bytes count against what all of them may hold."""
+
+    def __init__(self, admission: "Admission"):
+        self._admission = admission
+        self.bytes = 0
+
+    def add(self, count: int) -> None:
+        """`count` bytes more are there. Raises Problem 503: bodies that arrive hold all they may."""
+        self.bytes += count
+        self._admission.arriving_bytes += count
+        flow = self._admission.flow
+        if self._admission.arriving_bytes > flow.receiving_mib * 2**20:
+            raise refused("busy", "too much arrives at once; try again later", flow.retry_after_s)
 
 
 class Admission:
-    """Counts requests being received, read or waiting. Refusing before the body is read keeps memory and the time of a
-    refusal bounded, and Serve's own refusals (`max_queued_requests`, plain text) for what even this cannot take."""
+    """Counts requests: first those whose body arrives, then those that are read or wait. Refusing before the body is
+    read keeps memory and the time of a refusal bounded, and Serve's own refusals (`max_queued_requests`, plain text)
+    for what even this cannot take. Bodies have more room, of their own, since a slow one costs little, and no client
+    has all of either."""
 
-    def __init__(self, limit: int, retry_after_s: int):
-        self.limit, self.retry_after_s = limit, retry_after_s
-        self.inside = 0
+    def __init__(self, flow: FlowSettings):
+        self.flow = flow
+        self.arriving_bytes = 0
+        self._receiving: Counter[str] = Counter()
+        self._reading: Counter[str] = Counter()
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Raises Problem 503 when `limit` requests are inside."""
-        if self.inside >= self.limit:
-            raise refused("busy", f"{self.limit} requests are in progress; try again later", self.retry_after_s)
-        self.inside += 1
+    def receiving(self, client: str) -> Iterator[Arriving]:
+        """Around receiving a body. Raises Problem 503: there is no room for it, or already none to read it."""
+        self._check(self._reading, client, self.flow.requests)
+        arriving = Arriving(self)
+        try:
+            with self._counted(self._receiving, client, self.flow.receiving):
+                yield arriving
+        finally:
+            self.arriving_bytes -= arriving.bytes
+
+    @contextmanager
+    def reading(self, client: str) -> Iterator[None]:
+        """Around reading a document. Raises Problem 503: as many as may be are in progress."""
+        with self._counted(self._reading, client, self.flow.requests):
+            yield
+
+    @contextmanager
+    def _counted(self, inside: Counter[str], client: str, limit: int) -> Iterator[None]:
+        self._check(inside, client, limit)
+        inside[client] += 1
         try:
             yield
         finally:
-            self.inside -= 1
+            inside[client] -= 1
+            if not inside[client]:
+                del inside[client]
+
+    def _check(self, inside: Counter[str], client: str, limit: int) -> None:
+        share = math.ceil(limit * self.flow.client_share)
+        if inside.total() >= limit:
+            detail = f"{limit} requests are in progress; try again later"
+        elif inside[client] >= share:
+            detail = f"{share} requests of yours are in progress, a client's share; try again later"
+        else:
+            return
+        raise refused("busy", detail, self.flow.retry_after_s)

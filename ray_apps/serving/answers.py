@@ -147,6 +147,7 @@ class JobAnswer(Answer):
     created: str = Field(description="ISO 8601, UTC")
     updated: str = Field(description="ISO 8601, UTC")
     error: PageError | None = Field(default=None, description="why the job as a whole failed")
+    trouble: str | None = Field(default=None, description="why the job does not get on at the moment")
     status_url: str
     result_url: str
 

@@ -111,8 +111,8 @@ def _page_numbers(text: str, page_count: int) -> list[int]:
     return sorted(numbers)
 
 
-async def within(seconds: float, work) -> object:
-    """Await `work`, for `seconds` at most.
+async def within(seconds: float, work, pages: int = 1) -> object:
+    """Await `work` on `pages`, for `seconds` at most.
 
     Raises:
         Problem: 503 when it takes longer.
@@ -120,5 +120,5 @@ async def within(seconds: float, work) -> object:
     try:
         return await asyncio.wait_for(work, seconds)
     except asyncio.TimeoutError:
-        detail = f"reading took longer than {seconds:g} s; ask for fewer pages at once"
-        raise refused("slow", detail, retry_after_s=30) from None
+        remedy = "ask for fewer pages at once" if pages > 1 else "try again later"
+        raise refused("slow", f"the answer took longer than {seconds:g} s; {remedy}", retry_after_s=30) from None

@@ -1,24 +1,50 @@
 """A reader's deployments called in order, as the ingress and the jobs see them."""
 
 import asyncio
+import random
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+    ReplicaUnavailableError,
+)
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
 from pipelines.config import DocumentsConfig, ReaderConfig
+from pipelines.documents.decoders import DecodersBusy
 from pipelines.page import Page, Upright
 from pipelines.records import page_id
 from ray_apps.serving.requests import Document, ReadOptions
-from ray_apps.serving.stages import RECOGNITION
+from ray_apps.serving.stages import BEGUN, RECOGNITION, ReaderEnds
+
+# Seconds before each try: no shorter than a health check's period, by which Serve knows that a replica is dead.
+_WAITS = (0.0, 2.5, 2.5, 5.0, 5.0, 10.0, 10.0, 10.0)
+_REFUSALS = (BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError)
+_DEATHS = (RayError, RayServeException)  # the latter when a deployment before died
+_ELSEWHERE = (DecodersBusy, ReaderEnds)  # the replica could not, another one may
 
 
 class Unavailable(Exception):
     """The readers take no more at the moment, or none of them runs; the same request can succeed later."""
+
+
+class _DiedAlone(Exception):
+    """A replica died while it was reading one page alone; the message says of what."""
+
+
+def _refusal(error: Exception) -> Unavailable:
+    return Unavailable("all readers are busy" if isinstance(error, BackPressureError) else "the readers are restarting")
+
+
+async def _rest(seconds: float) -> None:
+    """Spread, so that those who wait do not come back together."""
+    await asyncio.sleep(seconds * random.uniform(1.0, 1.3))
 
 
 class Chain:
@@ -51,62 +77,100 @@ class Chain:
             DocumentError: it cannot be opened. Unavailable.
         """
         first = next(iter(self.handles.values()))
-        for _ in range(ATTEMPTS_ALONE):
+        for wait in _WAITS:
+            await _rest(wait)
             try:
                 return await first.count_pages.remote(name, content)
+            except _REFUSALS as error:
+                raise _refusal(error) from error
             except RayTaskError as error:  # raised by the call itself, not by a dying replica
-                raise error.cause from None
-            except BackPressureError as error:
-                raise Unavailable("all readers are busy") from error
-            except (RayError, ReplicaUnavailableError, DeploymentUnavailableError):
-                continue  # the replica died, perhaps over this document
-        raise Unavailable("the readers are restarting")
+                if not isinstance(error.cause, _ELSEWHERE):
+                    raise error.cause from None
+            except _DEATHS:
+                pass  # documents are opened in processes of their own: the replica died over something else
+        raise Unavailable("the readers are busy or restarting")
 
     async def read(self, document: Document, number: int, options: ReadOptions, stages: Sequence[str]) -> Page:
         """One page through those of `stages` that the deployments hold; a failed page is an error record.
 
-        A page whose replica dies is sent again, alone, so that it cannot take others with it twice; the record of one
-        that was alone in a replica when that died, `pipelines.attempts.ATTEMPTS_ALONE` times, says `WorkerDied`.
+        A page whose replica dies is sent again, alone, so that it cannot take others with it twice. Only a death while
+        it alone was being read is held against it: after `pipelines.attempts.ATTEMPTS_ALONE` of them the record says
+        `WorkerDied`. Between two tries there is time for Serve to notice a death.
 
         Raises:
-            Unavailable: the readers are full, or do not run.
+            Unavailable: the readers are full, do not run, or die of other things again and again.
         """
         wanted = tuple(stage for stage in stages if stage != "upright" or options.upright != "none")
-        for attempt in range(1 + ATTEMPTS_ALONE):
+        suspected, deaths = False, 0
+        for wait in _WAITS:
+            await _rest(wait)
             try:
-                if attempt == 0:
-                    return await self._send(document, number, options, wanted, alone=False)
+                if not suspected:
+                    return await self._send(document, number, options, wanted)
                 async with self._suspects:
-                    return await self._send(document, number, options, wanted, alone=True)
-            except BackPressureError as error:
-                raise Unavailable("all readers are busy") from error
-            except (DeploymentUnavailableError, ReplicaUnavailableError) as error:
-                raise Unavailable("the readers are restarting") from error
+                    return await self._send_alone(document, number, options, wanted)
+            except _REFUSALS as error:
+                raise _refusal(error) from error
             except TaskCancelledError:
                 raise
-            except RayTaskError as error:  # a bug of ours: stages turn what they raise into error records
-                return self._failed(document, number, options, error.cause)
-            except RayError as error:
-                death = error
-        times = 1 + ATTEMPTS_ALONE
-        died = WorkerDied(f"the reader's process died {times} times over this page ({type(death).__name__})")
-        return self._failed(document, number, options, died)
+            except RayTaskError as error:
+                if not isinstance(error.cause, _ELSEWHERE):  # a bug of ours: stages turn what they raise into records
+                    return self._failed(document, number, options, error.cause)
+                suspected = suspected or isinstance(error.cause, ReaderEnds)
+            except _DEATHS:
+                suspected = True
+            except _DiedAlone as error:
+                deaths += 1
+                if deaths == ATTEMPTS_ALONE:
+                    died = WorkerDied(
+                        f"the reader's process died {deaths} times while reading only this page ({error})"
+                    )
+                    return self._failed(document, number, options, died)
+        raise Unavailable("the readers are busy or restarting")
+
+    async def _send_alone(self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...]) -> Page:
+        """The page through one deployment after the other, in a batch of its own.
+
+        Raises:
+            _DiedAlone: a replica died while it was reading this page. RayError: one died, but not over this page.
+        """
+        page = self._page(document, number, options)
+        content = self._shared_content(document)
+        for handle, asked in self._calls(options, stages):
+            begun = False
+            extra = () if content is None else (content,)
+            try:
+                async for given in handle.options(stream=True).run_alone.remote(page, *asked, *extra):
+                    if given == BEGUN:
+                        begun = True
+                    else:
+                        page = given
+            except (RayTaskError, TaskCancelledError, *_REFUSALS):
+                raise
+            except _DEATHS as error:
+                if begun:
+                    raise _DiedAlone(type(error).__name__) from error
+                raise
+            content = None
+        return page
 
     def _send(
-        self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...], alone: bool
+        self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...]
     ) -> DeploymentResponse:
         page: Page | DeploymentResponse = self._page(document, number, options)
         content = self._shared_content(document)
-        for name, handle in self.handles.items():
-            if not set(stages) & set(self.groups[name]):
-                continue
+        for handle, asked in self._calls(options, stages):
             # What a deployment returns goes to the next one without passing through here.
-            handle = self._routed(handle, name, options, stages)
-            method = handle.run_alone if alone else handle.run
-            asked = (stages, options.languages)
-            page = method.remote(page, *asked, content) if content is not None else method.remote(page, *asked)
+            extra = () if content is None else (content,)
+            page = handle.run.remote(page, *asked, *extra)
             content = None
         return page
+
+    def _calls(self, options: ReadOptions, stages: tuple[str, ...]) -> Iterator[tuple[DeploymentHandle, tuple]]:
+        """The handles of the deployments that hold some of `stages`, and what each is asked."""
+        for name, handle in self.handles.items():
+            if set(stages) & set(self.groups[name]):
+                yield self._routed(handle, name, options, stages), (stages, options.languages)
 
     def _routed(
         self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]

@@ -1,18 +1,22 @@
 """An app's YAML (Ray Serve's own schema): checked, started on the connected Ray, stopped."""
 
 import inspect
+import logging
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ray import serve
 from ray._common.utils import import_attr
+from ray.exceptions import RayError
 from ray.serve._private.common import DeploymentStatus
 from ray.serve.config import AutoscalingConfig
 from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import (
     ApplicationStatus,
     ApplicationStatusOverview,
@@ -27,7 +31,10 @@ from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 
 CONFIGS = config_folder("serve")
+logger = logging.getLogger("ray.serve")
 _START_SECONDS = 180
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_TO_ANSWER = 10
 _CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps nobody
 
 
@@ -133,8 +140,8 @@ def _least_replicas(deployment: dict[str, Any]) -> int:
     return scaling.get("min_replicas", 1) if scaling else deployment.get("num_replicas", 1)
 
 
-def start(config: dict[str, Any]) -> None:
-    """Start the apps on the connected Ray and wait until they run.
+def start(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> None:
+    """Start the apps on the connected Ray and wait until they run, or until `ended`.
 
     Raises:
         ConnectionError: the port is taken. ConfigError: an app could not be deployed; Serve's reason is in it.
@@ -157,12 +164,42 @@ def start(config: dict[str, Any]) -> None:
             raise ConfigError(f"the app {name} could not be deployed: {_reason(app)}")
         if apps and all(app.status == ApplicationStatus.RUNNING for app in apps.values()):
             return
+        if ended():
+            return
         if time.monotonic() > deadline:
             states = {f"{n}/{d}": str(v.status) for n, app in apps.items() for d, v in app.deployments.items()}
             raise ConfigError(
                 f"not running after {_START_SECONDS} s: {states}; see the logs in /tmp/ray/session_latest"
             )
         time.sleep(0.2)
+
+
+def drain(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> None:
+    """Have the apps take no more requests on (`/readyz` and requests are answered with 503), and wait until those that
+    they have are answered; until `ended`, or as long as the HTTP sides may take to shut down.
+    """
+    apps = [app["name"] for app in config["applications"]]
+    ingresses = [d for app in config["applications"] for d in app.get("deployments", []) if d["name"] == "ingress"]
+    seconds = max((d.get("graceful_shutdown_timeout_s", 20) for d in ingresses), default=20)
+    deadline = time.monotonic() + seconds
+    told = False
+    while not ended() and time.monotonic() < deadline:
+        try:
+            inside = sum(_inside(app) for app in apps)
+        except (RayError, RayServeException, TimeoutError) as error:
+            logger.warning("the HTTP side does not answer, it is shut down: %s", type(error).__name__)
+            return
+        if not inside:
+            return
+        if not told:
+            print(f"ending: {inside} requests are answered first; Ctrl-C once more ends at once", flush=True)
+            told = True
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _inside(app: str) -> int:
+    """Requests that the app's replicas are answering, now that they take no more."""
+    return sum(serve.get_app_handle(app).broadcast("drain").results(timeout_s=_SECONDS_TO_ANSWER))
 
 
 def _reason(app: ApplicationStatusOverview) -> str:

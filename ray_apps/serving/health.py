@@ -5,6 +5,7 @@ import logging
 import time
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from ray.serve.handle import DeploymentHandle
 
 from models.bundle import Bundle
@@ -27,6 +28,7 @@ class HealthAnswer(Answer):
 class ReadyAnswer(Answer):
     status: str
     deployments: dict[str, dict[str, dict[str, str]]]
+    troubles: list[str] = Field(default=[], description="what does not work at the moment, beside what does")
 
 
 class Readiness:
@@ -35,6 +37,7 @@ class Readiness:
     def __init__(self, handles: dict[str, DeploymentHandle]):
         self.handles = handles
         self.started = time.monotonic()
+        self.ends = False
         self.deployments: dict[str, dict[str, dict[str, str]] | None] = dict.fromkeys(handles)
         self._watches: list[asyncio.Task] = []
 
@@ -56,6 +59,11 @@ class Readiness:
         """Deployments that did not answer last time."""
         return [name for name, found in self.deployments.items() if found is None]
 
+    def troubles(self) -> list[str]:
+        """What deployments said last time that does not work, though they do."""
+        parts = [part for found in self.deployments.values() for part in (found or {}).values()]
+        return [part["trouble"] for part in parts if "trouble" in part]
+
     def device(self, stage: str) -> str:
         """Device and precision a stage's network runs on; empty while unknown."""
         found = {name: model for models in self.deployments.values() for name, model in (models or {}).items()}
@@ -72,10 +80,12 @@ def health_routes(readiness: Readiness, bundles: list[tuple[str, Bundle]], key: 
 
     @router.get("/readyz", summary="Whether all deployments answer", responses=responses(503))
     async def readyz() -> ReadyAnswer:
+        if readiness.ends:
+            raise refused("ending", "not ready: the server is shutting down", retry_after_s=5)
         missing = readiness.missing()
         if missing:
             raise refused("starting", f"not ready: {', '.join(missing)} does not answer yet", retry_after_s=2)
-        return ReadyAnswer(status="ready", deployments=readiness.deployments)
+        return ReadyAnswer(status="ready", deployments=readiness.deployments, troubles=readiness.troubles())
 
     @router.get("/v1/models", summary="The models that read", dependencies=[Depends(key)], responses=responses(401))
     async def models() -> list[ModelAnswer]:

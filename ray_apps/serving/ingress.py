@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from ray.serve.handle import DeploymentHandle
 
@@ -19,10 +20,12 @@ from ray_apps.serving import problems
 from ray_apps.serving.admission import Admission
 from ray_apps.serving.asked import take_document, within
 from ray_apps.serving.chain import Chain, Unavailable
+from ray_apps.serving.gate import Gate, GateState
 from ray_apps.serving.health import Readiness, health_routes
-from ray_apps.serving.keys import KeyCheck
+from ray_apps.serving.keys import KeyCheck, client
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.page import page_routes
+from ray_apps.serving.ports import listen_on_node_address
 from ray_apps.serving.problems import refused, request_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings
@@ -57,11 +60,19 @@ class Ingress:
         deployments: dict[str, DeploymentHandle],
         bundles: list[tuple[str, Bundle]],
     ):
+        listen_on_node_address()
         self.settings, self.chain, self.bundles = settings, chain, bundles
         self.readiness = Readiness(deployments)
         self.key = KeyCheck(settings.require_api_key)
         self.metrics = RequestMetrics()
-        self.admission = Admission(settings.flow.requests, settings.flow.retry_after_s)
+        self.admission = Admission(settings.flow)
+        self.gate = GateState()
+
+    async def drain(self) -> int:
+        """Take no more requests on. Returns how many are being answered still. Called in every replica when the server
+        ends, again and again."""
+        self.gate.ends = self.readiness.ends = True
+        return self.gate.inside
 
     def app(self, reads: str, description: str, beside: Mapping[str, str | None]) -> FastAPI:
         """An app with the routes that all have; `reads` and `beside` as `page_routes` takes them."""
@@ -75,6 +86,15 @@ class Ingress:
         app = FastAPIOffline(
             redoc_url=None, title=f"ocray {reads}", version="1", description=description, lifespan=lifespan
         )
+        if self.settings.cors_origins:
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=self.settings.cors_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["Location", "Retry-After", "X-Request-ID"],
+            )
+        app.add_middleware(Gate, hosts=self.settings.allowed_hosts, state=self.gate, metrics=self.metrics)
         problems.install(app, self.metrics)
         app.include_router(health_routes(self.readiness, self.bundles, self.key))
         app.include_router(page_routes(reads, beside))
@@ -92,8 +112,9 @@ class Ingress:
         Raises:
             Problem: what `take_document`, `choose` and `read` raise; 503 (too many requests).
         """
-        with self.admission.enter():
+        with self.admission.receiving(client(request)) as request.state.arriving:
             document, said = await take_document(request, self.settings, self.chain, self.metrics, form)
+        with self.admission.reading(client(request)):
             started = time.perf_counter()
             pages = await self.read(document, choose(document), stages)
         total_ms = round((time.perf_counter() - started) * 1000, 3)
@@ -114,7 +135,7 @@ class Ingress:
                 return await self.chain.read(document, number, options, stages)
 
         try:
-            pages = await within(flow.request_seconds, asyncio.gather(*map(one, options.pages)))
+            pages = await within(flow.request_seconds, asyncio.gather(*map(one, options.pages)), len(options.pages))
         except Unavailable as error:
             raise refused("readers", f"{error}; try again later", flow.retry_after_s) from error
         if document.page_count == 1 and pages[0].record.error is not None:

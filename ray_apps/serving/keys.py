@@ -39,6 +39,17 @@ class KeyCheck:
         # Every key is compared, and digests are of one length: the time taken tells nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
             raise Problem(401, "the API key is not known", {"WWW-Authenticate": "Bearer"})
+        request.state.owner = digest.hex()
+
+
+def owner(request: Request) -> str | None:
+    """Who asks: the SHA-256 of the API key, in hex; None where no keys are wanted. Only behind a `KeyCheck`."""
+    return getattr(request.state, "owner", None)
+
+
+def client(request: Request) -> str:
+    """Who asks, as far as room is shared out: the API key's owner, else the address the request comes from."""
+    return owner(request) or (request.client.host if request.client else "")
 
 
 def _digest(key: str) -> bytes:

@@ -23,6 +23,7 @@ _DOCUMENT_STATUS = {
     "UnknownFormat": 415,
     "EncryptedDocument": 422,
     "UnreadableDocument": 422,
+    "PageTooSlow": 422,
     "PageNotFound": 422,
     "InaccessibleDocument": 422,
     "StorageUnavailable": 503,
@@ -60,7 +61,8 @@ def refused(reason: str, detail: str, retry_after_s: int, status: int = 503) -> 
 def page_problem(error: PageError) -> Problem:
     """The answer for a document of one page that could not be read; `page_error` is the record's error."""
     status = _DOCUMENT_STATUS.get(error.type, 500)
-    return Problem(status, error.message, page_error=error.model_dump())
+    headers = {"Retry-After": "10"} if status == 503 else None
+    return Problem(status, error.message, headers, page_error=error.model_dump())
 
 
 def request_id(request: Request) -> str:
@@ -75,7 +77,7 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
     async def problem(request: Request, error: Problem) -> JSONResponse:
         if error.reason is not None:
             metrics.refused(error.reason)
-        return _answer(request, error.status, error.detail, error.headers, **error.members)
+        return problem_answer(request, error)
 
     @app.exception_handler(DocumentError)
     async def document(request: Request, error: DocumentError) -> JSONResponse:
@@ -97,6 +99,11 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it again after this answer, and Serve logs it.
         return _answer(request, 500, "an unexpected error; the server's log has it under this request id", None)
+
+
+def problem_answer(request: Request, error: Problem) -> JSONResponse:
+    """The answer that a problem is."""
+    return _answer(request, error.status, error.detail, error.headers, **error.members)
 
 
 def _answer(

@@ -22,6 +22,7 @@ class LimitSettings(Settings):
 
     upload_mib: float = Field(default=50, gt=0)
     upload_seconds: float = Field(default=30, gt=0, description="time for a request body to arrive")
+    upload_kib_s: float = Field(default=8, gt=0, description="a body that arrives more slowly is given up after 5 s")
     megapixels: float = Field(default=100, gt=0, description="a page; PDF pages are rendered smaller instead")
     pages: int = Field(default=50, ge=1, description="read in one request")
 
@@ -41,7 +42,12 @@ class PhotoLimits(LimitSettings):
 class FlowSettings(Settings):
     """How much is taken on at once by each ingress replica; what is above is refused with 503."""
 
-    requests: int = Field(default=32, ge=1, description="requests being received, read or waiting")
+    requests: int = Field(default=32, ge=1, description="requests being read or waiting")
+    receiving: int = Field(default=160, ge=1, description="requests whose body arrives")
+    receiving_mib: float = Field(default=1024, gt=0, description="memory of bodies that arrive, together")
+    client_share: float = Field(
+        default=0.75, gt=0, le=1, description="of `requests` and `receiving`, for one API key or address"
+    )
     pages_per_request: int = Field(default=8, ge=1, description="pages of one document in the readers' hands")
     request_seconds: float = Field(default=110, gt=0, description="a request is given up after it; below Serve's own")
     retry_after_s: int = Field(default=2, ge=1, description="told to a client that is refused")
@@ -53,6 +59,7 @@ class JobSettings(Settings):
     store: str = Field(default="~/.ocray/jobs", description="folder or URI; documents and results are kept there")
     pages_in_flight: int = Field(default=4, ge=1, description="over all jobs")
     waiting: int = Field(default=100, ge=1, description="unfinished jobs; more are refused with 429")
+    client_share: float = Field(default=0.75, gt=0, le=1, description="of `waiting`, for one API key")
     keep_hours: float = Field(default=168, gt=0, description="a finished job is deleted after it")
 
     @field_validator("store")
@@ -77,6 +84,13 @@ class AppSettings(Settings):
     limits: LimitSettings = LimitSettings()
     flow: FlowSettings = FlowSettings()
     uri_prefixes: list[str] = Field(default=[], description="documents may be given by URIs below these; none: never")
+    allowed_hosts: list[str] = Field(
+        default=[], description="names this server is asked by, `*.example.org` for all below; none: any"
+    )
+    cors_origins: list[str] = Field(
+        default=[],
+        description="origins whose pages in browsers may use the API, `https://app.example.org`; none: never",
+    )
     require_api_key: bool = Field(default=False, description="refuse to start without keys in OCRAY_API_KEYS")
 
     @field_validator("uri_prefixes")

@@ -3,13 +3,15 @@ different resources. The stages are the bulk job's own (`pipelines.stages`), so 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import cv2
 from pydantic import Field
@@ -17,13 +19,25 @@ from ray import serve
 
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import Settings, TextRecognitionSettings
-from pipelines.documents import count_pages
+from pipelines.documents import DocumentError, PageTooLarge, PageTooSlow
+from pipelines.documents.decoders import Decoders, needs_a_process
 from pipelines.page import Page
 from pipelines.stages.base import Stage, StageSpec, run_stages
+from pipelines.watchdog import Overrun, PageLimits, Watchdog
 from ray_apps.serving.metrics import StageMetrics
+from ray_apps.serving.ports import listen_on_node_address
 
 RECOGNITION = "text_recognition"
+BEGUN = "begun"  # what `run_alone` gives first
 _NICENESS = 19
+_DECODING_THREADS = 32  # pages that wait for a decoder; what Serve lets in is less
+# From when a page has been given up to the end of the process: its answer, and those of the others, get away meanwhile.
+_SECONDS_TO_ANSWER = 1.0
+_SECONDS_A_MEGAPIXEL = 0.3
+_SECONDS_TO_SAY_SO = 0.05
+_MOST_HELD = 256 << 20
+_RECORD_ERRORS = {error.__name__: error for error in (PageTooSlow, PageTooLarge)}
+_Result = TypeVar("_Result")
 logger = logging.getLogger("ray.serve")
 
 
@@ -32,15 +46,28 @@ class BatchSettings(Settings):
 
     max_batch_size: int = Field(default=4, ge=1, description="pages read together")
     batch_wait_timeout_s: float = Field(default=0, ge=0, description="how long an idle replica waits for company")
-    stuck_after_s: float = Field(default=300, gt=0, description="a batch that takes longer makes the replica unhealthy")
+    decode_seconds: float = Field(
+        default=20, gt=0, description="computing time of decoding a page; three times by the clock"
+    )
+    decode_mib: int = Field(default=1536, ge=64, description="memory of decoding a page")
+    stuck_after_s: float = Field(
+        default=60, gt=0, description="time of a page in one stage; then the replica is replaced"
+    )
+    stuck_after_mib: int = Field(default=4096, ge=64, description="growth over a page in one stage; then it is, too")
 
 
-class _Asked(NamedTuple):
+class ReaderEnds(Exception):
+    """The replica is about to end over another page; this one is not at fault, and is to be sent again."""
+
+
+@dataclass
+class _Asked:
     """A page, which of the replica's stages it goes through, and what is read where it is read."""
 
     page: Page
     wanted: tuple[str, ...]
     languages: tuple[str, ...]
+    decoded_ms: float = 0.0  # what decoding took before, in a process of its own
 
 
 class StageReplica:
@@ -51,9 +78,14 @@ class StageReplica:
 
     The recognisers of the reader's own languages are always open, those of others from when they are asked for until
     four others were used since. `recognition` says which there are; a reader that knows no languages has none.
+
+    What may take for ever is decoded in processes that can be killed, before pages come together. A page that takes too
+    long or too much memory in any stage is given up and the replica ends itself, since native code cannot be
+    interrupted; the pages beside it are read elsewhere.
     """
 
     def __init__(self, specs: list[StageSpec], recognition: TextRecognitionSettings | None = None):
+        listen_on_node_address()
         # The HTTP side must answer at once also when every core reads. Threads started from here inherit it.
         os.nice(_NICENESS)
         cv2.setNumThreads(1)
@@ -63,16 +95,26 @@ class StageReplica:
         self.metrics = StageMetrics()
         self.idle = asyncio.Event()
         self.idle.set()
-        self.busy_since: float | None = None
-        # One thread: OpenVINO's and OpenCV's are bounded by the replica's CPUs, and PDFium takes one at a time.
+        self.turn = asyncio.Lock()  # of the thread
+        self.held = 0  # bytes of decoded pages that wait to be read
+        self.read_one = asyncio.Event()  # set for a moment
+        # One thread: OpenVINO's and OpenCV's are bounded by the replica's CPUs.
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="stages")
+        self.decoders = Decoders()
+        self.decoding = ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decoding")
+        self.watchdog = Watchdog(PageLimits(), self._tell)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.overrun: Overrun | None = None
+        self.ending = asyncio.Event()  # set with `overrun`
 
     def reconfigure(self, config: dict[str, Any]) -> None:
         """Called by Serve with the deployment's `user_config`, at the start and when it changes."""
         settings = BatchSettings.model_validate(config)
         self._together.set_max_batch_size(settings.max_batch_size)
         self._together.set_batch_wait_timeout_s(settings.batch_wait_timeout_s)
-        self.stuck_after_s = settings.stuck_after_s
+        self.decoders.seconds, self.decoders.memory_mib = settings.decode_seconds, settings.decode_mib
+        # Large pages hold more, but a page must be given up before its request is.
+        self.watchdog.limits = PageLimits(settings.stuck_after_s, _SECONDS_A_MEGAPIXEL, settings.stuck_after_mib)
 
     async def run(
         self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...], content: bytes | None = None
@@ -85,21 +127,33 @@ class StageReplica:
             languages: what is read, in ISO 639-1 codes; none where the reader knows no languages.
             content: the encoded document of a page that does not.
         """
-        if content is not None:
-            page.content = content
-        await self.idle.wait()
-        return self._logged(await self._together(self._asked(page, wanted, languages)))
+        asked = self._asked(page, wanted, languages, content)
+        async with self._decoded(asked):
+            await self._unless_ending(self.idle.wait())
+            read = await self._together(asked)
+        if read is None:
+            raise ReaderEnds("the reader ends over another page")
+        return self._logged(read)
 
     async def run_alone(
         self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...], content: bytes | None = None
-    ) -> Page:
-        """`run` in a batch of one: for a page that was in a replica's hands when it died."""
+    ) -> AsyncIterator[Page | str]:
+        """`run` in a batch of one, for a page that was in a replica's hands when it died: BEGUN, then the page. A death
+        after BEGUN is this page's, one before is not."""
+        asked = self._asked(page, wanted, languages, content)
+        async with self._decoded(asked), self.turn:
+            if self.overrun is None:
+                yield BEGUN
+                await asyncio.sleep(_SECONDS_TO_SAY_SO)
+            (read,) = await self._in_thread([asked])
+        if read is None:
+            raise ReaderEnds("the reader ends over another page")
+        yield self._logged(read)
+
+    def _asked(self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...], content: bytes | None) -> _Asked:
+        self.loop = asyncio.get_running_loop()
         if content is not None:
             page.content = content
-        (page,) = await self._in_thread([self._asked(page, wanted, languages)])
-        return self._logged(page)
-
-    def _asked(self, page: Page, wanted: tuple[str, ...], languages: tuple[str, ...]) -> _Asked:
         mine = tuple(name for name in self.stages if name in wanted)
         # Pages that are not read here go together whatever their languages.
         return _Asked(page, mine, languages if RECOGNITION in mine else ())
@@ -111,9 +165,47 @@ class StageReplica:
             logger.warning("page failed in %s: %s", error.stage, error.type)
         return page
 
+    @contextlib.asynccontextmanager
+    async def _decoded(self, asked: _Asked) -> AsyncIterator[None]:
+        """Around the reading of a page: it is decoded, if that might take for ever; else that is left to its stage."""
+        page, record = asked.page, asked.page.record
+        held = 0
+        try:
+            if (
+                "decode" in asked.wanted
+                and page.content is not None
+                and needs_a_process(page.content, record.document_uri)
+            ):
+                while self.held > _MOST_HELD:  # pages are decoded faster than they are read
+                    await self._unless_ending(self.read_one.wait())
+                of_page = (page.content, record.document_uri, record.page_number, self.stages["decode"].limits)
+                decoded = await self._in_decoder(self.decoders.decode_page, *of_page)
+                page.image, page.content = decoded.image, None
+                asked.decoded_ms = decoded.seconds * 1000
+                held = page.image.nbytes
+        except DocumentError as error:
+            page.fail("decode", error)
+        self.held += held
+        try:
+            yield
+        finally:
+            self.held -= held
+            self.read_one.set()
+            self.read_one.clear()
+
     async def count_pages(self, name: str, content: bytes) -> int:
         """Pages of an encoded document; raises DocumentError. Here and not in the ingress: a parser may crash."""
-        return await asyncio.to_thread(count_pages, BytesIO(content), name)
+        self.loop = asyncio.get_running_loop()
+        return await self._in_decoder(self.decoders.count_pages, content, name)
+
+    async def _in_decoder(self, function: Callable[..., _Result], *args: Any) -> _Result:
+        given_up = threading.Event()
+        try:
+            return await self._unless_ending(
+                asyncio.get_running_loop().run_in_executor(self.decoding, function, *args, given_up.is_set)
+            )
+        finally:
+            given_up.set()
 
     async def describe(self) -> dict[str, dict[str, str]]:
         """{stage: {"name", "device", "precision"}} of the networks that are open."""
@@ -125,20 +217,61 @@ class StageReplica:
 
     async def check_health(self) -> None:
         """Called by Serve, which replaces a replica whose check fails."""
-        if self.busy_since is not None and time.monotonic() - self.busy_since > self.stuck_after_s:
-            raise RuntimeError(f"a batch takes longer than {self.stuck_after_s:g} s; the replica is replaced")
+        if self.overrun is not None:
+            raise RuntimeError(f"{self.overrun.message}; the replica is replaced")
+
+    def _tell(self, overrun: Overrun) -> None:
+        """Called by the watchdog, in a thread of its own, before it ends the process."""
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._end, overrun)
+            time.sleep(_SECONDS_TO_ANSWER)
+        self.decoders.close()
+
+    def _end(self, overrun: Overrun) -> None:
+        self.overrun = overrun
+        self.ending.set()
+
+    async def _unless_ending(self, work: Coroutine[Any, Any, _Result] | asyncio.Future[_Result]) -> _Result:
+        """What `work` gives.
+
+        Raises:
+            ReaderEnds: the replica ends before.
+        """
+        task, ending = asyncio.ensure_future(work), asyncio.ensure_future(self.ending.wait())
+        try:
+            await asyncio.wait([task, ending], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ReaderEnds("the reader ends over another page")
+            return task.result()
+        finally:
+            ending.cancel()
+            task.cancel()
 
     @serve.batch(max_batch_size=4, batch_wait_timeout_s=0, max_concurrent_batches=1)
-    async def _together(self, items: list[_Asked]) -> list[Page]:
+    async def _together(self, items: list[_Asked]) -> list[Page | None]:
         self.idle.clear()
         try:
-            return await self._in_thread(items)
+            async with self.turn:
+                return await self._in_thread(items)
         finally:
             self.idle.set()
 
-    async def _in_thread(self, items: list[_Asked]) -> list[Page]:
+    async def _in_thread(self, items: list[_Asked]) -> list[Page | None]:
+        """The pages, read; when the replica ends over one of them, that one with its error, and None for the others."""
         reading = {asked.languages: await self._reading(asked.languages) for asked in items if asked.languages}
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self._timed, items, reading)
+        work = asyncio.get_running_loop().run_in_executor(self.thread, self._run, items, reading)
+        try:
+            return await self._unless_ending(work)
+        except ReaderEnds:
+            if len(self.overrun.page_ids) > 1:  # in one call of a stage: each is read again, alone
+                return [None] * len(items)
+            return [self._at_fault(asked.page) for asked in items]
+
+    def _at_fault(self, page: Page) -> Page | None:
+        if page.record.page_id != self.overrun.page_ids[0]:
+            return None
+        page.fail(self.overrun.stage, _RECORD_ERRORS[self.overrun.error](self.overrun.message))
+        return page
 
     async def _reading(self, languages: tuple[str, ...]) -> Stage:
         """The recognition stage for `languages`."""
@@ -156,20 +289,18 @@ class StageReplica:
         opening = (bundle, settings["device"], settings["threads"], settings["precision"], 0.0)
         return await asyncio.to_thread(TextRecognizer, *opening)
 
-    def _timed(self, items: list[_Asked], reading: dict[tuple[str, ...], Stage]) -> list[Page]:
-        self.busy_since = time.monotonic()
-        try:
-            return self._run(items, reading)
-        finally:
-            self.busy_since = None
-
     def _run(self, items: list[_Asked], reading: dict[tuple[str, ...], Stage]) -> list[Page]:
         for wanted, languages in dict.fromkeys((asked.wanted, asked.languages) for asked in items):
             stages = self.stages | ({RECOGNITION: reading[languages]} if languages else {})
             pages = [asked.page for asked in items if (asked.wanted, asked.languages) == (wanted, languages)]
             started = time.perf_counter()
-            for _ in run_stages([(stages[name], self.specs[name].batch_size) for name in wanted], pages):
+            chain = [(stages[name], self.specs[name].batch_size) for name in wanted]
+            for _ in run_stages(chain, pages, self.watchdog.watching):
                 pass
+            for asked in items:
+                # The stage counts what it does itself.
+                if (asked.wanted, asked.languages) == (wanted, languages) and "decode" in asked.page.record.timings_ms:
+                    asked.page.record.timings_ms["decode"] += round(asked.decoded_ms, 3)
             self.metrics.observe(pages, list(wanted), len(items), time.perf_counter() - started)
         return [asked.page for asked in items]
 

@@ -5,17 +5,21 @@ import base64
 import binascii
 import os
 import re
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from fastapi import Request
+from fsspec import AbstractFileSystem
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random_exponential
 from typing_extensions import Self
 
-from pipelines.documents import open_filesystem, read_bytes
+from pipelines.documents import open_filesystem
 from pipelines.documents.causes import is_passing
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.settings import AppSettings
@@ -24,6 +28,8 @@ _RAW = re.compile(r"^(image/[\w.+-]+|application/(pdf|octet-stream))$")
 _LONGEST_NAME = 255
 # A client waits for its answer: storage that fails is asked again for so long, not for the minutes of a bulk job.
 _STORAGE_PATIENCE_SECONDS = 5.0
+_LOCAL_FILES = ThreadPoolExecutor(16, thread_name_prefix="local_files")  # a mount may hang, and hold its thread
+_GRACE_SECONDS = 5.0  # before a body is too slow
 
 
 class JsonDocument(BaseModel):
@@ -112,9 +118,20 @@ async def _stream(request: Request, settings: AppSettings) -> AsyncIterator[byte
     length = request.headers.get("content-length", "")
     arrived = int(length) if length.isdigit() else 0
     _check_size(arrived, settings, limit)
-    arrived = 0
-    async for chunk in request.stream():
+    arrived, started = 0, time.monotonic()
+    chunks = aiter(request.stream())
+    while True:
+        # Bytes that have come give time for more, so that a body may pause, but not stand.
+        left = started + _GRACE_SECONDS + arrived / (settings.limits.upload_kib_s * 1024) - time.monotonic()
+        try:
+            chunk = await asyncio.wait_for(anext(chunks, None), left)
+        except asyncio.TimeoutError:
+            slowest = f"{settings.limits.upload_kib_s:g} KiB/s"
+            raise Problem(408, f"the request body arrives at less than {slowest}; check the connection") from None
+        if chunk is None:
+            return
         arrived += len(chunk)
+        request.state.arriving.add(len(chunk))
         _check_size(arrived, settings, limit)
         yield chunk
 
@@ -156,7 +173,7 @@ async def _json(request: Request, settings: AppSettings, form: type[_Form]) -> U
         raise _not_understood("JSON body", error) from error
     content = document.encoded()
     if content is None:
-        return Upload(document.uri, await asyncio.to_thread(_fetch, document.uri, settings), document)
+        return Upload(document.uri, await _fetch(document.uri, settings), document)
     return Upload(_file_name(document.name), content, document)
 
 
@@ -180,12 +197,19 @@ def _file_name(name: str) -> str:
     return "".join(character for character in last if character.isprintable())[-_LONGEST_NAME:]
 
 
-def _fetch(uri: str, settings: AppSettings) -> bytes:
+async def _fetch(uri: str, settings: AppSettings) -> bytes:
     _check_uri(uri, settings.uri_prefixes)
     try:
-        filesystem, path = open_filesystem(uri)
-        _check_size(filesystem.info(path).get("size") or 0, settings)
-        return read_bytes(uri, patience=_STORAGE_PATIENCE_SECONDS)
+        filesystem, path = await asyncio.to_thread(open_filesystem, uri)
+        patiently = AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_passing(error)),
+            wait=wait_random_exponential(multiplier=0.25, max=2),
+            stop=stop_before_delay(_STORAGE_PATIENCE_SECONDS),
+            reraise=True,
+        )
+        info = await patiently(_asked, filesystem, "info", path)
+        _check_size(info.get("size") or 0, settings)
+        return await patiently(_asked, filesystem, "cat_file", path)
     except Problem:
         raise
     except Exception as error:  # storage back ends raise anything
@@ -193,6 +217,15 @@ def _fetch(uri: str, settings: AppSettings) -> bytes:
         if is_passing(error):
             raise Problem(503, f"{uri} cannot be read now; try again later", {"Retry-After": "10"}) from error
         raise Problem(422, f"{uri} cannot be read ({type(error).__name__}); check that it exists") from error
+
+
+async def _asked(filesystem: AbstractFileSystem, method: str, path: str) -> Any:
+    """What a file system answers. One that does not, and is given up, holds no thread: object stores are asked within
+    fsspec's own event loop, where a request ends when it is cancelled."""
+    if filesystem.async_impl:
+        request = getattr(filesystem, f"_{method}")(path)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(request, filesystem.loop))
+    return await asyncio.get_running_loop().run_in_executor(_LOCAL_FILES, getattr(filesystem, method), path)
 
 
 def _check_uri(uri: str, prefixes: list[str]) -> None:

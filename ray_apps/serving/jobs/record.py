@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.records import PageError
 from ray_apps.serving.answers import DocumentInfo, JobAnswer, JobResultAnswer, ReadPage
@@ -65,6 +65,8 @@ class JobRecord(BaseModel):
     created: str
     updated: str
     error: PageError | None = None
+    owner: str | None = None  # digest of the API key that made it; None where no keys were wanted
+    trouble: str | None = Field(default=None, exclude=True)  # why it does not get on now; never written
     key: str | None = None  # name of the file that leads from the client's idempotency key to this job
 
     @property
@@ -91,6 +93,10 @@ class JobRecord(BaseModel):
         """The record with other counts of pages."""
         return self.model_copy(update={"pages_done": done, "pages_failed": failed, "updated": now()})
 
+    def is_of(self, owner: str | None) -> bool:
+        """Whether `owner` may know of it. A job of nobody is told to whoever knows its id."""
+        return self.owner is None or self.owner == owner
+
     def is_for(self, document: Document, options: ReadOptions) -> bool:
         """Whether this job reads that document in that way."""
         return self.document.sha256 == document.sha256 and self.options == options
@@ -99,6 +105,7 @@ class JobRecord(BaseModel):
         """The record as the API tells it; `base` is the path that jobs have there."""
         own = self.model_dump(include=set(JobAnswer.model_fields))
         url = f"{base}/{self.id}"
+        own["trouble"] = None if self.ended else self.trouble
         return JobAnswer(**own, pages=len(self.options.pages), status_url=url, result_url=f"{url}/result")
 
 

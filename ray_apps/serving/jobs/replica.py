@@ -1,14 +1,19 @@
 """The deployment that reads jobs: one replica, which resumes what the store holds when it starts."""
 
+import contextlib
+
 from ray.serve.handle import DeploymentHandle
 
 from pipelines.config import DocumentsConfig
+from pipelines.documents import StorageUnavailable
 from pipelines.storage import Storage
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.chain import DocumentsChain, Unavailable
 from ray_apps.serving.jobs.record import JobRecord, JobResult
 from ray_apps.serving.jobs.runner import JobRunner, TryAgain
 from ray_apps.serving.jobs.store import JobStore
+from ray_apps.serving.jobs.store_calls import StoreFails
+from ray_apps.serving.ports import listen_on_node_address
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import DocumentsSettings
 
@@ -23,6 +28,7 @@ class JobsReplica:
         groups: dict[str, list[str]],
         config: DocumentsConfig,
     ):
+        listen_on_node_address()
         self.chain = DocumentsChain(readers, groups, config)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
@@ -31,6 +37,7 @@ class JobsReplica:
             pages_in_flight=settings.jobs.pages_in_flight,
             max_waiting=settings.jobs.waiting,
             keep_hours=settings.jobs.keep_hours,
+            owner_share=settings.jobs.client_share,
         )
 
     async def _start(self) -> JobRunner:
@@ -39,24 +46,28 @@ class JobsReplica:
         return self.runner
 
     async def describe(self) -> dict[str, dict[str, str]]:
-        """No networks run here; answering says that jobs are taken on."""
-        await self._start()
-        return {"jobs": {}}
+        """No networks run here; answering says that jobs are taken on, `trouble` why they are not."""
+        with contextlib.suppress(StoreFails):  # documents are read without it
+            await self._start()
+        trouble = self.runner.calls.trouble
+        return {"jobs": {"trouble": trouble} if trouble else {}}
 
-    async def submit(self, document: Document, options: ReadOptions, key: str | None) -> JobRecord:
-        return await (await self._start()).submit(document, options, key)
+    async def submit(
+        self, document: Document, options: ReadOptions, key: str | None, owner: str | None = None
+    ) -> JobRecord:
+        return await (await self._start()).submit(document, options, key, owner)
 
-    async def job(self, job_id: str) -> JobRecord:
-        return await (await self._start()).job(job_id)
+    async def job(self, job_id: str, owner: str | None = None) -> JobRecord:
+        return await (await self._start()).job(job_id, owner)
 
-    async def result(self, job_id: str, offset: int, limit: int) -> JobResult:
-        return await (await self._start()).result(job_id, offset, limit)
+    async def result(self, job_id: str, offset: int, limit: int, owner: str | None = None) -> JobResult:
+        return await (await self._start()).result(job_id, offset, limit, owner)
 
-    async def cancel(self, job_id: str) -> JobRecord:
-        return await (await self._start()).cancel(job_id)
+    async def cancel(self, job_id: str, owner: str | None = None) -> JobRecord:
+        return await (await self._start()).cancel(job_id, owner)
 
-    async def delete(self, job_id: str) -> None:
-        await (await self._start()).delete(job_id)
+    async def delete(self, job_id: str, owner: str | None = None) -> None:
+        await (await self._start()).delete(job_id, owner)
 
     async def __del__(self) -> None:
         """Serve's graceful shutdown: pages in flight end, jobs stay to be resumed."""
@@ -64,6 +75,10 @@ class JobsReplica:
 
     async def _read_page(self, document: Document, number: int, options: ReadOptions) -> ReadPage:
         try:
-            return ReadPage.of(await self.chain.read(document, number, options, self.chain.stages))
+            page = await self.chain.read(document, number, options, self.chain.stages)
         except Unavailable as error:
             raise TryAgain(self.retry_after_s) from error
+        error = page.record.error
+        if error is not None and error.type == StorageUnavailable.__name__:  # it will pass, an error page would stay
+            raise TryAgain(self.retry_after_s)
+        return ReadPage.of(page)

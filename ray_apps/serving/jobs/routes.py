@@ -15,7 +15,8 @@ from ray_apps.serving.asked import Languages, Pages, UprightFormat, UprightSide,
 from ray_apps.serving.chain import DocumentsChain
 from ray_apps.serving.jobs.record import JobNotFound
 from ray_apps.serving.jobs.runner import JobsFull, KeyReused
-from ray_apps.serving.keys import KeyCheck
+from ray_apps.serving.jobs.store_calls import StoreFails
+from ray_apps.serving.keys import KeyCheck, client, owner
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.problems import Problem, refused, responses
 from ray_apps.serving.settings import DocumentsSettings
@@ -52,7 +53,7 @@ def job_routes(
         status_code=202,
         summary="Read a long document in the background",
         openapi_extra=openapi.DOCUMENT_BODY,
-        responses=responses(400, 408, 409, 413, 415, 422, 429),
+        responses=responses(400, 408, 409, 413, 415, 422, 429, 507),
     )
     async def submit(
         request: Request,
@@ -65,17 +66,17 @@ def job_routes(
     ) -> JobAnswer:
         """Takes the document on and answers where to ask for it. With an `Idempotency-Key` that came before, the job
         of then is answered, so a lost answer can be asked for again."""
-        with admission.enter():
+        with admission.receiving(client(request)) as request.state.arriving:
             document, _ = await take_document(request, settings, chain, metrics)
             options = choose(document, chain, settings.limits.job_pages, pages, languages, upright, upright_max_side)
-            record = await ask(jobs.submit.remote(document, options, idempotency_key))
+            record = await ask(jobs.submit.remote(document, options, idempotency_key, owner(request)))
         answer = record.answer(base(request))
         response.headers["Location"] = answer.status_url
         return answer
 
     @router.get("/{job_id}", summary="How far a job is", responses=responses(404, 422))
     async def status(request: Request, job_id: JobId) -> JobAnswer:
-        return (await ask(jobs.job.remote(job_id))).answer(base(request))
+        return (await ask(jobs.job.remote(job_id, owner(request)))).answer(base(request))
 
     @router.get("/{job_id}/result", summary="The pages a job has read", responses=responses(404, 422))
     async def result(
@@ -86,17 +87,17 @@ def job_routes(
     ) -> JobResultAnswer:
         """Pages in order, also while the job runs: `next_offset` says where the next ones begin, null when there will
         be none."""
-        return (await ask(jobs.result.remote(job_id, offset, limit))).answer(base(request))
+        return (await ask(jobs.result.remote(job_id, offset, limit, owner(request)))).answer(base(request))
 
     @router.post("/{job_id}/cancel", summary="Stop a job; what it has read stays", responses=responses(404, 422))
     async def cancel(request: Request, job_id: JobId) -> JobAnswer:
-        return (await ask(jobs.cancel.remote(job_id))).answer(base(request))
+        return (await ask(jobs.cancel.remote(job_id, owner(request)))).answer(base(request))
 
     @router.delete(
         "/{job_id}", status_code=204, summary="Delete a job, document and result", responses=responses(404, 422)
     )
-    async def delete(job_id: JobId) -> None:
-        await ask(jobs.delete.remote(job_id))
+    async def delete(request: Request, job_id: JobId) -> None:
+        await ask(jobs.delete.remote(job_id, owner(request)))
 
     return router
 
@@ -106,6 +107,8 @@ def _problem(error: BaseException, retry_after_s: int) -> BaseException:
         return Problem(404, str(error))
     if isinstance(error, JobsFull):
         return refused("jobs", str(error), max(retry_after_s, 30), status=429)
+    if isinstance(error, StoreFails):
+        return refused("store", str(error), max(retry_after_s, 30), status=507 if error.is_full else 503)
     if isinstance(error, KeyReused):
         return Problem(409, str(error))
     return error

@@ -8,24 +8,22 @@ reads the pages that it found missing, a page written twice has the same content
 import asyncio
 import itertools
 import logging
-import random
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TypeVar
 
 from pipelines.records import PageError, page_id
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs.active import ActiveJob
 from ray_apps.serving.jobs.record import JobNotFound, JobRecord, JobResult, State
 from ray_apps.serving.jobs.store import JobStore
+from ray_apps.serving.jobs.store_calls import StoreCalls, pause
 from ray_apps.serving.requests import Document, ReadOptions
 
 ReadOnePage = Callable[[Document, int, ReadOptions], Awaitable[ReadPage]]
-Result = TypeVar("Result")
 
 _SAVE_SECONDS = 2.0  # how old the counts in the store may be
 _SWEEP_SECONDS = 600.0
-_LONGEST_WAIT = 30.0  # seconds between two tries of a page, or of the storage
 _DOCUMENT_BYTES = 512 << 20  # documents in memory; one is always let in
 
 logger = logging.getLogger("ray.serve")  # Serve gives its lines the replica and the request
@@ -65,6 +63,9 @@ class JobRunner:
         pages_in_flight: pages being read at once, over all jobs.
         max_waiting: unfinished jobs, running ones included.
         keep_hours: a job and its result are deleted so long after it ended.
+        owner_share: of `max_waiting`, what one owner may have.
+
+    Methods that take an `owner` (see `JobRecord.owner`) know no jobs of others: JobNotFound.
     """
 
     def __init__(
@@ -75,12 +76,15 @@ class JobRunner:
         pages_in_flight: int,
         max_waiting: int,
         keep_hours: float,
+        owner_share: float = 1.0,
     ):
         self.store = store
         self.read_page = read_page
         self.pages_in_flight = pages_in_flight
         self.max_waiting = max_waiting
         self.keep_hours = keep_hours
+        self.owner_share = owner_share
+        self.calls = StoreCalls(2 * pages_in_flight + 4)
         self._jobs: dict[str, ActiveJob] = {}  # all unfinished ones
         self._waiting: asyncio.Queue[ActiveJob] = asyncio.Queue()
         self._turns: deque[ActiveJob] = deque()  # open ones that have pages to hand out
@@ -101,12 +105,12 @@ class JobRunner:
         """Take up the store's unfinished jobs, and begin to read. It may be called any number of times.
 
         Raises:
-            what the storage raises; the next call tries again.
+            StoreFails; the next call tries again.
         """
         async with self._starting:
             if self._workers or self._stopping:
                 return
-            for record in await asyncio.to_thread(self.store.unfinished):
+            for record in await self.calls.ask(self.store.unfinished):
                 self._enqueue(record)
             self._workers = [asyncio.create_task(self._work()) for _ in range(self.pages_in_flight)]
             for loop in (self._open_jobs(), self._save_counts(), self._sweep()):
@@ -128,65 +132,70 @@ class JobRunner:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(self._save(job) for job in self._jobs.values()), return_exceptions=True)
 
-    async def submit(self, document: Document, options: ReadOptions, key: str | None = None) -> JobRecord:
-        """Take on a job; with an idempotency `key` that came before, the job that was taken on then.
-
-        A caller that gives up waiting does not undo it. Keys of different users must differ: let the server put the
-        user in front.
+    async def submit(
+        self, document: Document, options: ReadOptions, key: str | None = None, owner: str | None = None
+    ) -> JobRecord:
+        """Take on a job; with an idempotency `key` that came before from the same `owner`, the job that was taken on
+        then. A caller that gives up waiting does not undo it.
 
         Raises:
-            JobsFull: `max_waiting` jobs are unfinished, or the runner stops. KeyReused. What the storage raises.
+            JobsFull: as many jobs as may be are unfinished, or the runner stops. KeyReused. StoreFails.
         """
-        slot = key or object()
+        slot = (owner, key) if key else object()
         task = self._submitting.get(slot)
         if task is None:
-            task = self._submitting[slot] = asyncio.create_task(self._submit(document, options, key))
+            task = self._submitting[slot] = asyncio.create_task(self._submit(document, options, key or None, owner))
             task.add_done_callback(lambda _: self._submitting.pop(slot))
         record = await asyncio.shield(task)
         if not record.is_for(document, options):
             raise KeyReused("this idempotency key belongs to a job for another document or with other options")
         return record
 
-    async def job(self, job_id: str) -> JobRecord:
-        """Where a job stands. Raises: JobNotFound."""
+    async def job(self, job_id: str, owner: str | None = None) -> JobRecord:
+        """Where a job stands. Raises: JobNotFound, StoreFails."""
         job = self._jobs.get(job_id)
-        return job.record if job else await asyncio.to_thread(self.store.load, job_id)
+        record = _owned(job.record if job else await self.calls.ask(self.store.load, job_id), owner)
+        return record.model_copy(update={"trouble": self.calls.trouble}) if job else record
 
-    async def result(self, job_id: str, offset: int = 0, limit: int = 100) -> JobResult:
-        """Pages of a job that are done, as `JobStore.result` gives them. Raises: JobNotFound."""
-        result = await asyncio.to_thread(self.store.result, job_id, offset, limit)
+    async def result(self, job_id: str, offset: int = 0, limit: int = 100, owner: str | None = None) -> JobResult:
+        """Pages of a job that are done, as `JobStore.result` gives them. Raises: JobNotFound, StoreFails."""
+        await self.job(job_id, owner)
+        result = await self.calls.ask(self.store.result, job_id, offset, limit)
         job = self._jobs.get(job_id)  # its counts are newer than those in the store
         return result._replace(record=job.record) if job else result
 
-    async def cancel(self, job_id: str) -> JobRecord:
+    async def cancel(self, job_id: str, owner: str | None = None) -> JobRecord:
         """End a job. Afterwards no page of it is written; one that has ended already stays as it is.
 
-        Raises: JobNotFound.
+        Raises: JobNotFound, StoreFails.
         """
+        record = await self.job(job_id, owner)
         job = self._jobs.get(job_id)
         if job is not None:
             await asyncio.shield(self._spawn(self._end(job, "cancelled")))
             return job.record
-        record = await asyncio.to_thread(self.store.load, job_id)
-        return record if record.ended else await asyncio.to_thread(self.store.save, record.moved("cancelled"))
+        return record if record.ended else await self.calls.ask(self.store.save, record.moved("cancelled"))
 
-    async def delete(self, job_id: str) -> None:
-        """Delete a job and its result; a running one is ended first. Raises: JobNotFound."""
-        await self.cancel(job_id)
-        await asyncio.to_thread(self.store.delete, job_id)
+    async def delete(self, job_id: str, owner: str | None = None) -> None:
+        """Delete a job and its result; a running one is ended first. Raises: JobNotFound, StoreFails."""
+        await self.cancel(job_id, owner)
+        await self.calls.ask(self.store.delete, job_id)
 
-    async def _submit(self, document: Document, options: ReadOptions, key: str | None) -> JobRecord:
+    async def _submit(self, document: Document, options: ReadOptions, key: str | None, owner: str | None) -> JobRecord:
         if key is not None:
-            earlier = await asyncio.to_thread(self.store.find, key)
+            earlier = await self.calls.ask(self.store.find, key, owner)
             if earlier is not None:
                 return earlier
         if self._stopping:
             raise JobsFull("the server is shutting down; submit the job again in a moment")
         if len(self._jobs) + self._creating >= self.max_waiting:
             raise JobsFull(f"{self.max_waiting} jobs are unfinished, and no more are taken on; submit it again later")
+        share = math.ceil(self.max_waiting * self.owner_share)
+        if owner is not None and sum(job.record.owner == owner for job in self._jobs.values()) >= share:
+            raise JobsFull(f"{share} jobs of yours are unfinished, a client's share; submit it again later")
         self._creating += 1
         try:
-            record = await asyncio.to_thread(self.store.create, document, options, key)
+            record = await self.calls.ask(self.store.create, document, options, key, owner)
         finally:
             self._creating -= 1
         self._enqueue(record)
@@ -218,12 +227,12 @@ class JobRunner:
 
     async def _open(self, job: ActiveJob) -> None:
         """Fetch the document, find out which pages are missing, and let the job take turns."""
-        document = await self._insist(self.store.document, job.record)
-        done, failed = await self._insist(self.store.done_pages, job.id)
+        document = await self.calls.insist(self.store.document, job.record)
+        done, failed = await self.calls.insist(self.store.done_pages, job.id)
         async with job.lock:
             if job.over:
                 return
-            job.record = await self._insist(
+            job.record = await self.calls.insist(
                 self.store.save, job.record.moved("running").counted(len(done), len(failed))
             )
         if job.record.ended:
@@ -271,7 +280,7 @@ class JobRunner:
             try:
                 return await self._read_once(job.document, number, job.record.options)
             except TryAgain as error:
-                await job.rest(_wait(attempt, error.retry_after_s))
+                await job.rest(pause(attempt, error.retry_after_s))
             except Exception as error:
                 logger.exception("job %s: page %d", job.id, number)
                 return _error_page(job.document, number, error)
@@ -289,21 +298,9 @@ class JobRunner:
         return read.result()
 
     async def _write(self, job: ActiveJob, page: ReadPage) -> None:
-        await self._insist(self.store.write_page, job.id, page)
+        await self.calls.insist(self.store.write_page, job.id, page)
         failed = job.record.pages_failed + (page.status == "error")
         job.record = job.record.counted(job.record.pages_done + 1, failed)
-
-    async def _insist(self, function: Callable[..., Result], *args: object) -> Result:
-        """What a storage call returns. A storage that fails is asked again until it answers: no page is lost for it."""
-        for attempt in itertools.count():
-            try:
-                return await asyncio.to_thread(function, *args)
-            except (JobNotFound, FileNotFoundError, ValueError):
-                raise
-            except Exception as error:  # storage back ends raise anything
-                wait = _wait(attempt)
-                logger.warning("the job store fails, asking again in %.1f s: %s: %s", wait, type(error).__name__, error)
-                await asyncio.sleep(wait)
 
     async def _end(self, job: ActiveJob, state: State, error: PageError | None = None) -> None:
         job.stop()
@@ -311,7 +308,7 @@ class JobRunner:
             await job.written()
             if not job.record.ended:
                 try:
-                    job.record = await self._insist(self.store.save, job.record.moved(state, error))
+                    job.record = await self.calls.insist(self.store.save, job.record.moved(state, error))
                 except JobNotFound:
                     pass  # deleted by another runner
                 except Exception:
@@ -340,7 +337,7 @@ class JobRunner:
             if job.over or record is job.saved:
                 return
             try:
-                stored = await asyncio.to_thread(self.store.save, record)
+                stored = await self.calls.work(self.store.save, record)
                 job.saved = record
             except JobNotFound:
                 stored = None
@@ -356,7 +353,7 @@ class JobRunner:
     async def _sweep(self) -> None:
         while True:
             try:
-                for job_id in await asyncio.to_thread(self.store.delete_expired, self.keep_hours):
+                for job_id in await self.calls.work(self.store.delete_expired, self.keep_hours):
                     logger.info("job %s is deleted, it ended %g hours ago", job_id, self.keep_hours)
             except Exception:
                 logger.exception("old jobs are not deleted")
@@ -369,9 +366,10 @@ class JobRunner:
         return task
 
 
-def _wait(attempt: int, at_least: float = 0.5) -> float:
-    """Seconds before the next try: doubling, and spread so that those who wait do not come back together."""
-    return max(at_least, min(_LONGEST_WAIT, 0.5 * 2 ** min(attempt, 10))) * random.uniform(1.0, 1.5)
+def _owned(record: JobRecord, owner: str | None) -> JobRecord:
+    if not record.is_of(owner):
+        raise JobNotFound(record.id)
+    return record
 
 
 def _error(error: BaseException) -> PageError:

@@ -5,12 +5,13 @@
     <id>/pages/000001.json    ReadPage, written once as the page is read: the unit of resume
     <id>/failed/000001        empty; the page is an error page (counts without opening pages)
     <id>/cancelled            empty; holds against a `job.json` that another runner wrote in the same moment
-    keys/<sha256>             id of the job that was created with an idempotency key
+    keys/<sha256>             id of the job that was created with an idempotency key, of whose owner and which key
 
 Files appear whole or not at all and are never appended to or renamed, so object stores will do. All calls block; in a
 server they belong in threads (`asyncio.to_thread`).
 """
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterable
@@ -36,16 +37,17 @@ class JobStore:
     def __init__(self, storage: Storage):
         self.storage = storage
 
-    def create(self, document: Document, options: ReadOptions, key: str | None = None) -> JobRecord:
-        """A new job, queued; or the one that was created with the same idempotency `key` before.
+    def create(
+        self, document: Document, options: ReadOptions, key: str | None = None, owner: str | None = None
+    ) -> JobRecord:
+        """A new job, queued; or the one that `owner` created with the same idempotency `key` before.
 
         Two calls with one key must come after each other: JobRunner sees to that. A key leads to its job for as long
-        as the job is kept. It is the caller's to see that the job is for this document (`JobRecord.is_for`) and that
-        keys of different users cannot meet.
+        as the job is kept. It is the caller's to see that the job is for this document (`JobRecord.is_for`).
         """
         job_id = new_id()
         if key is not None:
-            key = _key_file(key)
+            key = _key_file(key, owner)
             earlier = self._id_of(key)
             if earlier is not None:
                 try:
@@ -54,15 +56,22 @@ class JobStore:
                     pass  # the server stopped before the job was there
             self.storage.write(key, job_id.encode())
         time = now()
-        record = JobRecord(id=job_id, document=document.info(), options=options, created=time, updated=time, key=key)
+        record = JobRecord(
+            id=job_id, document=document.info(), options=options, created=time, updated=time, owner=owner, key=key
+        )
         # The record last: a job without its document must not be seen.
-        self.storage.write(f"{job_id}/document", document.content)
-        self._write(record)
+        try:
+            self.storage.write(f"{job_id}/document", document.content)
+            self._write(record)
+        except Exception:  # a full store must not be filled by what it could not take
+            with contextlib.suppress(Exception):
+                self.storage.delete(job_id)
+            raise
         return record
 
-    def find(self, key: str) -> JobRecord | None:
-        """The job that was created with an idempotency key."""
-        job_id = self._id_of(_key_file(key))
+    def find(self, key: str, owner: str | None = None) -> JobRecord | None:
+        """The job that `owner` created with an idempotency key."""
+        job_id = self._id_of(_key_file(key, owner))
         try:
             return None if job_id is None else self.load(job_id)
         except JobNotFound:
@@ -218,5 +227,7 @@ def _page_file(job_id: str, number: int) -> str:
     return f"{job_id}/pages/{number:06}.json"
 
 
-def _key_file(key: str) -> str:
-    return f"keys/{hashlib.sha256(key.encode()).hexdigest()}"
+def _key_file(key: str, owner: str | None) -> str:
+    # The owner in front: what one client calls its order-1 must lead nobody else to its job.
+    named = key if owner is None else f"{owner}\0{key}"
+    return f"keys/{hashlib.sha256(named.encode()).hexdigest()}"

@@ -1,0 +1,338 @@
+"""Decoding in processes that can be killed, for servers: a document may be made so that drawing a page never ends, or
+takes all memory there is, and native code cannot be interrupted.
+
+A few processes share the work. One that takes too long or too much over a page is killed, and the page is an error;
+those who ask for other pages go on meanwhile.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from json import loads
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+
+from pipelines.documents import errors
+from pipelines.documents.decoder_process import LENGTH, send
+from pipelines.documents.errors import PageTooLarge, PageTooSlow, UnreadableDocument
+from pipelines.documents.formats import HEAD_BYTES, sniff
+from pipelines.documents.limits import Limits
+
+_MIB = 2**20
+_LOOK_SECONDS = 0.1
+_SLOW_SECONDS = 0.5  # a page that takes longer is waited for no more: another process is started beside it
+_STUCK_SECONDS = 2.0
+_TRIES = 2  # of a page whose process dies by itself
+_STEP_BACK_SECONDS = 3.0  # of computing; what takes longer leaves the processor to others
+_KEPT_MIB = 256  # a process that has grown by more is not used again
+_MOST_SCANS = (
+    16  # of a JPEG decoded at once: progressive ones of cameras have ten, and each costs a pass over all pixels
+)
+_MOST_OFFENDERS = 1000
+_PREDICTABLE = ("PNG", "BMP", "WEBP")
+
+# Not as a module: sys.path of this process, which a Ray worker has extended, must be that one's too.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]\nfrom pipelines.documents.decoder_process import main\nmain()"
+
+
+class DecodersBusy(Exception):
+    """All processes are at work on pages that take long; ask again in a while."""
+
+
+def needs_a_process(content: bytes, uri: str) -> bool:
+    """Whether decoding may take much longer than the number of pixels says, so that it belongs into a process.
+
+    Raises:
+        DocumentError: it is of no format that is read.
+    """
+    image_format = sniff(content[:HEAD_BYTES], uri)
+    if image_format == "JPEG":
+        return content.count(b"\xff\xda") > _MOST_SCANS
+    return image_format not in _PREDICTABLE
+
+
+class Decoded(NamedTuple):
+    """A page's pixels, (H, W, 3) uint8 RGB, read-only, and how many seconds decoding took."""
+
+    image: np.ndarray
+    seconds: float
+
+
+class Decoders:
+    """A pool of decoding processes. May be used from several threads; each call blocks its own.
+
+    Args:
+        seconds: of computing a page may take; by the clock three times as long, for a machine that is busy.
+        memory_mib: how much a process may grow over a page, in MiB.
+        most: processes at most. There is one as long as pages come through quickly, and none before the first page.
+    """
+
+    def __init__(self, seconds: float = 20.0, memory_mib: int = 1536, most: int = 4):
+        self.seconds, self.memory_mib, self.most = seconds, memory_mib, most
+        self._processes: list[_Process] = []
+        self._starting = 0
+        self._offenders: dict[tuple[int, int], None] = {}  # documents of which a page was given up
+        self._changed = threading.Condition()
+
+    def count_pages(self, content: bytes, uri: str, given_up: Callable[[], bool] = lambda: False) -> int:
+        """Pages of a document.
+
+        Args:
+            given_up: asked ten times a second: whether nobody waits for the answer any more.
+
+        Raises:
+            DocumentError: `pipelines.documents.count_pages`, and as `decode_page` does. DecodersBusy.
+        """
+        header, _ = self._ask({"do": "count", "uri": uri, "page_number": 1}, content, given_up)
+        return header["pages"]
+
+    def decode_page(
+        self,
+        content: bytes,
+        uri: str,
+        page_number: int,
+        limits: Limits,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> Decoded:
+        """`pipelines.documents.decode_page` in a process.
+
+        Raises:
+            PageTooSlow, PageTooLarge: the page is over the limits of this pool. UnreadableDocument: the process crashed
+            over it, each time it was tried. Other DocumentErrors, as `decode_page`. DecodersBusy.
+        """
+        asked = {"do": "decode", "uri": uri, "page_number": page_number, "limits": asdict(limits)}
+        header, pixels = self._ask(asked, content, given_up)
+        image = pixels.reshape(header["shape"])
+        image.flags.writeable = False
+        return Decoded(image, header["seconds"])
+
+    def close(self) -> None:
+        """Kill all processes."""
+        with self._changed:
+            for process in self._processes:
+                process.kill()
+            self._processes = []
+
+    def pids(self) -> list[int]:
+        """Ids of the processes there are now."""
+        return [process.pid for process in list(self._processes)]
+
+    def _ask(
+        self, asked: dict[str, Any], content: bytes, given_up: Callable[[], bool]
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        document = _named(content)
+        for _ in range(_TRIES):
+            process = self._take(document, given_up)
+            try:
+                header, payload = process.ask(asked, content, self.seconds, self.memory_mib, given_up)
+            except _Died as error:
+                death = error
+                continue
+            except (PageTooSlow, PageTooLarge):
+                self._note_offence(document)
+                raise
+            finally:
+                self._give_back(process)
+            if "error" in header:
+                raise getattr(errors, header["error"])(header["message"])
+            return header, payload
+        raise UnreadableDocument(
+            f"{asked['uri']}: the decoder crashed over page {asked['page_number']} ({death}); repair the document or "
+            "export it again"
+        )
+
+    def _take(self, document: tuple[int, int], given_up: Callable[[], bool]) -> "_Process":
+        """A process that is idle, or a new one; waits for one that is quick.
+
+        Raises:
+            DecodersBusy: there are as many as may be, none of them comes through; or this document has its share.
+        """
+        with self._changed:
+            while True:
+                self._check_share(document)
+                for process in self._processes:
+                    if not process.is_busy:
+                        process.begin(document)
+                        return process
+                busy = [process.busy_seconds for process in self._processes]
+                if len(busy) + self._starting < self.most and all(seconds > _SLOW_SECONDS for seconds in busy):
+                    self._starting += 1
+                    break
+                if given_up() or (len(busy) == self.most and all(seconds > _STUCK_SECONDS for seconds in busy)):
+                    raise DecodersBusy("the decoders are at work on pages that take long")
+                self._changed.wait(_LOOK_SECONDS)
+        try:
+            process = _Process()
+            process.begin(document)
+        except BaseException:
+            with self._changed:
+                self._starting -= 1
+            raise
+        with self._changed:
+            self._starting -= 1
+            self._processes.append(process)
+        return process
+
+    def _check_share(self, document: tuple[int, int]) -> None:
+        """A document of a thousand pages that never end must not hold all processes for hours: it has half of them at
+        most, and all documents of which a page was given up before have one together.
+        """
+        stuck = [process for process in self._processes if process.busy_seconds > _STUCK_SECONDS]
+        if sum(process.document == document for process in stuck) >= max(1, self.most // 2):
+            raise DecodersBusy("other pages of this document are being decoded, and take long")
+        if document in self._offenders and any(process.document in self._offenders for process in stuck):
+            raise DecodersBusy("another page that takes long is being decoded")
+
+    def _note_offence(self, document: tuple[int, int]) -> None:
+        with self._changed:
+            self._offenders[document] = None
+            if len(self._offenders) > _MOST_OFFENDERS:
+                del self._offenders[next(iter(self._offenders))]
+
+    def _give_back(self, process: "_Process") -> None:
+        with self._changed:
+            if not process.end():
+                process.kill()
+                if process in self._processes:
+                    self._processes.remove(process)
+            self._changed.notify_all()
+
+
+def _named(content: bytes) -> tuple[int, int]:
+    """Tells documents apart well enough, without reading all of a large one."""
+    return len(content), hash(content[:4096] + content[-4096:])
+
+
+class _Died(Exception):
+    """A process ended by itself; the message says how."""
+
+
+class _Process:
+    """One process, which does one thing at a time."""
+
+    def __init__(self):
+        command = [sys.executable, "-c", _PROGRAM, *sys.path]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._measured = psutil.Process(self._process.pid)
+        self._started = 0.0
+        self._usable = True
+        self.is_busy = False
+        self.document = (0, 0)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def busy_seconds(self) -> float:
+        return time.monotonic() - self._started if self.is_busy else 0.0
+
+    def begin(self, document: tuple[int, int]) -> None:
+        """Take on something of a document."""
+        self.document = document
+        self.is_busy, self._started = True, time.monotonic()
+
+    def end(self) -> bool:
+        """The work is done; returns whether the process can be used again."""
+        self.is_busy = False
+        return self._usable
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):  # of the rest of a request that it did not take
+                stream.close()
+
+    def ask(
+        self, asked: dict[str, Any], content: bytes, seconds: float, memory_mib: int, given_up: Callable[[], bool]
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """The answer's header and its bytes as (n,) uint8. A process that raises anything is not to be used again."""
+        usable, self._usable = self._usable, False
+        # It is at work from the last byte of the document on: a child that starts takes no time of a page.
+        try:
+            send(self._process.stdin, asked, content)
+            self._wait(asked, seconds, memory_mib, given_up)
+            header = loads(self._read(LENGTH.unpack(self._read(LENGTH.size))[0]))
+            payload = np.empty(header["bytes"], np.uint8)
+            self._read_into(memoryview(payload))
+        except (BrokenPipeError, EOFError) as error:
+            raise _Died(self._how_it_died()) from error
+        self._usable = usable and not self._stepped_back and self._grown() < _KEPT_MIB
+        return header, payload
+
+    def _wait(self, asked: dict[str, Any], seconds: float, memory_mib: int, given_up: Callable[[], bool]) -> None:
+        """Wait for the first byte of the answer.
+
+        Raises:
+            PageTooSlow, PageTooLarge, DecodersBusy: nobody waits any more; the process must be killed.
+        """
+        self._memory, computed, started = self._resident(), self._computed(), time.monotonic()
+        self._stepped_back = False
+        where = f"{asked['uri']}: page {asked['page_number']}" if asked["do"] == "decode" else asked["uri"]
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not selector.select(_LOOK_SECONDS):
+                took = self._computed() - computed
+                if took > seconds or time.monotonic() - started > 3 * seconds:
+                    raise PageTooSlow(f"{where} took longer than {seconds:g} s to decode, the limit; simplify it")
+                if self._grown() > memory_mib:
+                    raise PageTooLarge(f"{where} took more than {memory_mib:,} MiB to decode, the limit; simplify it")
+                if took > _STEP_BACK_SECONDS and not self._stepped_back:
+                    self._step_back()
+                if given_up():
+                    raise DecodersBusy("nobody waits for this page any more")
+
+    def _step_back(self) -> None:
+        """Take the processor only when nobody else wants it, or nearly so: there are pages that are read quickly."""
+        self._stepped_back = True
+        if hasattr(os, "SCHED_IDLE"):
+            with contextlib.suppress(OSError):  # it has just ended, or this may not be asked for here
+                os.sched_setscheduler(self.pid, os.SCHED_IDLE, os.sched_param(0))
+
+    def _computed(self) -> float:
+        """Seconds of computing."""
+        try:
+            times = self._measured.cpu_times()
+        except psutil.Error:  # ended: what is read next says so
+            return 0.0
+        return times.user + times.system
+
+    def _resident(self) -> int:
+        try:
+            return self._measured.memory_info().rss
+        except psutil.Error:
+            return 0
+
+    def _grown(self) -> float:
+        """MiB by which it has grown over this page."""
+        return (self._resident() - self._memory) / _MIB
+
+    def _read(self, size: int) -> bytes:
+        content = bytearray(size)
+        self._read_into(memoryview(content))
+        return bytes(content)
+
+    def _read_into(self, view: memoryview) -> None:
+        # Once the first byte is there, the work is done.
+        while view.nbytes:
+            count = self._process.stdout.readinto(view)
+            if not count:
+                raise EOFError
+            view = view[count:]
+
+    def _how_it_died(self) -> str:
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "it closed its pipes"
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,25 @@
+"""The documents app with a stage that hangs on `hanging.png`, one that takes four seconds over `slow.png`, and one
+that kills its process on `poison.png`."""
+
+from pipelines.config import DocumentsConfig, load_config
+from pipelines.stages.base import StageSpec
+from ray_apps import documents_app
+from ray_apps.serving.settings import DocumentsSettings
+from tests.faults import FaultyConfig, HangingStage, SlowStage, SuicidalStage
+
+
+class HangingApp(FaultyConfig):
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        specs = super().stages(device, threads)
+        hanging = StageSpec(HangingStage, {"victim": "hanging.png"})
+        return [*specs[:3], hanging, StageSpec(SlowStage, {"victim": "slow.png", "seconds": 4}), *specs[3:]]
+
+
+def build(args: DocumentsSettings):
+    documents_app.load_config = _hanging
+    return documents_app.build(args)
+
+
+def _hanging(reference: str) -> DocumentsConfig:
+    config = HangingApp.model_validate(load_config(reference).model_dump())
+    return config.with_fault(SuicidalStage, victim="poison.png")
