@@ -15,6 +15,7 @@ from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page, read_bytes
 from pipelines.documents.locations import (
     base_uri,
+    is_uri,
     local_path,
     open_filesystem,
     row_uri,
@@ -117,14 +118,34 @@ def test_odd_names_that_are_given_one_by_one(folder):
 
 
 def test_odd_names_in_a_manifest(folder):
-    names = fill(folder, ODD_KEYS)
+    names = fill(folder, [name for name in ODD_KEYS if name.endswith(".png") and not is_uri(name)])
     filesystem, root = open_filesystem(folder)
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table({"uri": [name for name in names if "//" not in name and "::" not in name]}), buffer)
+    pq.write_table(pa.table({"uri": names}), buffer)
     filesystem.pipe_file(f"{root}/list.parquet", buffer.getvalue().to_pybytes())
-    listing = list_documents([f"{folder}/list.parquet"])
-    assert len(listing) == sum("//" not in name and "::" not in name for name in names)
-    assert {document.error.type for document in listing if document.error} <= {"UnknownFormat"}  # no known suffix
+    assert read_back(f"{folder}/list.parquet") == expected(len(names))
+
+
+def test_a_manifest_made_of_records(folder):
+    """`document_uri` of records names the same documents, rows of Parquet files too."""
+    filesystem, root = open_filesystem(folder)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table({"image": [content(0), content(1)]}), buffer)
+    filesystem.pipe_file(f"{root}/x.parquet", buffer.getvalue().to_pybytes())
+    filesystem.pipe_file(f"{root}/y.parquet#row=1", content(2))
+    filesystem.pipe_file(f"{root}/a#row=1", content(3))
+    first = list_documents([f"{folder}/x.parquet", f"{folder}/a#row=1"]).documents
+    buffer = pa.BufferOutputStream()
+    uris = [document.uri for document in first]
+    pq.write_table(pa.table({"document_uri": [*uris, f"{folder}/y.parquet#row=1"]}), buffer)
+    filesystem.pipe_file(f"{root}/list.parquet", buffer.getvalue().to_pybytes())
+    again = list_documents([f"{folder}/list.parquet"]).documents
+    assert [document for document in again if "y.parquet" not in document.uri] == first
+    (key,) = (document for document in again if "y.parquet" in document.uri)
+    assert key.row == -1 and key.base_uri.endswith("/y.parquet#row=1") and read_bytes(key.base_uri) == content(2)
+    filesystem.rm_file(f"{root}/x.parquet")
+    gone = [document for document in list_documents([f"{folder}/list.parquet"]) if document.row >= 0]
+    assert [document.error.type for document in gone] == ["InaccessibleDocument"] * 2
 
 
 def test_a_parquet_row_and_a_file_of_that_name(folder):

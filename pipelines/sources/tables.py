@@ -1,13 +1,12 @@
 """Inputs that are tables: manifests of URIs (Parquet, CSV) and Parquet files whose rows hold encoded images."""
 
 import asyncio
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import TextIOWrapper
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,23 +14,28 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem, sync
 
-from pipelines.documents.access import file_info, open_file
-from pipelines.documents.causes import access_error, access_problem, is_passing, says_no_reason
+from pipelines.documents.access import file_info
+from pipelines.documents.causes import Cause, access_error, access_problem, cause_of, is_passing, says_no_reason
 from pipelines.documents.errors import StorageUnavailable
 from pipelines.documents.locations import (
     Place,
+    base_uri,
     is_uri,
     local_path,
     locate,
+    open_filesystem,
     row_uri,
     spelled,
     spelled_uri,
     split_chain,
+    split_row,
     uri_in,
 )
+from pipelines.documents.parquet import image_column as column_of_images
 from pipelines.documents.parquet import is_image_type, open_parquet
 from pipelines.records import PageError
-from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error
+from pipelines.sources.csv_table import open_csv
+from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error, suffix_of
 from pipelines.sources.sightings import MeterColumns, SightingError, parquet_cells
 from pipelines.sources.walk import FileEntry, listing_patiently, local_entry, remote_entry
 
@@ -72,14 +76,16 @@ def read_table(
     """
     try:
         if suffix == ".csv":
-            yield from _documents(entry.uri, _csv_rows(entry.uri, meters), skipped)
+            yield from _documents(entry.uri, _csv_rows(entry.uri, meters), image_column, skipped)
             return
         with open_parquet(entry.uri) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
+            schema, row_count = file.schema_arrow, file.metadata.num_rows
         column = _image_column(entry.uri, schema, image_column)
         if column is None:
             name = _uri_column(entry.uri, schema.names)
-            yield from _documents(entry.uri, _parquet_rows(entry.uri, schema.names, name, meters), skipped)
+            yield from _documents(
+                entry.uri, _parquet_rows(entry.uri, schema.names, name, meters), image_column, skipped
+            )
             return
         if meters is not None and meters.present(entry.uri, schema.names):
             for number, row in enumerate(_parquet_rows(entry.uri, schema.names, None, meters)):
@@ -89,14 +95,14 @@ def read_table(
         raise
     except Exception as error:  # storage back ends, pyarrow and the csv module raise many things
         raise InputError(f"{entry.uri}: the table {access_problem(error)}") from error
-    for row in range(rows):
+    for row in range(row_count):
         yield Document(row_uri(entry.uri, row), entry.version, row=row, image_column=column)
 
 
 def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None:
     """The column of images, or None when the file is a manifest."""
     images = [field.name for field in schema if is_image_type(field.type)]
-    names = [name for name in URI_COLUMNS if name in schema.names]
+    names = [name for name in schema.names if name.strip().lower() in URI_COLUMNS]
     if wanted is not None and wanted in schema.names:
         if wanted not in images:
             raise InputError(f"{uri}: column {wanted!r} is {schema.field(wanted).type}, not encoded images (binary)")
@@ -114,8 +120,7 @@ def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None
 
 
 def _csv_rows(uri: str, meters: MeterColumns | None) -> Iterator[_Row]:
-    with open_file(uri) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    with open_csv(uri) as reader:
         columns = reader.fieldnames or []
         name = _uri_column(uri, columns)
         seen = meters.present(uri, columns) if meters else []
@@ -154,13 +159,16 @@ def _sighting(
 
 def _uri_column(uri: str, columns: Sequence[str]) -> str:
     for name in URI_COLUMNS:
-        if name in columns:
-            return name
+        for column in columns:
+            if column.strip().lower() == name:
+                return column
     wanted, there = " or ".join(URI_COLUMNS), ", ".join(columns)
-    raise InputError(f"{uri}: a manifest needs a header with a column {wanted}; its first row is {there!r}")
+    raise InputError(f"{uri}: a table of documents needs a header with a column {wanted}; its first row is {there!r}")
 
 
-def _documents(manifest: str, rows: Iterator[_Row], skipped: Counter[str]) -> Iterator[Document]:
+def _documents(
+    manifest: str, rows: Iterator[_Row], image_column: str | None, skipped: Counter[str]
+) -> Iterator[Document]:
     while chunk := list(islice(rows, _NAMES_AT_ONCE)):
         unknown = []
         for row in chunk:
@@ -170,12 +178,12 @@ def _documents(manifest: str, rows: Iterator[_Row], skipped: Counter[str]) -> It
                 continue
             uri = name if is_uri(name) or os.path.isabs(name) else _beside(manifest, name)
             path = local_path(uri)
-            if row.version:
+            if row.version and split_row(uri)[1] < 0:
                 uri = spelled_uri(uri) if path is None else spelled(path)
-                yield row.about(named_document(uri, row.version, -1))
+                yield row.about(named_document(base_uri(uri, -1), row.version, -1))
             else:
                 unknown.append(replace(row, uri=uri))
-        yield from _look_up(unknown)
+        yield from _look_up(unknown, image_column)
 
 
 def _beside(manifest: str, name: str) -> str:
@@ -188,23 +196,66 @@ def _beside(manifest: str, name: str) -> str:
     return "::".join([f"{folder}{name}", *beneath])
 
 
-def _look_up(rows: list[_Row]) -> Iterator[Document]:
-    """Documents that were named, with their versions; one that cannot be reached carries its error."""
+def _look_up(rows: list[_Row], image_column: str | None) -> Iterator[Document]:
+    """Documents that were named, with their versions; one that cannot be reached carries its error.
+
+    A name that ends in `#row=3`, as records name rows of Parquet files, is such a row when it names a Parquet file, and
+    else a file.
+    """
     remote: dict[str, list[tuple[_Row, Place]]] = {}
+    opened: dict[str, tuple[FileEntry, str | None]] = {}
     for row in rows:
-        path = local_path(row.uri)
+        base, number = split_row(row.uri)
+        if number >= 0 and suffix_of(base) == ".parquet":
+            yield row.about(_row_document(base, number, image_column, opened))
+            continue
+        uri = row.uri if number >= 0 else base  # `#row=-1`: the file itself
+        path = local_path(uri)
         try:
             if path is None:
-                place = locate(row.uri)
-                remote.setdefault(place.storage, []).append((row, place))
+                place = locate(uri)
+                remote.setdefault(place.storage, []).append((replace(row, uri=uri), place))
                 continue
             entry = local_entry(path)
         except Exception as error:  # unknown protocol, missing package; NUL in a name
-            yield row.about(_unreachable(row.uri if path is None else path, error))
+            yield row.about(_unreachable(uri if path is None else path, error))
         else:
             yield row.about(named_document(entry.uri, entry.version, entry.size))
     for same_storage in remote.values():
         yield from _look_up_remote(same_storage)
+
+
+def _row_document(uri: str, row: int, wanted: str | None, opened: dict[str, tuple[FileEntry, str | None]]) -> Document:
+    """Row `row` of the Parquet file `uri`, unless there is a file of that very name; `opened` keeps each file's entry
+    and its column of images."""
+    try:
+        entry = _entry(row_uri(uri, row))
+    except Exception as error:  # storage back ends raise anything
+        if cause_of(error) is not Cause.MISSING:
+            return _unreachable(row_uri(uri, row), error)
+    else:
+        return named_document(entry.uri, entry.version, entry.size)
+    try:
+        if uri not in opened:
+            entry = _entry(uri)
+            with open_parquet(entry.uri) as file:
+                opened[uri] = entry, column_of_images(file.schema_arrow, wanted)
+    except Exception as error:  # and pyarrow too
+        return replace(_unreachable(uri, error), uri=row_uri(spelled_uri(uri), row), row=row)
+    entry, column = opened[uri]
+    return Document(row_uri(entry.uri, row), entry.version, row=row, image_column=column or "")
+
+
+def _entry(uri: str) -> FileEntry:
+    """The entry of one file. Raises what the storage raises."""
+    path = local_path(uri)
+    if path is not None:
+        return local_entry(path)
+    filesystem, remote = open_filesystem(uri)
+    info = listing_patiently(partial(file_info, filesystem, remote), uri)
+    if info.get("type") != "file":
+        raise IsADirectoryError(uri)
+    return remote_entry(uri_in(filesystem, remote, uri), info)
 
 
 def _look_up_remote(rows: list[tuple[_Row, Place]]) -> Iterator[Document]:
