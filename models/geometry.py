@@ -57,6 +57,29 @@ def turn(image: np.ndarray, degrees: float, fill: tuple[int, ...] | None = None)
     )
 
 
+def turn_within(image: np.ndarray, degrees: float, pixels: int, short_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """`turn`, and the matrix from pixels of `image` to those of the result; but where the whole turned page would have
+    more than `pixels`, it is reduced first, as far as its shorter side keeps `short_side` px.
+
+    A strip of 60,000 x 16 px takes 1.8 gigapixels when it is turned by 45 degrees.
+    """
+    height, width = image.shape[:2]
+    matrix, size = turn_matrix(width, height, degrees)
+    scale = max((pixels / (size[0] * size[1])) ** 0.5, short_side / min(size))
+    if scale >= 1:
+        return turn(image, degrees), matrix
+    small = fit_within(image, max(1, round(scale * max(width, height))))
+    matrix, _ = turn_matrix(small.shape[1], small.shape[0], degrees)
+    return turn(small, degrees), matrix @ np.vstack([reduction_matrix(image, small), [0, 0, 1]])
+
+
+def reduction_matrix(image: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """The 2 x 3 matrix from pixels of `image` to those of `small`, the same picture scaled. Pixels are squares with
+    their centre at whole numbers: x becomes (x + 0.5) * scale - 0.5."""
+    scale = np.divide(small.shape[1::-1], image.shape[1::-1])
+    return np.column_stack([np.diag(scale), (scale - 1) / 2])
+
+
 def invert_affine(matrix: np.ndarray) -> np.ndarray:
     """The affine map that undoes `matrix` (2 x 3)."""
     return cv2.invertAffineTransform(matrix)

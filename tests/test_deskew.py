@@ -6,7 +6,7 @@ import pytest
 
 from models.bundle import BundleError
 from models.deskew import preprocess
-from models.deskew.predictor import DeskewPredictor, decode
+from models.deskew.predictor import DeskewPredictor, can_stand, decode
 from models.geometry import turn
 
 WORDS = ("Invoice number", "Payment due within", "thirty days", "Total amount", "Delivery address", "Reference")
@@ -129,3 +129,27 @@ def test_decoding_has_no_bias(range_degrees, degrees, expected):
 def test_decoding_stays_in_the_range():
     found, _ = decode(np.stack([peaked_logits(angle) for angle in np.arange(-90, 90, 0.7)]), 89)
     assert np.abs(found).max() <= 89
+
+
+@pytest.mark.parametrize(
+    ("degrees", "size", "expected"),
+    [
+        (-54.0, (1000, 1400), True),
+        (-9.8, (14_000, 80), False),
+        (0.4, (14_000, 80), True),
+        (89.8, (80, 14_000), True),
+        (-89.9, (14_000, 80), True),
+        (-45.0, (20_000, 12), False),
+        (3.0, (780, 9000), True),
+        (-30.0, (780, 9000), False),
+    ],
+)
+def test_in_a_strip_text_runs_along_or_across(degrees, size, expected):
+    assert can_stand(degrees, *size) is expected
+    assert can_stand(degrees, *size[::-1]) is expected
+
+
+def test_a_strip_of_noise_is_not_turned_by_a_free_angle(predictor):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 5000), np.uint8)
+    (skew,) = predictor([noise])
+    assert min(abs(skew.degrees), 90 - abs(skew.degrees)) < 1

@@ -89,3 +89,8 @@ def test_every_line_comes_once():
 
 def test_page_text_joins_cells_rows_and_blocks():
     assert page_text(["a", "b", "", "c", "d"], [[[0, 1], [2]], [[3]], [[2]], [[4]]]) == "a\tb\n\nc\n\nd"
+
+
+def test_a_row_of_thousands_is_one_row():
+    cells = [np.array([[x, 0], [x + 30, 0], [x + 30, 12], [x, 12]], float) for x in range(0, 120_000, 40)]
+    assert reading_order(cells) == [[list(range(3000))]]

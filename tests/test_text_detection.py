@@ -9,7 +9,7 @@ import pytest
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode, from_top_left, mean_inside
-from models.text_detection.predictor import DetectionInput, TextDetector, scaled_size
+from models.text_detection.predictor import DetectionInput, TextDetector, View, view_of
 from models.text_detection.tiling import spans, stitched
 
 
@@ -138,10 +138,43 @@ FORM = DetectionInput(
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((1000, 1400), (992, 1408)), ((400, 800), (544, 1088)), ((2480, 3508), (1280, 1824)), ((1, 1), (544, 544))],
+    [
+        ((1000, 1400), (992, 1408)),
+        ((400, 800), (544, 1088)),
+        ((272, 272), (544, 544)),
+        ((2480, 3508), (1280, 1824)),
+        ((17_320, 17_320), (1280, 1280)),
+        ((860, 40_000), (864, 40_000)),
+    ],
 )
 def test_short_side_is_brought_into_range(size, expected):
-    assert scaled_size(*size, FORM) == expected
+    assert view_of(*size, FORM) == View(expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "scaled", "canvas"),
+    [
+        ((1150, 44), (2300, 88), (2368, 160)),
+        ((44, 1150), (88, 2300), (160, 2368)),
+        ((1, 1), (2, 2), (96, 96)),
+        ((28, 28), (56, 56), (128, 128)),
+        ((271, 400), (542, 800), (608, 864)),
+    ],
+)
+def test_small_pictures_are_enlarged_twice_and_get_a_margin(size, scaled, canvas):
+    assert view_of(*size, FORM) == View(scaled, canvas)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(65_000, 1), (60_000, 4), (20_000, 12), (65_000, 271), (65_000, 300), (65_000, 4615), (300_000, 1000), (500, 99)],
+)
+def test_what_is_looked_at_is_bounded_by_the_page(size):
+    for width, height in (size, size[::-1]):
+        view = view_of(width, height, FORM)
+        assert view.size[0] * view.size[1] <= max(24_500_000, 1.05 * width * height)
+        assert view.size[0] * view.size[1] <= 4.2 * width * height
+        assert all(0 <= c - s < 64 + 32 and c % 32 == 0 for c, s in zip(view.canvas, view.size, strict=True))
 
 
 # --- predictor
@@ -200,8 +233,34 @@ def test_polygons_stay_inside_the_page(detector):
         assert (region.polygon >= 0).all() and (region.polygon <= (330, 60)).all()
 
 
-def test_one_pixel_page(detector):
-    assert detector([np.zeros((1, 1, 3), np.uint8)]) == [[]]
+@pytest.mark.parametrize("size", [(1, 1), (1, 65_000), (65_000, 1), (4, 60_000), (12, 20_000)])
+def test_thin_pages_without_text_have_none(detector, size):
+    assert detector([np.full((*size, 3), 255, np.uint8)]) == [[]]
+
+
+@pytest.mark.parametrize("margin", [0, 2, 6, 20])
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        ("Total amount 348,700 incl. VAT", 1.0),
+        ("The quick brown fox jumps over the lazy dog near the river bank", 1.0),
+        ("The quick brown fox jumps over the lazy dog near the river bank", 0.45),
+        ("SN: 4F7K-22891-XB", 0.9),
+        ("Invoice", 1.2),
+        ("TOTAL", 4.0),
+        ("7", 1.5),
+    ],
+)
+def test_a_line_crop_is_one_region(detector, text, scale, margin):
+    (length, tall), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2)
+    for paper, ink in ((255, 20), (25, 240)):
+        crop = np.full((tall + below + 2 * margin, length + 2 * margin, 3), paper, np.uint8)
+        at = (margin, margin + tall)
+        cv2.putText(crop, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (ink,) * 3, 2, cv2.LINE_AA)
+        (regions,) = detector([crop])
+        assert len(regions) == 1
+        left, right = regions[0].polygon[:, 0].min(), regions[0].polygon[:, 0].max()
+        assert left <= margin + 0.3 * tall and right >= margin + length - 0.3 * tall
 
 
 def test_wrong_image_is_named(detector):

@@ -6,7 +6,7 @@ import pytest
 
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
-from models.text_recognition.crops import crop_line, resize_to_height
+from models.text_recognition.crops import crop_line, cut_long_line, resize_to_height
 from models.text_recognition.predictor import RecognitionInput, TextRecognizer, bucket_width, in_batches
 
 
@@ -68,6 +68,34 @@ def test_resize_keeps_the_aspect_up_to_the_limit():
     assert resize_to_height(np.zeros((24, 100, 3), np.uint8), 48, 3200).shape == (48, 200, 3)
     assert resize_to_height(np.zeros((24, 9000, 3), np.uint8), 48, 3200).shape == (48, 3200, 3)
     assert resize_to_height(np.zeros((90, 1, 3), np.uint8), 48, 3200).shape == (48, 1, 3)
+
+
+def test_a_long_line_is_cut_between_words_and_whole():
+    text = " ".join(TEXTS[-1].split()[:9] * 10)
+    crop = line(text)
+    pieces = cut_long_line(crop, 48, 2000)
+    assert len(pieces) > 4
+    np.testing.assert_array_equal(np.concatenate([piece for piece, _ in pieces], axis=1), crop)
+    assert [joint for _, joint in pieces] == ["", *[" "] * (len(pieces) - 1)]
+    for piece, _ in pieces:
+        assert piece.shape[1] * 48 / crop.shape[0] <= 2000
+        assert piece[:, [0, -1]].min() == 255 or piece is pieces[0][0] or piece is pieces[-1][0]
+
+
+def test_where_no_gap_is_as_wide_as_between_words_nothing_is_put_in():
+    pieces = cut_long_line(line("0123456789" * 30), 48, 800)
+    assert len(pieces) > 3 and {joint for _, joint in pieces} == {""}
+
+
+@pytest.mark.parametrize("crop", [np.zeros((3, 200_000), np.uint8), np.full((1, 5000, 3), 9, np.uint8)])
+def test_a_rule_is_cut_into_so_many_pieces_at_most(crop):
+    pieces = cut_long_line(crop, 48, 3200)
+    assert 1 < len(pieces) <= 64 and sum(piece.shape[1] for piece, _ in pieces) == crop.shape[1]
+
+
+def test_a_short_line_is_not_cut():
+    crop = line(TEXTS[-1])
+    assert cut_long_line(crop, 48, 3200) == [(crop, "")]
 
 
 # --- CTC
@@ -158,6 +186,13 @@ def test_reads_lines_in_the_given_order(recognizer):
     assert all(result.confidence > 0.8 for result in results)
     assert {result.language for result in results} == {recognizer.language}
     assert recognizer([]) == []
+
+
+def test_a_line_longer_than_the_widest_strip_is_read_whole(recognizer):
+    text = " ".join(TEXTS[-1].split()[:9] * 10)
+    (result,) = recognizer([line(text)])
+    assert result.text == text
+    assert result.confidence > 0.7
 
 
 def test_text_and_confidence_do_not_depend_on_batch_mates(recognizer):

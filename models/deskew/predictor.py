@@ -13,6 +13,7 @@ from models.runtime import Network
 
 PEAK_HALF_WIDTH = 1.0  # degrees round the highest bin that make up the answer
 _BATCH = 16  # pages run at once
+_STRIP = 8  # times as long as wide: from here on text runs along or across the picture
 
 
 class Input(BaseModel):
@@ -95,7 +96,8 @@ class DeskewPredictor:
         self.name, self.device = self.network.name, self.network.device
 
     def __call__(self, images: list[np.ndarray]) -> list[Skew]:
-        """Skew of each page, in order; 0 degrees with confidence 0 for a blank one.
+        """Skew of each page, in order; 0 degrees with confidence 0 for a blank one, and for a strip (a crop of a line)
+        where the answer cannot be.
 
         Args:
             images: uint8 pages, grey or RGB, any size from 1 x 1 px; about 1,600 px on the long side is enough.
@@ -110,5 +112,15 @@ class DeskewPredictor:
             batch = printed[first : first + _BATCH]
             logits = self.network(np.stack([spectra[index] for index in batch]))["logits"]
             for index, degrees, confidence in zip(batch, *decode(logits, self.range_degrees), strict=True):
-                results[index] = Skew(float(degrees), float(confidence))
+                if can_stand(float(degrees), images[index].shape[1], images[index].shape[0]):
+                    results[index] = Skew(float(degrees), float(confidence))
         return results
+
+
+def can_stand(degrees: float, width: int, height: int) -> bool:
+    """Whether text can stand at an angle in a picture of `width` x `height` px. In a strip it cannot, but for a little
+    askew, along or across: at more than that it would run out of the strip within half its length. (A line crop has so
+    few letters that the network takes their strokes for lines.)"""
+    longer, shorter = max(width, height), min(width, height)
+    off = abs((degrees + 45) % 90 - 45)
+    return longer < _STRIP * shorter or bool(off <= np.degrees(np.arctan2(2 * shorter, longer)))

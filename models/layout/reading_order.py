@@ -78,15 +78,17 @@ def _rows(boxes: np.ndarray) -> list[_Row]:
     """Join lines that stand beside each other, running text excepted."""
     prose = _running_text(boxes)
     rows: list[list[int]] = []
-    for index in np.lexsort((boxes[:, 0], boxes[:, 1])):
-        for row in reversed(rows[-40:]):  # lines come from top to bottom: rows far above cannot match
-            if all(_beside(boxes[index], boxes[other]) for other in row) and not any(
-                prose[index] and prose[other] for other in row
-            ):
-                row.append(int(index))
+    for index in np.lexsort((boxes[:, 0], boxes[:, 1])).tolist():
+        # Lines come from top to bottom: rows far above cannot match. The last line of a row stands nearest and mostly
+        # decides; a row may have thousands (a halftone's dots).
+        recent = rows[-40:]
+        near = _beside(boxes[index], boxes[np.array([row[-1] for row in recent], int)])
+        for row in (recent[place] for place in np.flatnonzero(near)[::-1]):
+            if _beside(boxes[index], boxes[row]).all() and not (prose[index] and prose[row].any()):
+                row.append(index)
                 break
         else:
-            rows.append([int(index)])
+            rows.append([index])
     joined = []
     for row in rows:
         row.sort(key=lambda index: boxes[index, 0])
@@ -105,10 +107,12 @@ def _rows(boxes: np.ndarray) -> list[_Row]:
     return joined
 
 
-def _beside(a: np.ndarray, b: np.ndarray) -> bool:
-    overlap = min(a[3], b[3]) - max(a[1], b[1])
-    apart = max(a[0], b[0]) - min(a[2], b[2])
-    return overlap >= _SAME_ROW * min(a[3] - a[1], b[3] - b[1]) and apart > -0.5
+def _beside(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Beside which of the others (N, 4) a box (4,) stands: bool (N,)."""
+    overlap = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    apart = np.maximum(box[0], others[:, 0]) - np.minimum(box[2], others[:, 2])
+    lower = np.minimum(box[3] - box[1], others[:, 3] - others[:, 1])
+    return (overlap >= _SAME_ROW * lower) & (apart > -0.5)
 
 
 def _running_text(boxes: np.ndarray) -> np.ndarray:

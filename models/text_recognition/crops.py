@@ -6,6 +6,11 @@ import numpy as np
 from models.geometry import quad_size
 
 _TALL = 1.5  # a crop this much taller than wide holds vertical text
+_FILLED = 0.8  # of the widest strip: how much of it the pieces of a longer line take, and
+_SEARCHED = 0.1  # how far around a cut's even place a gap between words is looked for
+_BLANK = 0.15  # of the contrast of a window's darkest columns: columns with less stand between letters
+_WORD_GAP = 0.15  # of the crop's height; wider gaps are between words (0.17 to 0.39; between letters up to 0.12)
+_MOST_PIECES = 64  # some 7,000 characters; pieces of what is longer (rules, borders) are squeezed
 
 
 def crop_line(image: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -28,5 +33,45 @@ def crop_line(image: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 def resize_to_height(crop: np.ndarray, height: int, max_width: int) -> np.ndarray:
     """Scale a crop to `height` px, aspect kept, but at most `max_width` px wide (longer lines are squeezed)."""
-    width = min(max_width, max(1, int(np.ceil(crop.shape[1] * height / crop.shape[0]))))
-    return cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(crop, (strip_width(crop, height, max_width), height), interpolation=cv2.INTER_LINEAR)
+
+
+def strip_width(crop: np.ndarray, height: int, max_width: int) -> int:
+    """px; how wide `resize_to_height` makes a crop."""
+    return min(max_width, max(1, int(np.ceil(crop.shape[1] * height / crop.shape[0]))))
+
+
+def cut_long_line(crop: np.ndarray, height: int, max_width: int) -> list[tuple[np.ndarray, str]]:
+    """Cut the crop of a line, (h, w) or (h, w, C) uint8, that would be wider than `max_width` px at `height` px into
+    up to 64 pieces that are not, each where the gap between letters is widest; nothing is left out or seen twice.
+
+    Returns:
+        (piece, joint): the pieces from left to right, each with what stands between its text and that of the one
+        before: a space where it was cut between words, else (and for the first) nothing.
+    """
+    width = crop.shape[1]
+    longest = max_width * crop.shape[0] / height  # px of the crop
+    if width <= longest:
+        return [(crop, "")]
+    count = min(_MOST_PIECES, int(np.ceil(width / (_FILLED * longest))))
+    reach = max(1, int(_SEARCHED * longest))
+    pieces, start, joint = [], 0, ""
+    for number in range(1, count):
+        middle = round(number * width / count)
+        first, last = max(start + 1, middle - reach), min(width - 1, middle + reach)
+        cut, gap = _widest_gap(crop[:, first:last])
+        pieces.append((crop[:, start : first + cut], joint))
+        start, joint = first + cut, " " if gap >= _WORD_GAP * crop.shape[0] else ""
+    return [*pieces, (crop[:, start:], joint)]
+
+
+def _widest_gap(window: np.ndarray) -> tuple[int, int]:
+    """The column in the middle of the widest gap between letters in a part of a line, and the gap's width, px (there
+    is always one: the column with least contrast)."""
+    grey = window.reshape(*window.shape[:2], -1)
+    contrast = (grey.max(axis=0).astype(np.int32) - grey.min(axis=0)).max(axis=1)
+    low, high = int(contrast.min()), float(np.quantile(contrast, 0.9))
+    blank = np.concatenate([[False], contrast <= low + _BLANK * (high - low), [False]])
+    starts, stops = np.flatnonzero(blank[1:] & ~blank[:-1]), np.flatnonzero(~blank[1:] & blank[:-1])
+    widest = int((stops - starts).argmax())
+    return int(starts[widest] + stops[widest]) // 2, int(stops[widest] - starts[widest])

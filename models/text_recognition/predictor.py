@@ -13,7 +13,7 @@ from models.onnx_metadata import read_metadata
 from models.results import RecognizedText
 from models.runtime import Network
 from models.text_recognition import ctc, language_model
-from models.text_recognition.crops import resize_to_height
+from models.text_recognition.crops import cut_long_line, resize_to_height, strip_width
 from models.text_recognition.language_model import LanguageModel, LanguageModelError
 
 # Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
@@ -28,7 +28,7 @@ class RecognitionInput(ImageFormat):
 
     height: int = Field(ge=8)
     min_width: int = Field(ge=8)
-    max_width: int = Field(ge=8, description="longer lines are squeezed")
+    max_width: int = Field(ge=8, description="longer lines are read in pieces")
     width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it, wide ones coarser")
 
 
@@ -98,20 +98,32 @@ class TextRecognizer:
         Args:
             crops: (h, w) or (h, w, 3) uint8, RGB, of any sizes.
         """
-        strips = [resize_to_height(rgb(crop), self.input.height, self.input.max_width) for crop in crops]
+        pieces: list[np.ndarray] = []
+        joints: list[list[str]] = []
+        for crop in crops:
+            cut = cut_long_line(crop, self.input.height, self.input.max_width)
+            pieces += [piece for piece, _ in cut]
+            joints.append([joint for _, joint in cut])
+        read = iter(self._read_pieces(pieces))
+        return [self._joined([next(read) for _ in between], between) for between in joints]
+
+    def _read_pieces(self, pieces: list[np.ndarray]) -> list[tuple[str, float]]:
+        """Text and confidence of crops that are not too long; scaled batch by batch, since scaled crops of small print
+        take many times the memory of the page."""
         buckets: dict[int, list[int]] = defaultdict(list)
-        for index, strip in enumerate(strips):
-            buckets[bucket_width(strip.shape[1], self.input)].append(index)
-        results: dict[int, RecognizedText] = {}
+        for index, piece in enumerate(pieces):
+            width = strip_width(piece, self.input.height, self.input.max_width)
+            buckets[bucket_width(width, self.input)].append(index)
+        results: dict[int, tuple[str, float]] = {}
         for width in sorted(buckets):
             for indices in in_batches(buckets[width], width):
-                texts = self._read([strips[index] for index in indices], width)
-                results.update(zip(indices, texts, strict=True))
-        return [results[index] for index in range(len(crops))]
+                results.update(zip(indices, self._read([pieces[index] for index in indices], width), strict=True))
+        return [results[index] for index in range(len(pieces))]
 
-    def _read(self, strips: list[np.ndarray], width: int) -> list[RecognizedText]:
-        batch = np.zeros((len(strips), 3, self.input.height, width), np.float32)
-        for row, strip in zip(batch, strips, strict=True):
+    def _read(self, pieces: list[np.ndarray], width: int) -> list[tuple[str, float]]:
+        batch = np.zeros((len(pieces), 3, self.input.height, width), np.float32)
+        for row, piece in zip(batch, pieces, strict=True):
+            strip = resize_to_height(rgb(piece), self.input.height, self.input.max_width)
             row[:, :, : strip.shape[1]] = blob([strip], self.input)[0]
         (output,) = self.network(batch).values()
         if output.shape[2] != len(self.characters):
@@ -119,12 +131,19 @@ class TextRecognizer:
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
                 f"{len(self.characters)}; the card belongs to other weights"
             )
-        read = ctc.decode(
+        return ctc.decode(
             output, self.characters, self.calibration, self.space_bonus, self.language_model, self.language_weight
         )
-        return [self._result(text, confidence) for text, confidence in read]
 
-    def _result(self, text: str, confidence: float) -> RecognizedText:
+    def _joined(self, pieces: list[tuple[str, float]], joints: list[str]) -> RecognizedText:
+        """One line's pieces, each (text, confidence) counting by its length, put together with what stands between."""
+        text, confidence = pieces[0]
+        if len(pieces) > 1:
+            text = "".join(
+                joint + (text.strip() if joint else text) for joint, (text, _) in zip(joints, pieces, strict=True)
+            )
+            lengths = [max(1, len(text)) for text, _ in pieces]
+            confidence = float(np.average([confidence for _, confidence in pieces], weights=lengths))
         return RecognizedText(text if confidence >= self.min_confidence else "", confidence, self.language)
 
 

@@ -3,10 +3,12 @@
 import numpy as np
 
 from models.deskew.predictor import DeskewPredictor
-from models.geometry import fit_within, turn, turn_matrix
+from models.geometry import fit_within, reduction_matrix, turn, turn_matrix, turn_within
 from models.orientation.predictor import OrientationPredictor
 from pipelines.documents import encode_jpeg, encode_png
 from pipelines.page import Page
+
+_VIEW_PIXELS, _VIEW_SHORT_SIDE = 32_000_000, 800  # a turned view larger than both is reduced
 
 
 class DeskewStage:
@@ -32,7 +34,7 @@ class OrientationStage:
         self.predictor = OrientationPredictor(bundle, device=device, threads=threads, precision=precision)
 
     def __call__(self, pages: list[Page]) -> None:
-        views = [turn(page.view, -page.record.skew_degrees) for page in pages]
+        views = [turn_within(page.view, -page.record.skew_degrees, _VIEW_PIXELS, _VIEW_SHORT_SIDE)[0] for page in pages]
         for page, orientation in zip(pages, self.predictor(views), strict=True):
             record = page.record
             record.orientation_degrees, record.orientation_confidence = orientation.degrees, orientation.confidence
@@ -55,9 +57,6 @@ class UprightStage:
             height, width = small.shape[:2]
             degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
             matrix, (wanted.width, wanted.height) = turn_matrix(width, height, degrees)
-            # Pixel centres: x in the original is (x + 0.5) * scale - 0.5 in the reduced page.
-            scale = np.diag([width / page.image.shape[1], height / page.image.shape[0]])
-            shift = (scale.diagonal() - 1) / 2
-            wanted.matrix = np.column_stack([matrix[:, :2] @ scale, matrix[:, :2] @ shift + matrix[:, 2]])
+            wanted.matrix = matrix @ np.vstack([reduction_matrix(page.image, small), [0, 0, 1]])
             turned = turn(small, degrees)
             wanted.content = encode_png(turned) if wanted.media_type == "image/png" else encode_jpeg(turned)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.bundle import load_bundle
-from models.geometry import invert_affine, transform_points, turn, turn_matrix
+from models.geometry import invert_affine, transform_points, turn_within
 from models.layout.reading_order import page_text, reading_order
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
@@ -17,12 +17,16 @@ from models.text_recognition.predictor import TextRecognizer
 from pipelines.page import Page
 from pipelines.records import Line
 
+# A turned page larger than both (a large scan that stands askew) is reduced before it is turned. The detector looks at
+# pages whose shorter side has at most half of this.
+_UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
+
 
 def upright_image(page: Page) -> tuple[np.ndarray, np.ndarray]:
-    """The page turned upright at full resolution, and the affine map from original to upright pixels."""
+    """The page turned upright, and the affine map from original to upright pixels: at full resolution, but for pages
+    that would take too much memory."""
     degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
-    height, width = page.image.shape[:2]
-    return turn(page.image, degrees), turn_matrix(width, height, degrees)[0]
+    return turn_within(page.image, degrees, _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE)
 
 
 class TextDetectionStage:
@@ -121,7 +125,7 @@ class TextRecognitionStage:
                 for line, polygon, language in zip(texts, page.polygons, languages, strict=True)
                 if line.text.strip()
             ]
-            page.record.text = page_text([line.text for line in texts], page.blocks)
+            page.record.text = page_text([line.text.strip() and line.text for line in texts], page.blocks)
             page.record.models[self.name] = self.predictor.name
             page.record.device = self.device
         for page in pages:

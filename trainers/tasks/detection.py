@@ -8,7 +8,6 @@ tightly people draw boxes, so it is fitted on the validation pages, and the bund
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from pydantic import Field
@@ -18,10 +17,10 @@ from models.bundle import Bundle, BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
 from models.text_detection.networks.ppocr import published_weights
-from models.text_detection.predictor import DetectionInput, scaled_size
+from models.text_detection.predictor import DetectionInput, as_seen, view_of
 from models.text_detection.tiling import stitched
 from trainers.data.regions import RegionSource
-from trainers.detection_augmentation import random_crop, size_ratio
+from trainers.detection_augmentation import random_crop
 from trainers.detection_loss import db_loss
 from trainers.detection_metrics import Matches, detection_metrics, match
 from trainers.detection_targets import Targets, targets
@@ -91,19 +90,20 @@ class DetectionTask(Task):
         rng = self.rng(split, index)
         page = self.pages[split].regions(index)
         height, width = page.image.shape[:2]
-        target = scaled_size(width, height, self.form)
+        view = view_of(width, height, self.form)
+        ratio = np.divide(view.size, (width, height))
         if split == "train":
-            scale = np.sqrt(target[0] * target[1] / (width * height))
+            scale = np.sqrt(ratio.prod())
             scale *= np.exp(rng.uniform(*np.log(self.settings.scale)))
             crop = random_crop(page, rng, self.settings.crop, scale, self.settings.max_angle)
             image = degrade(crop.image, rng) if rng.random() < self.settings.damage else crop.image
             side = self.settings.crop
             return {"image": image} | targets(crop.quads, crop.ignore, side, side, self.settings.shrink_ratio)._asdict()
-        shrinks = target[0] * target[1] < width * height
-        image = cv2.resize(page.image, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        image = as_seen(page.image, view)
         if rng.random() < self.settings.validation_damage:
             image = degrade(image, rng)
-        return {"image": image, "quads": page.quads * size_ratio(image, page.image), "ignore": page.ignore}
+        quads = (page.quads * ratio + view.margin).astype(np.float32)
+        return {"image": image, "quads": quads, "ignore": page.ignore}
 
     def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
         """Training samples are stacked. Of validation pages, `image` is padded to the largest, `size` int64 [batch, 2]
