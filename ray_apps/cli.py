@@ -23,6 +23,9 @@ DOORS = (
     ("quantize", "quantize", "make a bundle smaller and faster: 8-bit integers"),
 )
 
+# The doors whose same command goes on where it was interrupted.
+_RESUMING = ("ocr", "train", "tune")
+
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
@@ -39,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
             door.add_arguments(command)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return doors.answer(_door(dict((name, module) for name, module, _ in DOORS)[args.command]).run, args)
+    door = _door(dict((name, module) for name, module, _ in DOORS)[args.command])
+    return doors.answer(door.run, args, resumes=args.command in _RESUMING)
 
 
 class _Version(argparse.Action):

@@ -262,7 +262,7 @@ def _progress(rows: int) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ocray data", description=__doc__)
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv), resumes=False)
 
 
 if __name__ == "__main__":

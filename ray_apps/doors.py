@@ -1,6 +1,8 @@
 """What all doors share: exit codes, how an expected failure is told, and argument types."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,11 +14,13 @@ from pipelines.job import JobError
 from pipelines.placement import PlacementError
 from pipelines.runner import TooManyErrors
 from pipelines.sources import InputError
+from ray_apps import signals
 
 OK = 0  # done; pages that could not be read are rows with status=error, not a failure of the job
 BAD_REQUEST = 2  # inputs, output, configuration or bundles that cannot be used
 CANNOT_START = 3  # no cluster, or one that cannot hold the pipeline, or a device that is not there
 TOO_MANY_ERRORS = 4  # stopped by --max-error-rate
+STORAGE_FULL = 6  # no room for the output, or no quota
 
 _EXIT_CODES: dict[type[Exception], int] = {
     InputError: BAD_REQUEST,
@@ -31,16 +35,68 @@ _EXIT_CODES: dict[type[Exception], int] = {
 }
 
 
-def answer(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a door. An expected failure becomes one clear line and an exit code; anything else keeps its traceback."""
-    try:
-        return run(args)
-    except tuple(_EXIT_CODES) as error:
-        print(f"ocray: {error}", file=sys.stderr)
-        return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
-    except KeyboardInterrupt:
-        print("ocray: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+# What the storage of an output (or of a data set, a run, a bundle) may refuse, with what to do about it.
+_UNUSABLE = {
+    errno.EACCES: "choose a place that you may write to, or have the permission changed",
+    errno.EPERM: "choose a place that you may write to, or have the permission changed",
+    errno.EROFS: "it cannot be written to; choose another place",
+    errno.ENOTDIR: "a file is where a folder should be; choose another place",
+    errno.EEXIST: "a file is where a folder should be; choose another place",
+    errno.EISDIR: "a folder is where a file should be; choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its symbolic links lead in a circle; choose another place",
+}
+_FULL = {
+    errno.ENOSPC: "make room; the same command goes on where it stopped",
+    errno.EDQUOT: "make room or have the quota raised; the same command goes on where it stopped",
+}
+
+
+def answer(run: Callable[[argparse.Namespace], int], args: argparse.Namespace, resumes: bool = True) -> int:
+    """Run a door. An expected failure becomes one clear line and an exit code; anything else keeps its traceback.
+
+    Ctrl-C, SIGTERM and SIGHUP end it in order: one line, Ray's processes gone, exit code 130, 143 or 129.
+
+    Args:
+        resumes: whether the same command goes on with what an interrupted one left.
+    """
+    with signals.like_ctrl_c():
+        try:
+            return run(args)
+        except tuple(_EXIT_CODES) as error:
+            print(f"ocray: {error}", file=sys.stderr)
+            return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+        except KeyboardInterrupt:
+            print(
+                f"ocray: interrupted; the same command {'goes on where it stopped' if resumes else 'starts anew'}",
+                file=sys.stderr,
+                flush=True,
+            )
+            _end_ray()
+            return signals.exit_code()
+        except Exception as error:
+            if (told := _storage_failure(error)) is None:
+                raise
+            return told
+
+
+def _storage_failure(error: BaseException | None) -> int | None:
+    """Tell a failure of the storage, here or in one of Ray's workers; None: it was another failure."""
+    while error is not None and type(error).__module__.startswith("ray."):
+        error = getattr(error, "cause", None) or error.__cause__
+    remedy = (_UNUSABLE | _FULL).get(error.errno) if isinstance(error, OSError) else None
+    if remedy is None:
+        return None
+    place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    print(f"ocray: {place}{error.strerror or error}; {remedy}", file=sys.stderr)
+    return STORAGE_FULL if error.errno in _FULL else BAD_REQUEST
+
+
+def _end_ray() -> None:
+    """Before the interpreter ends: a thread of Ray Data that outlives the connection would abort the process."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
 
 
 def positive(text: str) -> int:

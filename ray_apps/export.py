@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from models.bundle import BundleError
+from ray_apps import doors
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError, load_config
 from trainers.export import ExportError, export_run, parity_runtimes
@@ -48,7 +49,7 @@ def _compared() -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ocray export", description=__doc__)
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv), resumes=False)
 
 
 if __name__ == "__main__":

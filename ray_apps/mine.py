@@ -116,7 +116,7 @@ def _lost(lost: Lost) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ocray mine", description=__doc__)
     add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv), resumes=False)
 
 
 if __name__ == "__main__":

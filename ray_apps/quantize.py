@@ -65,7 +65,7 @@ def _command(arguments: argparse.Namespace) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ocray quantize", description=__doc__)
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv), resumes=False)
 
 
 if __name__ == "__main__":

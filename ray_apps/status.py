@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     state = card["state"]
     if state == "running" and silent > _SILENT_SECONDS:
         state = f"stopped without a word {duration(silent)} ago; the same command goes on where it stopped"
+    elif state == "interrupted":
+        state = "interrupted; the same command goes on where it stopped"
     counts = card["counts"]
     print(f"{card['name']}: {state}")
     if "failure" in card and card["state"] == "failed":
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ray_apps.status", description=__doc__)
     add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv), resumes=False)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from ray_apps import cluster, doors
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError, load_config
 from trainers.data.pages import PagesError
@@ -13,7 +14,6 @@ from trainers.loop import TrainingError
 from trainers.runs import RunError
 
 FAILED = 1
-BAD_REQUEST = 2
 STOPPED_EARLY = 5
 BAD_REQUESTS = (ConfigError, RunError, WeightsError, PagesError)
 
@@ -25,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-ray", action="store_true", help="in this process (or under torchrun), without Ray")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in the run folder first")
     parser.add_argument("--stop-after-minutes", type=float, help="save and end then; start again to go on")
+    parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: finished; 5: stopped early, start again to go on; 2: config, run folder, weights or pages cannot
-    be used; 1: the training failed. Reasons go to stderr."""
+    be used; 3: no cluster; 1: the training failed. Reasons go to stderr."""
     folder = arguments.run or Path("runs") / Path(arguments.config).stem
     command = ["ocray", "train", arguments.config, *(part for item in arguments.set for part in ("--set", item))]
     try:
@@ -37,13 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
             load_config(arguments.config, arguments.set),
             folder,
             use_ray=not arguments.no_ray,
+            # With the dashboard: Ray Train asks it every second whether its controller lives.
+            connect=lambda: cluster.connect(arguments.address, dashboard=True, worker_output=True),
             command=shlex.join(command),
             overwrite=arguments.overwrite,
             stop_after_minutes=arguments.stop_after_minutes,
         )
     except (TrainingError, *BAD_REQUESTS) as error:
         print(f"ocray: {error}", file=sys.stderr)
-        return FAILED if isinstance(error, TrainingError) else BAD_REQUEST
+        return FAILED if isinstance(error, TrainingError) else doors.BAD_REQUEST
     if not outcome.finished:
         print(f"stopped at step {outcome.step}; the same command goes on")
         return STOPPED_EARLY
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ocray train", description=__doc__)
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    return doors.answer(run, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 
 from pipelines.placement import cluster_resources
-from ray_apps import cluster, doors
+from ray_apps import cluster, doors, signals
 from trainers.checkpoint import WeightsError
 from trainers.config import ConfigError
 from trainers.data.pages import PagesError
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: finished; 5: hours or patience ended it; 2: sweep, folder, weights or pages cannot be used; 3: no
-    cluster or one that cannot hold it; 1: no trial succeeded; 130: interrupted, the same command goes on."""
+    cluster or one that cannot hold it; 1: no trial succeeded; 130 (143 by
+    SIGTERM): interrupted, the same command goes on."""
     folder = arguments.sweep or Path("runs/tune") / Path(arguments.config).stem
     overrides = list(arguments.set)
     for name in ("trials", "hours", "patience"):
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(terminal_table(trials, facts))
     if facts.state == "interrupted":
         print("interrupted; the same command goes on")
-        return 130
+        return signals.exit_code()
     if not (folder / BEST_CONFIG).is_file():
         print("ocray: no trial reported a figure; their reasons are above", file=sys.stderr)
         return 1

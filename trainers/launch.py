@@ -10,7 +10,10 @@ resume is told in plain words.
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -32,11 +35,16 @@ def launch(
     folder: Path,
     *,
     use_ray: bool = True,
+    connect: Callable[[], bool] | None = None,
     command: str = "ocray train",
     overwrite: bool = False,
     stop_after_minutes: float | None = None,
 ) -> Outcome:
     """Train, or go on training, in a run folder.
+
+    Args:
+        connect: called where Ray is needed and not connected; says whether a cluster was joined, which may grow
+            (default: a Ray of its own is started on this machine).
 
     Raises:
         RunError: the folder cannot be used (see `open_run`), or the cluster is too small.
@@ -47,7 +55,10 @@ def launch(
         return _train_plainly(config, Run(folder), stop_after_minutes)
     with open_run(folder, config, host=host, command=command, overwrite=overwrite) as run:
         try:
-            outcome = (_train_with_ray if use_ray else _train_plainly)(config, run, stop_after_minutes)
+            if use_ray:
+                outcome = _train_with_ray(config, run, stop_after_minutes, connect or _start_ray)
+            else:
+                outcome = _train_plainly(config, run, stop_after_minutes)
         except BaseException as error:
             end_mlflow_run(folder, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
@@ -92,16 +103,23 @@ def _train_plainly(config: Config, run: Run, stop_after_minutes: float | None) -
     return outcome
 
 
-def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None) -> Outcome:
+def _start_ray() -> bool:
+    import ray
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address="local")  # without the address, any Ray that once ran on this machine
+    return False
+
+
+def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None, connect: Callable[[], bool]) -> Outcome:
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths of the config mean the same everywhere
     import ray
     import ray.train
 
-    if not ray.is_initialized():
-        ray.init()  # with the dashboard: Ray Train asks it every second whether its controller lives
+    may_grow = "RAY_ADDRESS" in os.environ if ray.is_initialized() else connect()
     scaling = config.scaling
-    preflight(config, ray.cluster_resources(), nodes=sum(node["Alive"] for node in ray.nodes()))
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    preflight(config, ray.cluster_resources(), nodes=nodes, may_grow=may_grow)
     trainer = torch_trainer(
         config,
         name=run.folder.name,
@@ -109,10 +127,16 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None) 
         callback=_tell(config, run),
         stop_after_minutes=stop_after_minutes,
     )
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         result = trainer.fit()
+    except SystemExit as error:  # Ray Train ends the program, as if all were well, when it is interrupted
+        raise KeyboardInterrupt from error
     except ray.train.TrainingFailedError as error:
         raise TrainingError(f"{run.folder}: {error}; its last checkpoint is kept, start it again to go on") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_ctrl_c)
     answer = result.return_value
     if "error" in answer:
         raise TrainingError(answer["error"])
@@ -268,10 +292,10 @@ def demand(config: Config) -> dict[str, float]:
     return {"CPU": scaling.workers * cpus} | ({"GPU": scaling.workers} if scaling.use_gpu else {})
 
 
-def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
+def preflight(config: Config, resources: dict[str, float], nodes: int, may_grow: bool = False) -> None:
     """Refuse a run that Ray would let wait for ever.
 
-    On a cluster (RAY_ADDRESS is set) that may grow, a lack of CPUs or GPUs is only told.
+    On a cluster that may grow, a lack of CPUs or GPUs is only told.
 
     Raises:
         RunError: too few CPUs or GPUs, or several nodes without shared storage.
@@ -288,7 +312,7 @@ def preflight(config: Config, resources: dict[str, float], nodes: int) -> None:
                 f"{available:g}; lower scaling.workers"
                 + (", scaling.cpus_per_worker or scaling.cpus_per_data_task" if name == "CPU" else "")
             )
-            if "RAY_ADDRESS" not in os.environ:
+            if not may_grow:
                 raise RunError(message)
             print(f"{message}, or wait until the cluster has grown", flush=True)
 
