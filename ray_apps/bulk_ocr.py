@@ -10,6 +10,7 @@ import logging
 import sys
 
 from pipelines.config import ConfigError, ReaderConfig, load_config
+from pipelines.documents.locations import spelled_uri
 from pipelines.exports import check_formats, export
 from pipelines.progress import duration
 from pipelines.records import RECORDS
@@ -22,9 +23,20 @@ from ray_apps.cluster import connect
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--input", nargs="+", required=True, metavar="URI", help="files, folders, globs, Parquet/CSV manifests of URIs"
+        "--input",
+        nargs="+",
+        type=spelled_uri,
+        required=True,
+        metavar="URI",
+        help="files, folders, globs, Parquet/CSV manifests of URIs",
     )
-    parser.add_argument("--output", required=True, metavar="URI", help="folder for the results; a rerun goes on there")
+    parser.add_argument(
+        "--output",
+        type=spelled_uri,
+        required=True,
+        metavar="URI",
+        help="folder for the results; a rerun goes on there",
+    )
     parser.add_argument(
         "--reader", choices=tuple(RECORDS), help="what the pages are (default: as --config says, documents)"
     )

@@ -7,6 +7,7 @@ import argparse
 import sys
 from datetime import datetime, timezone
 
+from pipelines.documents.locations import spelled_uri
 from pipelines.job import JobError, read_card
 from pipelines.progress import duration
 from pipelines.storage import Storage
@@ -17,7 +18,7 @@ _SILENT_SECONDS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("output", metavar="OUT", help="the job's output folder or URI")
+    parser.add_argument("output", type=spelled_uri, metavar="OUT", help="the job's output folder or URI")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,8 @@
 """The doors as a person at a shell meets them: what is refused, in which words, with which exit code."""
 
+import argparse
 import json
+import os
 
 import pytest
 
@@ -101,3 +103,12 @@ def test_the_bulk_door_has_the_same_options_both_ways(capsys):
     alone = capsys.readouterr().out
     _, mounted = run_cli(capsys, "ocr", "--help")
     assert alone[alone.index("--input URI [URI ...]\n") :] == mounted[mounted.index("--input URI [URI ...]\n") :]
+
+
+def test_names_that_are_no_text_are_spelled_from_the_start(tmp_path):
+    """They go into job.json, the terminal and the workers' arguments."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    parser = argparse.ArgumentParser()
+    bulk_ocr.add_arguments(parser)
+    args = parser.parse_args(["--input", odd, "s3://bucket/a::b%.png", "--output", odd])
+    assert args.input == [f"file://{tmp_path}/caf%E9", "s3://bucket/a::b%.png"] and args.output == args.input[0]
