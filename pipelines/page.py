@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipelines.documents.errors import documented
 from pipelines.records import BaseRecord, PageError, PageRecord
 
 
@@ -55,7 +56,8 @@ class Page:
         return cls(record_type.planned(row), row=row["row"], image_column=row["image_column"])
 
     def fail(self, stage: str, error: BaseException) -> None:
-        """Turn the page into an error row; what earlier stages found stays in it."""
+        """Turn the page into an error row; what earlier stages found stays in it. See `documents.errors.documented`."""
+        error = documented(error, stage)
         message = str(error).strip() or "no message"
         self.record.status = "error"
         self.record.error = PageError(stage=stage, type=type(error).__name__, message=message[:2000])

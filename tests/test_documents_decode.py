@@ -182,6 +182,16 @@ def test_a_huge_pdf_page_is_rendered_smaller():
         assert height * width > 0.6 * min(limits.max_pixels, size[0] * size[1] * 7)
 
 
+def test_the_longest_side_is_limited():
+    limits = Limits(max_side=1000)
+    for size in [(14400, 30), (30, 14400)]:
+        height, width, _ = decode_page(pdf([size]), "roll.pdf", 1, limits).shape
+        assert 900 <= max(height, width) <= 1000
+    content = encoded(np.zeros((2, 1001, 3), np.uint8), "PNG")
+    with pytest.raises(PageTooLarge, match=r"roll.png: 1,001 × 2 px, over the limit of 1,000 px a side"):
+        decode_page(content, "roll.png", 1, limits)
+
+
 def test_what_was_typed_into_a_pdf_form_is_drawn():
     import pikepdf
 
@@ -286,7 +296,9 @@ def test_the_megapixel_limit_is_ours_alone():
     assert decode_page(content, "plan.tif").shape == (9_000, 10_000, 3)
 
 
-@pytest.mark.parametrize("wrong", [{"max_megapixels": 0}, {"pdf_dpi": -1}, {"max_document_mib": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_megapixels": 0}, {"pdf_dpi": -1}, {"max_document_mib": float("nan")}, {"max_side": 0}]
+)
 def test_limits_must_be_positive(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Limits(**wrong)

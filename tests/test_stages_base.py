@@ -1,6 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
+from pipelines.documents import EncryptedDocument
 from pipelines.page import Page
 from pipelines.records import PageRecord
 from pipelines.stages.base import run_stages
@@ -60,6 +62,38 @@ def test_a_stream_is_read_only_as_far_as_the_stages_have_room():
     stream = run_stages([(Upper(), 1), (Last(), 2)], source())
     next(stream)
     assert taken == ["a", "b"]
+
+
+def raised_by_opencv() -> Exception:
+    try:
+        cv2.resize(np.zeros((0, 0), np.uint8), (5, 5))
+    except cv2.error as error:
+        return error
+
+
+def out_of_memory_in_opencv() -> Exception:
+    error = cv2.error("OpenCV: Failed to allocate 58184272896 bytes in function 'OutOfMemoryError'")
+    error.code = -4
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (raised_by_opencv(), "ReadingFailed"),
+        (out_of_memory_in_opencv(), "PageTooLarge"),
+        (MemoryError(), "PageTooLarge"),
+        (RuntimeError("Exception from src/inference: std::bad_alloc"), "PageTooLarge"),
+        (EncryptedDocument("locked"), "EncryptedDocument"),
+        (ValueError("bad"), "ValueError"),
+    ],
+)
+def test_a_library_s_error_becomes_a_documented_one(error, kind):
+    page = Page(PageRecord(page_id="x", document_uri="x", page_number=1, page_count=1))
+    page.fail("text_detection", error)
+    assert page.record.error.type == kind
+    if kind in ("ReadingFailed", "PageTooLarge"):
+        assert page.record.error.message.startswith("text_detection ")
 
 
 def test_failing_releases_pixels():

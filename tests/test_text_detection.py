@@ -98,6 +98,16 @@ def test_candidates_are_bounded_and_the_largest_kept():
     assert region.polygon[:, 0].max() - region.polygon[:, 0].min() > 160
 
 
+def test_boxes_in_boxes_are_bounded_and_the_smallest_kept():
+    probability = np.zeros((400, 400), np.uint8)
+    for inset in range(0, 190, 4):
+        cv2.rectangle(probability, (inset, inset), (399 - inset, 399 - inset), 255, 2)
+    regions = decode(probability, (1, 1), DBDecoding(box_thresh=0.1, unclip_ratio=0))
+    assert 5 < len(regions) < 50  # of 96
+    areas = [np.ptp(region.polygon[:, 0]) * np.ptp(region.polygon[:, 1]) for region in regions]
+    assert sum(areas) <= 4 * probability.size and min(areas) < 1000
+
+
 def test_mean_inside_at_the_border():
     probability = np.full((20, 30), 128, np.uint8)
     outline = np.array([[-5, -5], [40, -5], [40, 25], [-5, 25]], np.float32)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.results import TextRegion
 
 _MIN_SIDE = 3  # px of the map; thinner blobs are noise
+_MOST_AREA = 4  # of the map, which boxes may have together: lines hardly overlap, squares in squares do
 
 
 class DBDecoding(BaseModel):
@@ -37,7 +38,8 @@ def decode(probability: np.ndarray, scale: tuple[float, float], decoding: DBDeco
         decoding: the parameters.
 
     Returns:
-        Regions with polygons in page pixels (not clipped to the page), in no particular order.
+        Regions with polygons in page pixels (not clipped to the page), in no particular order. Of more blobs than
+        `max_candidates` the largest count, and of boxes that together have many times the map's area the smallest.
     """
     mask = (probability > decoding.thresh * 255).astype(np.uint8)
     if decoding.use_dilation:
@@ -45,11 +47,14 @@ def decode(probability: np.ndarray, scale: tuple[float, float], decoding: DBDeco
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) > decoding.max_candidates:
         contours = sorted(contours, key=cv2.contourArea, reverse=True)[: decoding.max_candidates]
+    boxes = [(contour, cv2.minAreaRect(contour)) for contour in contours]
+    boxes = [(contour, box) for contour, box in boxes if min(box[1]) >= _MIN_SIDE]
+    if sum(_area(box) for _, box in boxes) > _MOST_AREA * probability.size:
+        boxes.sort(key=lambda pair: _area(pair[1]))
+        areas = np.cumsum([_area(box) for _, box in boxes])
+        boxes = boxes[: int(np.searchsorted(areas, _MOST_AREA * probability.size))]
     regions = []
-    for contour in contours:
-        centre, (width, height), angle = cv2.minAreaRect(contour)
-        if min(width, height) < _MIN_SIDE:
-            continue
+    for contour, (centre, (width, height), angle) in boxes:
         outline = cv2.boxPoints((centre, (width, height), angle)) if decoding.score_mode == "fast" else contour[:, 0]
         confidence = mean_inside(probability, outline)
         if confidence < decoding.box_thresh:
@@ -59,6 +64,10 @@ def decode(probability: np.ndarray, scale: tuple[float, float], decoding: DBDeco
         box = cv2.boxPoints((centre, (width + grow, height + grow), angle))
         regions.append(TextRegion(from_top_left(box * np.array(scale, np.float32)), confidence))
     return regions
+
+
+def _area(box: tuple) -> float:
+    return box[1][0] * box[1][1]
 
 
 def mean_inside(probability: np.ndarray, outline: np.ndarray) -> float:

@@ -46,3 +46,30 @@ class PageTooSlow(DocumentError):
 
 class PageNotFound(DocumentError):
     """The document has fewer pages than the page number asked for."""
+
+
+class ReadingFailed(DocumentError):
+    """A library refused the page in a way nobody foresaw: a fault of the reader rather than of the document."""
+
+
+_LIBRARIES = frozenset({"cv2", "PIL", "numpy", "openvino", "onnxruntime", "pypdfium2", "pypdfium2_raw"})
+_OPENCV_OUT_OF_MEMORY = -4  # cv::Error::StsNoMem
+_NO_MEMORY_WORDS = ("bad_alloc", "failed to allocate")  # of OpenVINO and ONNX Runtime, which raise RuntimeErrors
+
+
+def documented(error: BaseException, stage: str) -> BaseException:
+    """The error that a page's record shows for what a stage raised: libraries' own exceptions, whose words mean little
+    to those who sent the page, become a `DocumentError` that keeps them at its end; all others stay."""
+    if isinstance(error, DocumentError):
+        return error
+    own_words = f"{type(error).__name__}: {error}".strip()
+    short_of_memory = (
+        isinstance(error, MemoryError)
+        or getattr(error, "code", None) == _OPENCV_OUT_OF_MEMORY
+        or (isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY_WORDS))
+    )
+    if short_of_memory:
+        return PageTooLarge(f"{stage} of this page takes more memory than there is; scale it down ({own_words})")
+    if type(error).__module__.partition(".")[0] in _LIBRARIES:
+        return ReadingFailed(f"{stage} failed on this page; convert it to a plain PNG, or report it ({own_words})")
+    return error

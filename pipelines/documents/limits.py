@@ -12,6 +12,7 @@ class Limits:
     Attributes:
         max_megapixels: largest page, in millions of pixels; checked in the header before anything is decoded. A page of
             300 megapixels takes 0.9 GB as RGB. A PDF page above it is rendered at a lower resolution instead.
+        max_side: longest side of a page, in px: what a page costs grows with its sides, too. PDF pages as above.
         pdf_dpi: resolution PDF pages are rendered at, in dots per inch (a PDF unit is 1/72 inch).
         max_document_mib: largest document, in MiB; a document is held in memory while its pages are read.
     """
@@ -19,9 +20,10 @@ class Limits:
     max_megapixels: float = 300.0
     pdf_dpi: int = 200
     max_document_mib: int = 2048
+    max_side: int = 250_000
 
     def __post_init__(self) -> None:
-        for name in ("max_megapixels", "pdf_dpi", "max_document_mib"):
+        for name in ("max_megapixels", "pdf_dpi", "max_document_mib", "max_side"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
@@ -35,6 +37,11 @@ class Limits:
             raise PageTooLarge(
                 f"{name}: {width:,} × {height:,} px are {width * height / 1e6:,.1f} megapixels, over the limit of "
                 f"{self.max_megapixels:g}; scale the page down or raise --max-megapixels"
+            )
+
+        if max(width, height) > self.max_side:
+            raise PageTooLarge(
+                f"{name}: {width:,} × {height:,} px, over the limit of {self.max_side:,} px a side; cut it into pages"
             )
 
     def check_document(self, size: int, uri: str) -> None:

@@ -59,7 +59,7 @@ class _RememberingFile:
 def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> np.ndarray:
     """Render one page, annotations and filled form fields included, over white.
 
-    The resolution is `limits.pdf_dpi`, lowered where the page would exceed `limits.max_megapixels`.
+    The resolution is `limits.pdf_dpi`, lowered where the page would exceed `max_megapixels` or `max_side`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -86,10 +86,10 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
 
 def _scale(width: float, height: float, limits: Limits) -> float:
     """Pixels a point; `width` and `height` in points. PDFium rounds both sides up, hence the pixel to spare."""
-    wanted = limits.pdf_dpi / _POINTS_PER_INCH
+    wanted = min(limits.pdf_dpi / _POINTS_PER_INCH, (limits.max_side - 1) / max(width, height))
     if (math.ceil(width * wanted)) * (math.ceil(height * wanted)) <= limits.max_pixels:
         return wanted
-    lowered = math.sqrt(limits.max_pixels / (width * height))
+    lowered = min(wanted, math.sqrt(limits.max_pixels / (width * height)))
     sides = [max(2.0, side * lowered) for side in (width, height)]
     return lowered * min((side - 1) / side for side in sides)
 
