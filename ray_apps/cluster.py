@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil  # Ray's own copy
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, utils
 
 from ray_apps import packages, signals
 
@@ -20,6 +20,14 @@ logger = logging.getLogger("ocray")
 
 _REACH_SECONDS = 10
 _CORE_LOG = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [A-Z] \d+ \d+\] ")
+
+
+def make_entrypoint_text() -> None:
+    """Let Ray start where the command line holds a file name that is not UTF-8: it sends the line on as text."""
+    entrypoint = utils.get_entrypoint_name()
+    readable = entrypoint.encode(errors="backslashreplace").decode()
+    if readable != entrypoint:
+        utils.get_entrypoint_name = lambda: readable
 
 
 def connect(
@@ -43,6 +51,7 @@ def connect(
     """
     if ray.is_initialized():
         raise RuntimeError("Ray is connected already")
+    make_entrypoint_text()
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     # Usage statistics would reach out to the internet; nobody looks at the dashboard of a program that ends.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
