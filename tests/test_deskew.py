@@ -153,3 +153,11 @@ def test_a_strip_of_noise_is_not_turned_by_a_free_angle(predictor):
     noise = np.random.default_rng(0).integers(0, 256, (12, 5000), np.uint8)
     (skew,) = predictor([noise])
     assert min(abs(skew.degrees), 90 - abs(skew.degrees)) < 1
+
+
+def test_a_digit_alone_is_level(predictor):
+    for digit in "2457":
+        crop = np.full((37, 32), 255, np.uint8)
+        cv2.putText(crop, digit, (5, 31), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 20, 2, cv2.LINE_AA)
+        (skew,) = predictor([crop])
+        assert abs(skew.degrees) < 3
