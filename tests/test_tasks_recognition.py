@@ -1,5 +1,7 @@
 """The recognition task: samples, batches, learning, calibration, other charsets, and the bundle where it is read."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -190,6 +192,12 @@ def run(digits, tmp_path_factory):
     return Run(folder)
 
 
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """Its bundle's folder; copy it before you change it."""
+    return export_run(run, tmp_path_factory.mktemp("bundles") / "digits").folder
+
+
 def write_lines(folder, texts):
     import io
 
@@ -237,22 +245,21 @@ def test_learns_lines_by_heart(run):
     assert {"word_accuracy", "cer_digit", "cer_space", "ece", "confidence_scale"} <= metrics.keys()
 
 
-def test_the_bundle_reads_in_the_pipelines_predictor(run, tmp_path):
-    folder = export_run(run, tmp_path / "bundle").folder
-    card = load_bundle(folder, "text_recognition").card
+def test_the_bundle_reads_in_the_pipelines_predictor(run, exported):
+    card = load_bundle(exported, "text_recognition").card
     assert card.labels == list("0123456789 ") and card.decoding["calibration"].keys() == {"scale", "offset"}
     assert card.decoding["space_bonus"] in SPACE_BONUSES
-    reader = TextRecognizer(str(folder), precision="f32", min_confidence=0)
+    reader = TextRecognizer(str(exported), precision="f32", min_confidence=0)
     results = reader([draw(text) for text in TEXTS])
     right = sum(result.text == text for result, text in zip(results, TEXTS, strict=True))
     metrics = load_state(run.checkpoint / "best.pt")["metrics"]
     assert right / len(TEXTS) == metrics["line_accuracy"]
     assert all(0 <= result.confidence <= 1 and result.language == "en" for result in results)
-    assert evaluate(str(folder), run.config())["cer"] == pytest.approx(metrics["cer"])
+    assert evaluate(str(exported), run.config())["cer"] == pytest.approx(metrics["cer"])
 
 
-def test_a_bundles_decoding_is_fitted_again(run, tmp_path, capsys):
-    bundle = export_run(run, tmp_path / "bundle")
+def test_a_bundles_decoding_is_fitted_again(run, exported, tmp_path, capsys):
+    bundle = load_bundle(shutil.copytree(exported, tmp_path / "bundle"))
     fitted = bundle.card.decoding
     other = bundle.card.model_copy(update={"decoding": fitted | {"space_bonus": 9.0, "calibration": None}})
     save_bundle(bundle.folder, bundle.network, other)
