@@ -1,16 +1,18 @@
-"""The documents app with a stage that kills its process on `poison.png` and one that raises on `raising.png`."""
+"""The documents app with a stage that kills its process on `poison.png`, one that raises on `raising.png`, and one that
+takes a third of a second over `slow.png`, so that readers are busy."""
 
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.stages.base import StageSpec
 from ray_apps import documents_app
 from ray_apps.serving.settings import DocumentsSettings
-from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
+from tests.faults import FaultyConfig, RaisingStage, SlowStage, SuicidalStage
 
 
 class FaultyApp(FaultyConfig):
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
         specs = super().stages(device, threads)
-        return [*specs[:3], StageSpec(RaisingStage, {"victim": "raising.png"}), *specs[3:]]
+        raising = StageSpec(RaisingStage, {"victim": "raising.png"})
+        return [*specs[:3], raising, StageSpec(SlowStage, {"victim": "slow.png", "seconds": 0.3}), *specs[3:]]
 
 
 def build(args: DocumentsSettings):

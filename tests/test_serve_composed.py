@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,9 @@ import pytest
 import requests
 
 from ray_apps.client import ApiError, Client
-from tests.pages import draw_page
 from tests.processes import replica_pids
 from tests.served import deployment, served
+from tests.tiny_documents import draw_tiny_page, write_tiny_page
 
 pytestmark = pytest.mark.serve
 
@@ -27,18 +28,24 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def app(folder):
+def edit(tiny_reader_yaml):
+    return partial(_edit, str(tiny_reader_yaml))
+
+
+@pytest.fixture(scope="module")
+def app(folder, edit):
     with served(folder, "documents-composed", edit, OCRAY_API_KEYS=f"another-key-0123456789,{KEY}") as app:
         yield app
 
 
-def edit(app):
+def _edit(reader, app):
     """A faulty reader in two deployments, few requests at once, keys."""
     app["import_path"] = "tests.faulty_app:build"
     app["args"] |= {
+        "reader": reader,
         "stages": {
             "straighten": ["decode", "deskew", "orientation"],
-            "text": ["raising", "suicidal", "text_detection", "text_recognition"],
+            "text": ["raising", "slow", "suicidal", "text_detection", "text_recognition"],
         },
         "flow": {"requests": 6, "retry_after_s": 1},
         "require_api_key": True,
@@ -49,7 +56,7 @@ def edit(app):
 
 
 def page(text: str) -> bytes:
-    return cv2.imencode(".png", draw_page([text], width=320, height=90))[1].tobytes()
+    return cv2.imencode(".png", draw_tiny_page([text], width=320, height=96)[..., ::-1])[1].tobytes()
 
 
 def read(app, content: bytes, **query) -> requests.Response:
@@ -57,15 +64,16 @@ def read(app, content: bytes, **query) -> requests.Response:
 
 
 def test_pages_pass_from_deployment_to_deployment(app):
-    answer = read(app, page("Invoice 1047"), upright="jpeg")
+    answer = read(app, page("INVOICE 1047"), upright="jpeg")
     (read_page,) = answer.json()["pages"]
-    assert read_page["text"] == "Invoice 1047" and read_page["upright"]["media_type"] == "image/jpeg"
+    assert read_page["text"] == "INVOICE 1047" and read_page["upright"]["media_type"] == "image/jpeg"
     expected = {
         "decode",
         "deskew",
         "orientation",
         "upright",
         "suicidal",
+        "slow",
         "raising",
         "text_detection",
         "text_recognition",
@@ -75,7 +83,7 @@ def test_pages_pass_from_deployment_to_deployment(app):
 
 def test_languages_pass_from_deployment_to_deployment(app):
     for languages in ("fr,en", "de"):
-        (read_page,) = read(app, page("Invoice 1047"), languages=languages).json()["pages"]
+        (read_page,) = read(app, page("INVOICE 1047"), languages=languages).json()["pages"]
         assert [line["language"] for line in read_page["lines"]] == [languages[:2]]
 
 
@@ -101,33 +109,33 @@ def test_a_bearer_token_is_a_key_too(app):
 
 def test_a_stage_that_raises_is_told_and_takes_no_other_page_with_it(app):
     with ThreadPoolExecutor(3) as pool:
-        bad = pool.submit(read, app, page("Bad"), name="raising.png")
-        good = [pool.submit(read, app, page(f"Good {number}")) for number in range(2)]
+        bad = pool.submit(read, app, page("BAD"), name="raising.png")
+        good = [pool.submit(read, app, page(f"GOOD {number}")) for number in range(2)]
     assert bad.result().status_code == 500
     assert bad.result().json()["page_error"] == {
         "stage": "raising",
         "type": "RuntimeError",
         "message": "cannot read raising.png",
     }
-    assert [answer.result().json()["pages"][0]["text"] for answer in good] == ["Good 0", "Good 1"]
+    assert [answer.result().json()["pages"][0]["text"] for answer in good] == ["GOOD 0", "GOOD 1"]
 
 
 def test_a_page_that_kills_its_reader_is_given_up_and_the_others_are_read(app):
     with ThreadPoolExecutor(3) as pool:
-        poison = pool.submit(read, app, page("Poison"), name="poison.png")
-        good = [pool.submit(read, app, page(f"Good {number}")) for number in range(2)]
+        poison = pool.submit(read, app, page("POISON"), name="poison.png")
+        good = [pool.submit(read, app, page(f"GOOD {number}")) for number in range(2)]
     assert poison.result().status_code == 500
     assert poison.result().json()["page_error"]["type"] == "WorkerDied"
     for number, answer in enumerate(good):
         # Refused while no reader runs, or read; never wrong.
         assert answer.result().status_code in (200, 503)
         if answer.result().status_code == 200:
-            assert answer.result().json()["pages"][0]["text"] == f"Good {number}"
+            assert answer.result().json()["pages"][0]["text"] == f"GOOD {number}"
 
 
-def test_a_reader_killed_under_load_costs_no_answer(app):
+def test_a_reader_killed_under_load_costs_no_answer(folder, app):
     client = Client(app.url, api_key=KEY, retries=12)
-    sources = [page(f"Invoice {number}") for number in range(12)]
+    sources = [write_tiny_page(folder / f"{number}-slow.png", [f"INVOICE {number}"]) for number in range(12)]
     client.read(sources[0])  # both deployments run again
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(lambda: list(client.read_many(sources, concurrency=4)))
@@ -135,15 +143,15 @@ def test_a_reader_killed_under_load_costs_no_answer(app):
         for pid in replica_pids(app, "text"):
             os.kill(pid, signal.SIGKILL)
         texts = [answer.pages[0].text for _, answer in answers.result()]
-    assert texts == [f"Invoice {number}" for number in range(12)]
+    assert texts == [f"INVOICE {number}" for number in range(12)]
 
 
 def test_what_is_too_much_is_refused_at_once(app):
-    content = page("Invoice")
+    content = page("INVOICE")
 
     def timed(_: int) -> tuple[requests.Response, float]:
         started = time.perf_counter()
-        return read(app, content), time.perf_counter() - started
+        return read(app, content, name="slow.png"), time.perf_counter() - started
 
     with ThreadPoolExecutor(24) as pool:
         answers = list(pool.map(timed, range(24)))
@@ -152,16 +160,16 @@ def test_what_is_too_much_is_refused_at_once(app):
     for answer in refused:
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["content-type"] == "application/problem+json"
-    assert all(answer.json()["pages"][0]["text"] == "Invoice" for answer, _ in answers if answer.status_code == 200)
+    assert all(answer.json()["pages"][0]["text"] == "INVOICE" for answer, _ in answers if answer.status_code == 200)
 
 
-def test_jobs_outlive_the_server(folder, app):
+def test_jobs_outlive_the_server(folder, edit, app):
     client = Client(app.url, api_key=KEY)
     path = folder / "three.tiff"
-    assert cv2.imwritemulti(str(path), [draw_page([f"Page {number}"], width=240, height=90) for number in (1, 2, 3)])
+    assert cv2.imwritemulti(str(path), [draw_tiny_page([f"PAGE {number}"])[..., ::-1] for number in (1, 2, 3)])
     done = client.submit(path)
     assert client.wait(done.id, poll=0.2, timeout=60).state == "finished"
-    assert [read_page.text for read_page in client.result(done.id)] == ["Page 1", "Page 2", "Page 3"]
+    assert [read_page.text for read_page in client.result(done.id)] == ["PAGE 1", "PAGE 2", "PAGE 3"]
     cancelled = client.submit(path.read_bytes() + b"\0")
     client.cancel(cancelled.id)
     assert client.job(cancelled.id).state in ("cancelled", "finished")
@@ -172,4 +180,4 @@ def test_jobs_outlive_the_server(folder, app):
     app.process.wait(60)
     with served(folder, "documents-composed", edit, OCRAY_API_KEYS=KEY) as again:
         client = Client(again.url, api_key=KEY)
-        assert [read_page.text for read_page in client.result(done.id)] == ["Page 1", "Page 2", "Page 3"]
+        assert [read_page.text for read_page in client.result(done.id)] == ["PAGE 1", "PAGE 2", "PAGE 3"]

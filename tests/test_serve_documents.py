@@ -42,7 +42,7 @@ def reader(tmp_path_factory) -> Path:
     """A YAML file: the shipped reader with a second recogniser, for Korean, which reads white on black alone."""
     folder = tmp_path_factory.mktemp("reader")
     dark_line_recognizer(folder / "korean")
-    content = load_config("documents").model_dump() | {"languages": ["en"]}
+    content = load_config("documents").model_dump() | {"languages": ["en"], "precision": "f32"}
     content["text_recognition"]["recognizers"] = {
         "ppocrv6-rec@small": ["en", "zh", "fr"],
         str(folder / "korean"): ["ko"],

@@ -24,6 +24,7 @@ from models.deskew import preprocess as deskew
 from pipelines.config import DocumentsConfig, load_config
 
 CHARACTERS = " -0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LANGUAGES = ["en", "de", "fr"]
 HEIGHT, PITCH, _GAP = 24, 20, 5  # px of a line, from character to character, and between their blocks
 MARGIN = 32
 _STRIP = 48  # px, height of a strip as the recogniser takes it
@@ -78,7 +79,7 @@ def tiny_documents(folder: Path, **changes) -> DocumentsConfig:
     content = load_config("documents").model_dump()
     for name, bundle in bundles.items():
         content[name]["bundle"] = str(bundle.folder)
-    content["text_recognition"]["recognizers"] = {str(recognition_bundle(folder / "recognition").folder): ["en"]}
+    content["text_recognition"]["recognizers"] = {str(recognition_bundle(folder / "recognition").folder): LANGUAGES}
     return DocumentsConfig.model_validate(content | {"languages": ["en"], "precision": "f32"} | changes)
 
 
@@ -173,7 +174,7 @@ def recognition_bundle(folder: Path) -> Bundle:
         folder, "recognition", nodes, constants, form | {"width_step": 32},
         ("image", ["n", 3, _STRIP, "w"]), {"probabilities": ["n", "t", 1 + len(CHARACTERS)]},
         task="text_recognition", labels=list(CHARACTERS),
-        decoding={"language": "en", "calibration": {"scale": 1.0, "offset": 0.0}},
+        decoding={"language": "+".join(LANGUAGES), "calibration": {"scale": 1.0, "offset": 0.0}},
     )  # fmt: skip
 
 
