@@ -12,7 +12,7 @@ from models.text_detection.networks.ppocr import published_weights
 from trainers.export import to_onnx
 from trainers.tasks.base import Export
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 
 
 @pytest.mark.parametrize("network", [DBNet(scale=0.5), PPOCRDetector()], ids=["dbnet", "ppocrv6"])

@@ -15,6 +15,8 @@ from pipelines.documents.decoders import Decoders, DecodersBusy, needs_a_process
 from tests.documents_made import pdf as made_pdf
 from tests.pdf_bombs import endless_pattern, nested_forms
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(max_megapixels=50)
 
 

@@ -23,6 +23,8 @@ from pipelines.sources import Document, InputError, list_documents, plan_pages
 from tests.documents_made import encoded, multi_page, pdf, picture
 from tests.storage_faults import FaultyProxy
 
+pytestmark = pytest.mark.slow
+
 PNG = encoded(picture(), "PNG")
 
 

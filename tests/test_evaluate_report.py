@@ -25,6 +25,8 @@ from trainers.recognition_metrics import character_error_rate, text_metrics
 from trainers.report.reading import write_reading_report
 from trainers.tasks.base import Evaluated
 
+pytestmark = pytest.mark.train
+
 TRUE = ["합계 12,000", "A<b>", "같다", "부가세", "사진 없음", "틀림"]
 READ = ["합게12,000", "A<b", "같다", "", "", "울럼 x"]
 SURE = [0.8, 0.9, 0.99, 0.0, 0.0, 0.95]

@@ -15,6 +15,8 @@ from trainers.export import ExportError, check_parity, export_network, export_ru
 from trainers.launch import launch
 from trainers.runs import Run, RunError
 
+pytestmark = pytest.mark.train
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

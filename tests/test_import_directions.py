@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"ray_apps", "tuners", "trainers", "pipelines", "models"}
 MAY_IMPORT = {

@@ -14,6 +14,8 @@ from trainers.export import export_run
 from trainers.launch import launch
 from trainers.runs import Run
 
+pytestmark = pytest.mark.train
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

@@ -14,6 +14,8 @@ from models.text_recognition.networks.ppocr import published_weights
 from trainers.export import to_onnx
 from trainers.tasks.base import Export
 
+pytestmark = pytest.mark.train
+
 CLASSES = 11
 
 

@@ -9,6 +9,8 @@ from trainers import runs
 from trainers.launch import launch, preflight
 from trainers.runs import Run, RunError, open_run
 
+pytestmark = pytest.mark.train
+
 
 def start(folder, host="plain", overwrite=False, **changes):
     with open_run(folder, tiny_config(**changes), host=host, command="ocray train x", overwrite=overwrite) as run:

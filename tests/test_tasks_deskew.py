@@ -10,6 +10,8 @@ from tests.pages import draw_page
 from trainers.angle_metrics import angle_errors, bucket_centres, bucket_f1
 from trainers.tasks.deskew import DeskewSettings, DeskewTask, soft_target
 
+pytestmark = pytest.mark.train
+
 
 class DrawnPages:
     """Upright pages of a few lines."""

@@ -25,7 +25,7 @@ from trainers.reporters import Reporter
 from trainers.runs import Run
 from trainers.tasks.detection import UNCLIP_RATIOS, DetectionSettings, DetectionTask
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 
 
 class Drawn:

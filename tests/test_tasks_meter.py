@@ -14,7 +14,7 @@ from trainers.tasks.base import Evaluated
 from trainers.tasks.meter_digits import MeterDigitsSettings, MeterDigitsTask, side_by_side
 from trainers.tasks.meter_screen import NONE, MeterScreenSettings, MeterScreenTask, presence_losses
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 CORNERS = np.float32([[60, 80], [220, 90], [218, 120], [58, 110]])
 
 

@@ -10,6 +10,8 @@ from models.orientation.preprocess import TileSettings, page_tiles
 from tests.test_deskew import text_page
 from trainers.tasks.orientation import OrientationSettings, OrientationTask, place_losses, windowed
 
+pytestmark = pytest.mark.train
+
 
 class DrawnPages:
     """Upright pages of text."""

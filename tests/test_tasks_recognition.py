@@ -26,6 +26,8 @@ from trainers.reporters import Silent
 from trainers.runs import Run
 from trainers.tasks.recognition import RecognitionSettings, RecognitionTask, width_groups
 
+pytestmark = pytest.mark.train
+
 TEXTS = ["135", "204", "97 1", "68 5", "3 30", "49", "722", "016"]
 
 
