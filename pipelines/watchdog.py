@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 
-from pipelines.page import Page
+if TYPE_CHECKING:  # pages know of documents, whose patience asks here that a wait be not counted
+    from pipelines.page import Page
 
 logger = logging.getLogger("ocray")
 
@@ -49,7 +51,7 @@ class PageLimits:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
-    def seconds_for(self, pages: Sequence[Page]) -> float:
+    def seconds_for(self, pages: "Sequence[Page]") -> float:
         """Wall time that `pages` may take in one call of a stage."""
         megapixels = sum(page.record.width * page.record.height for page in pages) / 1e6
         return self.seconds * len(pages) + self.seconds_a_megapixel * megapixels
@@ -68,7 +70,7 @@ class Overrun:
 class _Call:
     """One call of a stage that is under way."""
 
-    def __init__(self, stage: str, pages: Sequence[Page], limits: PageLimits):
+    def __init__(self, stage: str, pages: "Sequence[Page]", limits: PageLimits):
         self.stage, self.page_ids = stage, tuple(page.record.page_id for page in pages)
         self.allowed = limits.seconds_for(pages)
         self.thread = threading.get_ident()
@@ -100,7 +102,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     @contextmanager
-    def watching(self, stage: str, pages: Sequence[Page]) -> Iterator[None]:
+    def watching(self, stage: str, pages: "Sequence[Page]") -> Iterator[None]:
         """Around one call of a stage."""
         global _watching
         call = _Call(stage, pages, self.limits)

@@ -38,6 +38,40 @@ def test_imports_point_one_way(package):
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
+def needed_first(path: Path) -> set[str]:
+    """Modules that must be imported before this one can be: not those for type checkers or imported in functions."""
+    nodes, names = list(ast.parse(path.read_text("utf-8")).body), set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.If | ast.Try | ast.With) and "TYPE_CHECKING" not in ast.dump(node):
+            nodes += [child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom)]
+    return names
+
+
+def test_imports_go_in_no_circle():
+    """Else whether a module can be imported depends on which one was imported before."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    waiting = {}
+    for name, path in paths.items():
+        found = {each for each in needed_first(path) if each in paths and each != name}
+        # Packages begin before what is in them.
+        found |= {".".join(each.split(".")[:n]) for each in found for n in range(1, each.count(".") + 1)}
+        waiting[name] = {each for each in found if each in paths and not f"{name}.".startswith(f"{each}.")}
+    while free := {name for name, needed in waiting.items() if not needed}:
+        waiting = {name: needed - free for name, needed in waiting.items() if name not in free}
+    while dead_ends := waiting.keys() - set().union(*waiting.values()):
+        waiting = {name: needed - dead_ends for name, needed in waiting.items() if name not in dead_ends}
+    assert not waiting, f"a circle among {', '.join(sorted(waiting))}"
+
+
 def test_torch_is_only_in_networks_and_trainers():
     for package in ("models", "pipelines"):
         for path in (ROOT / package).rglob("*.py"):
