@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psutil  # Ray's own copy
+import psutil
 import ray
 from ray._private import ray_constants, utils
 
