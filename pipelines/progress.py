@@ -1,10 +1,15 @@
 """Progress of a run: one line in the terminal, and the same figures in `job.json` for `ocray status`."""
 
+import math
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, TextIO
+
+# A log's lines are at most this far apart (s), or this share of the run's age, so that a night's log can be read.
+_LONGEST_INTERVAL = 600
+_LINES_AN_AGE = 20
 
 
 def duration(seconds: float) -> str:
@@ -25,7 +30,8 @@ class Progress:
         in_flight: asks for (done, failed) pages that are read but not yet committed, and for the Unix time at which
             reading began (None: not yet). Rates count from there: actors take seconds to start.
         publish: receives the figures as a dict (for job.json).
-        stream: where the line goes; rewritten in place on a terminal, one line at a time elsewhere.
+        stream: where the line goes; rewritten in place on a terminal. Elsewhere (a log) there is a line when something
+            changed: every few seconds at first, every ten minutes in a run of hours, and at the end.
     """
 
     def __init__(
@@ -45,6 +51,9 @@ class Progress:
         self._terminal = stream.isatty()
         self._period = period or (1.0 if self._terminal else 5.0)
         self.latest: dict[str, Any] = {}
+        self._started = time.monotonic()
+        self._told: dict[str, int] = {}
+        self._told_at = -math.inf
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
@@ -89,6 +98,17 @@ class Progress:
     def _tell(self, done: int, failed: int, began: float | None) -> None:
         self.latest = figures = self.figures(done, failed, began)
         self._publish(figures)
-        end = "" if self._terminal else "\n"
-        self._stream.write(("\r\x1b[K" if self._terminal else "") + self.line(figures) + end)
+        if self._terminal:
+            self._stream.write("\r\x1b[K" + self.line(figures))
+        elif self._due(figures["counts"]):
+            self._stream.write(self.line(figures) + "\n")
         self._stream.flush()
+
+    def _due(self, counts: dict[str, int]) -> bool:
+        """Whether a log gets a line: something changed, and the last line is not too fresh for a run of this age."""
+        now = time.monotonic()
+        interval = min(_LONGEST_INTERVAL, (now - self._started) / _LINES_AN_AGE)
+        if counts == self._told or (now < self._told_at + interval and not self._stop.is_set()):
+            return False
+        self._told, self._told_at = counts, now
+        return True
