@@ -1,9 +1,10 @@
-# make ocr        read INPUT (default: the samples) into OUTPUT; sets up .venv on first use
-# make test       the whole test suite, with coverage (installs the training and test extras too)
-# make test-fast  what needs no Ray, no browser and no training
-# make lint       ruff
-# make fonts      Debian fonts for the page renderer (needs root)
-# make browser    Debian's Chromium for the tests of the page (needs root)
+# make ocr         read INPUT (default: the samples) into OUTPUT; sets up .venv on first use
+# make test        the whole test suite, with coverage (installs the training and test extras too)
+# make test-fast   what needs no Ray, no browser and no training
+# make test-wheel  the wheel in an empty folder, and a checkout that is not installed
+# make lint        ruff
+# make fonts       Debian fonts for the page renderer (needs root)
+# make browser     Debian's Chromium for the tests of the page (needs root)
 
 PYTHON ?= python3
 INPUT ?= samples
@@ -26,7 +27,7 @@ FONTS := fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberat
 # Two processes: one runs the tests that start Ray, the other the rest (tests/conftest.py says how).
 SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder --durations 20
 
-.PHONY: ocr test test-fast lint fonts browser
+.PHONY: ocr test test-fast test-wheel lint fonts browser
 
 ocr: $(VENV)/core
 	$(BIN)/python -m ray_apps.bulk_ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
@@ -36,6 +37,9 @@ test: $(VENV)/full
 
 test-fast: $(VENV)/full
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not ray and not browser and not train and not slow" $(ARGS)
+
+test-wheel: $(VENV)/full
+	.ci/wheel $(BIN)/python
 
 lint: $(VENV)/full
 	$(BIN)/ruff check .

@@ -1,11 +1,15 @@
 """The doors as a person at a shell meets them: what is refused, in which words, with which exit code."""
 
 import argparse
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
+from ray.exceptions import RayTaskError
 
+from models.project import VERSION
 from ray_apps import bulk_ocr, cli, doors, status
 
 
@@ -112,3 +116,66 @@ def test_names_that_are_no_text_are_spelled_from_the_start(tmp_path):
     bulk_ocr.add_arguments(parser)
     args = parser.parse_args(["--input", odd, "s3://bucket/a::b%.png", "--output", odd])
     assert args.input == [f"file://{tmp_path}/caf%E9", "s3://bucket/a::b%.png"] and args.output == args.input[0]
+
+
+def below_a_file(folder: Path) -> None:
+    (folder / "file").write_text("")
+    os.makedirs(folder / "file" / "out")
+
+
+def where_a_file_is(folder: Path) -> None:
+    (folder / "out").write_text("")
+    os.mkdir(folder / "out")
+
+
+def with_too_long_a_name(folder: Path) -> None:
+    os.mkdir(folder / ("n" * 300))
+
+
+def on_a_full_disk(folder: Path) -> None:
+    with open("/dev/full", "w") as file:
+        file.write("x")
+
+
+def on_a_full_disk_of_a_worker(folder: Path) -> None:
+    cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/results/pages/part-0.parquet")
+    raise RayTaskError("StageGroup", "a long traceback", cause).as_instanceof_cause()
+
+
+@pytest.mark.parametrize(
+    ("write", "code", "named"),
+    [
+        (below_a_file, doors.BAD_REQUEST, "/file/out: Not a directory; a file is where a folder should be"),
+        (where_a_file_is, doors.BAD_REQUEST, "/out: File exists; a file is where a folder should be"),
+        (with_too_long_a_name, doors.BAD_REQUEST, "nnn: File name too long; choose a shorter name"),
+        (on_a_full_disk, doors.STORAGE_FULL, "No space left on device; make room; the same command goes on"),
+        (on_a_full_disk_of_a_worker, doors.STORAGE_FULL, "/results/pages/part-0.parquet: No space left on device"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(capsys, tmp_path, write, code, named):
+    assert doors.answer(lambda folder: write(folder) or 0, tmp_path) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ocray: ") and named in line
+
+
+def test_a_fault_of_ours_keeps_its_traceback():
+    def fault(arguments) -> int:
+        raise KeyError("no such thing")
+
+    with pytest.raises(KeyError):
+        doors.answer(fault, None)
+
+
+def test_an_output_that_is_a_file_holds_no_job(capsys, tmp_path):
+    (tmp_path / "out").write_text("letters")
+    code, told = run_cli(capsys, "status", str(tmp_path / "out"))
+    assert code == doors.BAD_REQUEST and len(told.splitlines()) == 1
+
+
+def test_the_version_says_what_it_runs_on(capsys):
+    code, told = run_cli(capsys, "--version")
+    assert code == 0
+    first, second, third = told.splitlines()
+    assert first.startswith(f"ocray {VERSION} (")
+    assert "Ray 2." in second and "OpenVINO 20" in second
+    assert third.rsplit(" ", 1)[1] in ("f32", "bf16")
