@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import re
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -11,16 +13,19 @@ from typing import Any
 
 from models.project import VERSION, installed_version
 from pipelines.config import ReaderConfig
-from pipelines.ledger import PARTS
+from pipelines.documents.locations import local_path, spelled, spelled_uri
+from pipelines.ledger import FORMER, PARTS
 from pipelines.readings import READINGS
 from pipelines.storage import Storage
+
+logger = logging.getLogger("ocray")
 
 CARD = "job.json"
 EXPORTS = "exports"
 REPORT = "report.html"
-# What is written from the records later may change freely.
 _READING_PACKAGES = ("models", "pipelines")
-_NOT_READING = ("pipelines/exports/", "pipelines/report/")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_FAILURE_CHARS = 2000
 _VERSIONED = ("ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium2", "pyarrow")
 
 
@@ -28,29 +33,41 @@ class JobError(Exception):
     """A job that must not run as asked; the message says why and what to do."""
 
 
+class IncompleteJob(Exception):
+    """Pages are not in the output; the message says how many, why, and how to go on."""
+
+
 @cache
-def code_digest(foreign: tuple[str, ...]) -> str:
-    """SHA-256 over the sources that decide what is read, all but the `foreign` ones; changed code is another job."""
+def code_digest() -> str:
+    """SHA-256 over the sources that read. It tells what read, not what may go on: that is `reading_version`."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in _READING_PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
-            name = path.relative_to(root).as_posix()
-            if not name.startswith((*_NOT_READING, *foreign)):
-                digest.update(name.encode() + b"\0" + path.read_bytes())
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
 def fingerprint(config: ReaderConfig) -> dict[str, Any]:
-    """What an output's rows depend on besides the pages: configuration, bundles (network and card) and code."""
+    """What an output's rows depend on besides the pages: configuration, bundles (network and card) and how this version
+    of the reader reads."""
     return {
         "config": config.identity(),
         "bundles": {
             stage: [f"{bundle.name} digest:{bundle.digest}" for bundle in bundles]
             for stage, bundles in config.open_bundles().items()
         },
-        "code": code_digest(config.foreign_code),
+        "reading_version": config.reading_version,
     }
+
+
+def place(uri: str) -> str:
+    """One spelling of an input: absolute, without a trailing slash."""
+    path = local_path(uri)
+    if path is not None:
+        return spelled(path)
+    protocol, _, rest = uri.partition("://")
+    return f"{'s3' if protocol == 's3a' else protocol}://{rest.rstrip('/')}"
 
 
 def short_digest(content: dict[str, Any]) -> str:
@@ -65,6 +82,7 @@ class JobCard:
         self.output = output
         self.content = content
         self._started = time.time()
+        self._unwritten = False
 
     @classmethod
     def open(
@@ -81,11 +99,12 @@ class JobCard:
 
         Raises:
             JobError: the folder holds something else, or another job's output (the difference is named).
+            OutputError: it cannot be written.
         """
         identity = fingerprint(config)
         earlier = read_card(output)
         if overwrite:
-            for name in (CARD, PARTS, READINGS, EXPORTS, REPORT):
+            for name in (CARD, PARTS, FORMER, READINGS, EXPORTS, REPORT):
                 output.delete(name)
             earlier = None
         elif earlier is None and not output.is_empty():
@@ -94,7 +113,7 @@ class JobCard:
                 f"--overwrite to put the results beside what is there"
             )
         elif earlier is not None:
-            _refuse_other_job(output, earlier, identity, list(inputs))
+            _refuse_other_job(output, earlier, identity, inputs)
         now = _now()
         content = {
             "name": output.uri.rstrip("/").rsplit("/", 1)[-1],
@@ -106,28 +125,63 @@ class JobCard:
             "fingerprint": short_digest(identity),
             "identity": identity,
             "config": config.model_dump(),
-            "inputs": list(inputs),
+            "inputs": [spelled_uri(given) for given in inputs],
+            "places": _places(inputs),
             "models": {
                 stage: "+".join(text.split()[0] for text in texts) for stage, texts in identity["bundles"].items()
             },
             "device": device,
             "hosts": hosts,
+            "code": code_digest(),
             "versions": {"ocray": VERSION} | {name: installed_version(name) for name in _VERSIONED},
             "counts": {},
             "runs": (earlier["runs"] if earlier else 0) + 1,
         }
         card = cls(output, content)
-        card.save()
+        card._write()
         return card
 
     def save(self, **changes: Any) -> None:
-        """Set fields and write the card."""
-        self.content.update(changes, updated=_now(), wall_seconds=round(time.time() - self._started, 2))
-        self.output.write(CARD, json.dumps(self.content, ensure_ascii=False, indent=1).encode())
+        """Set fields and write the card. A write that fails is told and no reason to stop: the next follows soon."""
+        self.content.update(changes)
+        try:
+            self._write(patience=0)
+        except Exception as error:  # storage back ends raise anything
+            if not self._unwritten:
+                logger.warning("%s; trying again until it can", error)
+            self._unwritten = True
+        else:
+            self._unwritten = False
 
     def close(self, state: str, **changes: Any) -> None:
-        """The run ended: `finished` or `failed`."""
-        self.save(state=state, finished=_now(), **changes)
+        """The run ended: `finished`, `incomplete`, `interrupted` or `failed`; a write that fails is tried again.
+
+        Raises:
+            OutputError: the card cannot be written.
+        """
+        self.content.update(changes, state=state, finished=_now())
+        self._write()
+
+    def close_after(self, error: BaseException) -> None:
+        """Close the card of a run that `error` ended, as well as the storage lets it."""
+        state = "failed"
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            state = "interrupted"
+        elif isinstance(error, IncompleteJob):
+            state = "incomplete"
+        text = _ANSI.sub("", str(error)).strip()
+        try:
+            self.content.update(
+                state=state, finished=_now(), failure=f"{type(error).__name__}: {text}"[:_FAILURE_CHARS]
+            )
+            self._write(patience=0)
+        except Exception as trouble:  # storage back ends raise anything; the error itself is what must be told
+            logger.warning("job.json could not be closed: %s", trouble)
+
+    def _write(self, patience: float | None = None) -> None:
+        self.content.update(updated=_now(), wall_seconds=round(time.time() - self._started, 2))
+        content = json.dumps(self.content, ensure_ascii=False, indent=1).encode()
+        self.output.write(CARD, content, patience)
 
 
 def read_card(output: Storage) -> dict[str, Any] | None:
@@ -147,18 +201,26 @@ def read_card(output: Storage) -> dict[str, Any] | None:
     return content
 
 
-def _refuse_other_job(output: Storage, earlier: dict[str, Any], identity: dict[str, Any], inputs: list[str]) -> None:
+def _places(inputs: Sequence[str]) -> list[str]:
+    return sorted({place(given) for given in inputs})
+
+
+def _refuse_other_job(
+    output: Storage, earlier: dict[str, Any], identity: dict[str, Any], inputs: Sequence[str]
+) -> None:
     differs = [key for key in identity if earlier["identity"].get(key) != identity[key]]
-    if earlier["inputs"] != inputs:
+    before, now = earlier.get("places") or _places(earlier["inputs"]), _places(inputs)
+    if before != now:
         differs.append("inputs")
     if not differs:
         return
     details = []
     for key in differs:
         if key == "inputs":
-            details.append(f"inputs were {earlier['inputs']}, now {inputs}")
-        elif key == "code":
-            details.append("ocray's reading code changed")
+            details.append(f"inputs were {before}, now {now}")
+        elif key == "reading_version":
+            old = earlier["identity"].get(key, "another one")
+            details.append(f"this version reads otherwise: reading version was {old}, now {identity[key]}")
         else:
             old, new = earlier["identity"].get(key, {}), identity[key]
             changed = [name for name in new if old.get(name) != new[name]]

@@ -17,6 +17,7 @@ from pipelines.records import BaseRecord, records_to_table
 from pipelines.storage import Storage
 
 PARTS = "pages"
+FORMER = "former"  # rows of documents that are no longer what was read
 _SCANNED_AHEAD = 64  # parts
 
 
@@ -32,7 +33,7 @@ class Ledger:
 
     def commit(self, name: str, records: Sequence[BaseRecord]) -> None:
         """Write a part atomically."""
-        self._write(name, records_to_table(list(records)))
+        self._write(f"{PARTS}/{name}", records_to_table(list(records)))
 
     def parts(self) -> list[str]:
         """Names of all committed parts."""
@@ -73,8 +74,8 @@ class Ledger:
                 self._replace(name, good)
         return dropped
 
-    def settle(self) -> int:
-        """Leave exactly one row a page (a good one when there is one); returns how many rows were taken out.
+    def settle(self) -> pa.Table:
+        """Leave exactly one row a page (a good one when there is one); returns the states that remain.
 
         A page is there twice only when a worker of a killed run, on another machine, committed after the next run had
         read the ledger.
@@ -93,18 +94,33 @@ class Ledger:
             if earlier[0] == "error" and row["status"] == "ok":
                 loser, keep[row["page_id"]] = earlier[1], (row["status"], row["part"])
             extra.setdefault(loser, set()).add(row["page_id"])
+        if not extra:
+            return states
         for name, page_ids in extra.items():
+            self._take_out(name, page_ids)
+        return self.states()
+
+    def retire(self, page_ids: set[str], states: pa.Table) -> None:
+        """Move rows, whose places `states` tells, from the output's pages to `former/`, where nothing reads them."""
+        gone = states.filter(pc.is_in(states["page_id"], pa.array(sorted(page_ids), pa.string())))
+        for name in gone["part"].unique().to_pylist():
             rows = self.read_part(name)
-            self._replace(name, rows.filter(pc.invert(pc.is_in(rows["page_id"], pa.array(sorted(page_ids))))))
-        return sum(len(page_ids) for page_ids in extra.values())
+            former = rows.filter(pc.is_in(rows["page_id"], gone["page_id"].combine_chunks()))
+            ids = former["page_id"].to_pylist()
+            self._write(f"{FORMER}/{self.part_name(ids)}", former)  # first: a row is in one place or in both
+            self._take_out(name, set(ids))
+
+    def _take_out(self, name: str, page_ids: set[str]) -> None:
+        rows = self.read_part(name)
+        self._replace(name, rows.filter(pc.invert(pc.is_in(rows["page_id"], pa.array(sorted(page_ids), pa.string())))))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
         if len(rows):
-            self._write(name, rows)
+            self._write(f"{PARTS}/{name}", rows)
         else:
             self.output.delete(f"{PARTS}/{name}")
 
-    def _write(self, name: str, table: pa.Table) -> None:
+    def _write(self, path: str, table: pa.Table) -> None:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        self.output.write(f"{PARTS}/{name}", buffer.getvalue())
+        self.output.write(path, buffer.getvalue())

@@ -17,19 +17,7 @@ class MetersConfig(ReaderConfig):
     most a meter may turn whose manifest says no other."""
 
     bundle_settings = ("meter_screen", "meter_digits")
-    foreign_code = (
-        "models/deskew/",
-        "models/layout/",
-        "models/orientation/",
-        "models/text_detection/",
-        "models/text_recognition/",
-        "models/meter/counter.py",
-        "models/meter/misreadings.py",
-        "models/meter/plausibility.py",
-        "pipelines/readings.py",
-        "pipelines/stages/straighten.py",
-        "pipelines/stages/text.py",
-    )
+    reading_version = 1
 
     reader: Literal["meters"] = "meters"
     meter_screen: BundleSettings

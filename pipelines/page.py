@@ -58,9 +58,12 @@ class Page:
     def fail(self, stage: str, error: BaseException) -> None:
         """Turn the page into an error row; what earlier stages found stays in it. See `documents.errors.documented`."""
         error = documented(error, stage)
-        message = str(error).strip() or "no message"
+        self.fail_as(stage, type(error).__name__, str(error).strip() or "no message")
+
+    def fail_as(self, stage: str, kind: str, message: str) -> None:
+        """`fail` with an error that is known by its class name `kind` and its message alone."""
         self.record.status = "error"
-        self.record.error = PageError(stage=stage, type=type(error).__name__, message=message[:2000])
+        self.record.error = PageError(stage=stage, type=kind, message=message[:2000])
         self.release()
 
     def release(self) -> None:

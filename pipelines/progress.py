@@ -5,7 +5,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TextIO
+
+from pipelines.attempts import InFlight
 
 # A log's lines are at most this far apart (s), or this share of the run's age, so that a night's log can be read.
 _LONGEST_INTERVAL = 600
@@ -27,8 +30,8 @@ class Progress:
 
     Args:
         total: pages of the whole output; `ok` and `error` of them were there before this run.
-        in_flight: asks for (done, failed) pages that are read but not yet committed, and for the Unix time at which
-            reading began (None: not yet). Rates count from there: actors take seconds to start.
+        in_flight: asks what is read but not yet committed, and since when workers read. Rates count from there: actors
+            take seconds to start.
         publish: receives the figures as a dict (for job.json).
         stream: where the line goes; rewritten in place on a terminal. Elsewhere (a log) there is a line when something
             changed: every few seconds at first, every ten minutes in a run of hours, and at the end.
@@ -40,7 +43,7 @@ class Progress:
         ok: int,
         error: int,
         *,
-        in_flight: Callable[[], tuple[int, int, float | None]],
+        in_flight: Callable[[], InFlight],
         publish: Callable[[dict[str, Any]], None],
         stream: TextIO = sys.stderr,
         period: float | None = None,
@@ -54,6 +57,8 @@ class Progress:
         self._started = time.monotonic()
         self._told: dict[str, int] = {}
         self._told_at = -math.inf
+        self.not_done = ""  # why pages were left for a later run
+        self._began: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
@@ -64,7 +69,7 @@ class Progress:
     def __exit__(self, *exception) -> None:
         self._stop.set()
         self._thread.join(timeout=10)
-        self._tell(0, 0, self._in_flight()[2])
+        self._tell(replace(self._in_flight(), done=0, failed=0))
         if self._terminal:
             self._stream.write("\n")
 
@@ -72,6 +77,11 @@ class Progress:
         """Pages that were committed."""
         self.ok += ok
         self.error += error
+
+    def settle(self, ok: int, error: int) -> None:
+        """The run is over, and the output holds this."""
+        self.ok, self.error = ok, error
+        self.latest = self.figures(0, 0, self._began)
 
     def figures(self, done_more: int, failed_more: int, began: float | None) -> dict[str, Any]:
         """Counts, rate (pages/s of this run since reading began) and the estimated time left (s)."""
@@ -93,10 +103,13 @@ class Progress:
 
     def _run(self) -> None:
         while not self._stop.wait(self._period):
-            self._tell(*self._in_flight())
+            self._tell(self._in_flight())
 
-    def _tell(self, done: int, failed: int, began: float | None) -> None:
-        self.latest = figures = self.figures(done, failed, began)
+    def _tell(self, now: InFlight) -> None:
+        self._began = self._began or now.began
+        for message in now.messages:
+            self._stream.write(("\r\x1b[K" if self._terminal else "") + message + "\n")
+        self.latest = figures = self.figures(now.done, now.failed, self._began)
         self._publish(figures)
         if self._terminal:
             self._stream.write("\r\x1b[K" + self.line(figures))

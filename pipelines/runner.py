@@ -3,9 +3,10 @@
 import logging
 import pickle
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,15 +16,17 @@ from ray.data import ActorPoolStrategy, DataContext
 from pipelines.attempts import Attempts
 from pipelines.config import ReaderConfig
 from pipelines.documents import Limits
-from pipelines.job import JobCard
-from pipelines.ledger import Ledger
+from pipelines.job import IncompleteJob, JobCard
+from pipelines.ledger import FORMER, PARTS, Ledger
 from pipelines.placement import Pool, cluster_resources, plan_pools, preflight
 from pipelines.progress import Progress
 from pipelines.records import MANIFEST_SCHEMA, BaseRecord
+from pipelines.shared_paths import check_shared
 from pipelines.sources import Document, list_documents, plan_pages
 from pipelines.stages.base import StageSpec
 from pipelines.storage import Storage
-from pipelines.worker import StageGroup
+from pipelines.watchdog import PageLimits
+from pipelines.worker import TROUBLES, StageGroup
 
 logger = logging.getLogger("ocray")
 
@@ -32,6 +35,8 @@ _MAX_PAGES_PER_PART = 64
 # Each worker gets at least about this many parts, so that all of them end at about the same time.
 _PARTS_PER_WORKER = 8
 _PLAN_BATCH = 64
+# Workers that cannot open their networks, one after the other, before the run is given up: a bundle's storage may fail.
+_STARTS_FORGIVEN = 3
 # The error rate is judged once so many pages are done.
 _JUDGED_PAGES = 20
 
@@ -45,7 +50,7 @@ class JobOptions:
     """How a job runs; nothing here changes what is read.
 
     `workers` bounds the actors of each pool (None: as many as the cluster has room for), `gpu_fraction` is the share of
-    a GPU that an actor takes.
+    a GPU that an actor takes, `page_limits` is what one page may take before it is given up.
     """
 
     device: str = "cpu"
@@ -56,6 +61,7 @@ class JobOptions:
     retry_failed: bool = False
     overwrite: bool = False
     max_error_rate: float = 0.5
+    page_limits: PageLimits = field(default_factory=PageLimits)
 
 
 @dataclass(frozen=True)
@@ -80,18 +86,22 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
 
     Raises:
         InputError: an input that cannot be listed. JobError: the output is another job's. PlacementError: the cluster
-        cannot hold the pipeline. TooManyErrors: the run is plainly wrong. BundleError, ConfigError: bad models.
+        cannot hold the pipeline. NotShared: a local path that not all nodes see. TooManyErrors: the run is plainly
+        wrong. IncompleteJob: pages could not be read now. OutputError: the output cannot be written. BundleError,
+        ConfigError: bad models.
     """
     started = time.monotonic()
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.max_consecutive_actor_init_deaths = _STARTS_FORGIVEN
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its per-operator lines would break the progress line
     output = Storage(output_uri)
     specs = config.stages(options.device, options.threads)
     resources = cluster_resources()
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
     listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, meters=config.meter_columns)
+    check_shared(output_uri, listing.documents)
     card = JobCard.open(
         output,
         inputs=inputs,
@@ -120,24 +130,24 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
             len(done),
             len(todo),
         )
-        attempts = Attempts.remote()
-        errors_before = pc.sum(pc.equal(done["status"], "error")).as_py() or 0
+        attempts = Attempts()
+        before = Counter(done["status"].to_pylist())
         progress = Progress(
             len(manifest),
-            len(done) - errors_before,
-            errors_before,
-            in_flight=lambda: ray.get(attempts.in_flight.remote()),
+            before["ok"],
+            before["error"],
+            in_flight=attempts.in_flight,
             publish=lambda figures: card.save(**figures | {"counts": figures["counts"] | documents}),
         )
         with progress:
             if len(todo):
                 _read(todo, specs, config.record_type, resources, output_uri, options, attempts, progress)
-        ledger.settle()
-        findings = config.conclude(ledger, manifest)
+        findings = _finish(manifest, ledger, progress)
+        findings += config.conclude(ledger, manifest)
         figures = progress.latest
         card.close("finished", **figures | {"counts": figures["counts"] | documents, "findings": findings})
     except BaseException as error:
-        card.close("failed", failure=f"{type(error).__name__}: {error}")
+        card.close_after(error)
         raise
     return JobResult(
         pages=len(manifest),
@@ -173,11 +183,44 @@ def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tup
     """The manifest's rows that are not committed yet, and the states of those that are."""
     if retry_failed:
         logger.info("%d failed pages will be read again", ledger.drop_errors())
-    ledger.settle()
-    states = ledger.states()
+    states = ledger.settle()
     done = states.filter(pc.is_in(states["page_id"], manifest["page_id"].combine_chunks()))
     todo = manifest.filter(pc.invert(pc.is_in(manifest["page_id"], states["page_id"].combine_chunks())))
     return todo, done
+
+
+def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]:
+    """Compare what the output holds with what was planned; the counts told from now on are the output's own.
+
+    Returns lines that tell what was found.
+
+    Raises:
+        IncompleteJob: pages are missing.
+    """
+    states = ledger.settle()
+    planned = manifest["page_id"].combine_chunks()
+    there = states.filter(pc.is_in(states["page_id"], planned))
+    counts = Counter(there["status"].to_pylist())
+    progress.settle(counts["ok"], counts["error"])
+    missing = manifest.filter(pc.invert(pc.is_in(planned, there["page_id"].combine_chunks())))
+    if len(missing):
+        first = missing.slice(0, 1).to_pylist()[0]
+        why = progress.not_done or (
+            "they were read, but the output does not hold them; see that all nodes write to the same place, then run "
+            "the same command again to read them"
+        )
+        raise IncompleteJob(
+            f"{len(missing)} of {len(manifest)} pages are not in {ledger.output.uri}, the first is page "
+            f"{first['page_number']} of {first['document_uri']}: {why}"
+        )
+    former = set(states["page_id"].to_pylist()) - set(planned.to_pylist())
+    if not former:
+        return []
+    ledger.retire(former, states)
+    return [
+        f"{len(former)} {'row' if len(former) == 1 else 'rows'} of documents that changed or are no longer among the "
+        f"inputs moved from {PARTS}/ to {FORMER}/"
+    ]
 
 
 def _read(
@@ -187,7 +230,7 @@ def _read(
     resources: dict[str, float],
     output_uri: str,
     options: JobOptions,
-    attempts,
+    attempts: Attempts,
     progress: Progress,
 ) -> None:
     cores = max(1, options.workers or int(resources.get("CPU", 1)))
@@ -204,6 +247,7 @@ def _read(
                 "last": number == len(pools) - 1,
                 "output": output_uri,
                 "attempts": attempts,
+                "limits": options.page_limits,
             },
             batch_size=pages_per_part,
             batch_format="pyarrow",
@@ -212,10 +256,17 @@ def _read(
             num_gpus=pool.num_gpus,
         )
     # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
+    fruitless = 0
     with closing(iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))) as batches:
-        for batch in batches:
-            for row in batch.to_pylist():
-                progress.add(row["ok"], row["error"])
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            if row["trouble"]:
+                raise TROUBLES[row["trouble"]](row["why"])
+            progress.add(row["ok"], row["error"])
+            if row["not_done"]:
+                progress.not_done = row["why"]
+            fruitless = 0 if row["ok"] + row["error"] else fruitless + 1
+            if fruitless > pools[-1].max_size:  # some worker met it twice in a row, each time with patience
+                raise IncompleteJob(f"{row['why']}; what is read stays")
             done = progress.ok + progress.error
             if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
                 raise TooManyErrors(

@@ -1,21 +1,36 @@
 """The body of a Ray Data actor: consecutive stages fused into one process, pages handed on in memory."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
 import cv2
 import pyarrow as pa
-import ray
 
-from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
+from pipelines.attempts import ATTEMPTS_ALONE, Attempts, WorkerDied
+from pipelines.documents import StorageUnavailable
+from pipelines.job import CARD
 from pipelines.ledger import Ledger
 from pipelines.page import Page
-from pipelines.records import BaseRecord
+from pipelines.records import BaseRecord, PageError
+from pipelines.shared_paths import NotShared, check_same_output
 from pipelines.stages.base import StageSpec, run_stages
-from pipelines.storage import Storage
+from pipelines.storage import OutputError, OutputFull, OutputUnavailable, Storage
+from pipelines.watchdog import Overrun, PageLimits, Watchdog
 
 # What the last group tells the driver: one row a part.
-SUMMARY_SCHEMA = pa.schema([("part", pa.string()), ("ok", pa.int64()), ("error", pa.int64()), ("device", pa.string())])
+SUMMARY_SCHEMA = pa.schema(
+    [
+        ("part", pa.string()),
+        ("ok", pa.int64()),
+        ("error", pa.int64()),
+        ("not_done", pa.int64()),  # pages that the storage would not give now, for the reason `why`
+        ("why", pa.string()),
+        ("trouble", pa.string()),  # name in TROUBLES of what must end the run, with `why`; else empty
+    ]
+)
+# Told in the summary, not raised: Ray Data prints pages about an exception, and keeps the actors of its pipeline.
+TROUBLES = {kind.__name__: kind for kind in (OutputError, OutputFull, OutputUnavailable, NotShared)}
 
 _IN_FLIGHT_SCHEMA = pa.schema(
     [
@@ -30,6 +45,8 @@ _IN_FLIGHT_SCHEMA = pa.schema(
     ]
 )
 _PAGES_PER_HANDOVER = 8
+# After so many pages in a row that the storage would not give, the rest of a batch is left for later.
+_REFUSALS_IN_A_ROW = 2
 _SECONDS_BETWEEN_REPORTS = 1.0
 
 
@@ -37,7 +54,8 @@ class StageGroup:
     """Runs `specs` over batches of pages; the last group of a pipeline commits each batch as one part.
 
     The first group takes rows of MANIFEST_SCHEMA, the others what the group before gave. The last one returns
-    SUMMARY_SCHEMA; by then the rows are committed. `record_type` is the reader's.
+    SUMMARY_SCHEMA; by then the rows are committed. `record_type` is the reader's. The process ends itself over a page
+    that takes more than `limits`.
     """
 
     def __init__(
@@ -48,7 +66,8 @@ class StageGroup:
         first: bool,
         last: bool,
         output: str,
-        attempts,
+        attempts: Attempts,
+        limits: PageLimits,
     ):
         cv2.setNumThreads(1)  # an actor is one core's worth; OpenCV would take all cores of the machine
         self.stages = [(spec.build(), spec.batch_size) for spec in specs]
@@ -56,34 +75,45 @@ class StageGroup:
         self.first, self.last = first, last
         self.ledger = Ledger(Storage(output))
         self.attempts = attempts
+        logging.getLogger("ocray").addHandler(_ToDriver(attempts))
+        self.watchdog = Watchdog(limits, self._overran)
+        self._key = ""  # of the batch in hand
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         rows = batch.to_pylist()
         opened = Page.from_manifest if self.first else Page.from_row
         pages = [opened(row, self.record_type) for row in rows]
         part = self.ledger.part_name([page.record.page_id for page in pages])
-        key = f"{self.stages[0][0].name}/{part}"
-        again = ray.get(self.attempts.begin.remote(key))
+        key = self._key = f"{self.stages[0][0].name}/{part}"
+        again = self.attempts.begin(key)
         if self.last:
-            if again and self.ledger.has_part(part):  # the worker died between committing and returning
-                yield self._summary(
-                    part, [s == "ok" for s in self.ledger.read_part(part, ["status"])["status"].to_pylist()]
-                )
-            else:
-                yield self._commit(part, self._read(key, pages, again))
+            try:
+                yield self._finished(key, part, pages, again)
+            except tuple(TROUBLES.values()) as error:
+                yield _summary(part, trouble=error)
         else:
             yield from self._hand_over(self._read(key, pages, again))
-        ray.get(self.attempts.finish.remote(key))
+        self.attempts.finish(key)
+
+    def _finished(self, key: str, part: str, pages: list[Page], again: bool) -> pa.Table:
+        check_same_output(self.ledger.output, CARD)
+        if again and self.ledger.has_part(part):  # the worker died between committing and returning
+            return self._committed(part, [page.record for page in pages])
+        return self._commit(part, self._read(key, pages, again))
 
     def _commit(self, part: str, pages: Iterator[Page]) -> pa.Table:
         records = [page.record for page in pages]
-        self.ledger.commit(part, records)
-        return self._summary(part, [record.status == "ok" for record in records], records[0].device)
+        done = [record for record in records if not _not_now(record)]
+        if done:
+            self.ledger.commit(part, done)
+        reasons = [record.error.message for record in records if _not_now(record)]
+        return _summary(part, [record.status for record in done], reasons)
 
-    @staticmethod
-    def _summary(part: str, good: list[bool], device: str = "") -> pa.Table:
-        row = {"part": part, "ok": sum(good), "error": len(good) - sum(good), "device": device}
-        return pa.Table.from_pylist([row], schema=SUMMARY_SCHEMA)
+    def _committed(self, part: str, planned: Sequence[BaseRecord]) -> pa.Table:
+        """The summary of a part that an earlier worker wrote."""
+        states = self.ledger.read_part(part, ["page_id", "status"])
+        lacking = {record.page_id for record in planned} - set(states["page_id"].to_pylist())
+        return _summary(part, states["status"].to_pylist(), ["the storage did not answer"] * len(lacking))
 
     @staticmethod
     def _hand_over(pages: Iterator[Page]) -> Iterator[pa.Table]:
@@ -98,24 +128,76 @@ class StageGroup:
 
     def _read(self, key: str, pages: list[Page], again: bool) -> Iterator[Page]:
         """Run the stages, one page after the other when an earlier worker died on this batch; tells progress."""
-        stream = (self._read_alone(key, page) for page in pages) if again else run_stages(self.stages, pages)
+        offered = _while_storage_answers(pages)
+        if again:
+            stream = (self._read_alone(key, page) for page in offered)
+        else:
+            stream = run_stages(self.stages, offered, self.watchdog.watching)
         failed = 0
         told = time.monotonic()
         for done, page in enumerate(stream, start=1):
             failed += page.record.status == "error"
             if time.monotonic() - told > _SECONDS_BETWEEN_REPORTS:
-                self.attempts.advance.remote(key, done, failed)
+                self.attempts.advance(key, done, failed)
                 told = time.monotonic()
             yield page
 
     def _read_alone(self, key: str, page: Page) -> Page:
         page_id = page.record.page_id
-        count, stage_name = ray.get(self.attempts.begin_alone.remote(key, page_id))
+        count, stage_name, overrun = self.attempts.begin_alone(key, page_id)
+        if overrun is not None:
+            page.fail_as(overrun.stage, overrun.error, f"{page.record.document_uri}: {overrun.message}")
+            return page
         if count >= ATTEMPTS_ALONE:
             page.fail(stage_name, WorkerDied(f"the worker process died {count} times while reading only this page"))
             return page
         for stage, _ in self.stages:
-            ray.get(self.attempts.entering.remote(key, page_id, stage.name))
-            (page,) = run_stages([(stage, 1)], [page])
-        ray.get(self.attempts.end_alone.remote(key, page_id))
+            self.attempts.entering(key, page_id, stage.name)
+            (page,) = run_stages([(stage, 1)], [page], self.watchdog.watching)
+        self.attempts.end_alone(key, page_id)
         return page
+
+    def _overran(self, overrun: Overrun) -> None:
+        self.attempts.overran(self._key, overrun)
+
+
+class _ToDriver(logging.Handler):
+    """What a worker warns of is printed where the job was started."""
+
+    def __init__(self, attempts: Attempts):
+        super().__init__(logging.WARNING)
+        self.attempts = attempts
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.attempts.say(record.getMessage())
+
+
+def _not_now(record: BaseRecord) -> bool:
+    """Whether a page is not done: the storage did not answer. It becomes no row, so that the next run reads it."""
+    return record.error is not None and record.error.type == StorageUnavailable.__name__
+
+
+def _while_storage_answers(pages: Sequence[Page]) -> Iterator[Page]:
+    """The pages; once the storage refused some in a row, each after long patience, the others fail at once."""
+    refusals: list[PageError] = []
+    for page in pages:
+        good = page.record.status == "ok"
+        if good and len(refusals) >= _REFUSALS_IN_A_ROW:
+            page.fail_as(refusals[-1].stage, refusals[-1].type, refusals[-1].message)
+        yield page
+        if good:
+            refusals = [*refusals, page.record.error] if _not_now(page.record) else []
+
+
+def _summary(
+    part: str, statuses: Sequence[str] = (), reasons: Sequence[str] = (), trouble: Exception | None = None
+) -> pa.Table:
+    row = {
+        "part": part,
+        "ok": statuses.count("ok"),
+        "error": statuses.count("error"),
+        "not_done": len(reasons),
+        "why": str(trouble) if trouble else reasons[0] if reasons else "",
+        "trouble": type(trouble).__name__ if trouble else "",
+    }
+    return pa.Table.from_pylist([row], schema=SUMMARY_SCHEMA)

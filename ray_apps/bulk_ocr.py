@@ -17,8 +17,11 @@ from pipelines.records import RECORDS
 from pipelines.report import write_report
 from pipelines.runner import JobOptions, run_job
 from pipelines.source_pages import SourcePages
+from pipelines.watchdog import PageLimits
 from ray_apps import doors
 from ray_apps.cluster import connect
+
+_LIMITS = PageLimits()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-megapixels", type=doors.positive, metavar="N", help="larger pages become error rows (default 300)"
     )
+    parser.add_argument(
+        "--page-seconds",
+        type=doors.positive,
+        metavar="S",
+        help=f"time for a page in one stage, and {_LIMITS.seconds_a_megapixel:g} s more a megapixel; pages that take "
+        f"longer become error rows (default {_LIMITS.seconds:g})",
+    )
+    parser.add_argument(
+        "--page-memory",
+        type=doors.positive,
+        metavar="MIB",
+        help=f"pages that take more memory become error rows (default {_LIMITS.memory_mib})",
+    )
     parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="what runs the networks")
     parser.add_argument("--workers", type=doors.positive, metavar="N", help="actors at most (default: one a core)")
     parser.add_argument("--gpu-fraction", type=doors.share, default=1.0, metavar="F", help="share of a GPU per actor")
@@ -84,6 +100,9 @@ def run(args: argparse.Namespace) -> int:
             retry_failed=args.retry_failed,
             overwrite=args.overwrite,
             max_error_rate=args.max_error_rate,
+            page_limits=PageLimits(
+                seconds=args.page_seconds or _LIMITS.seconds, memory_mib=args.page_memory or _LIMITS.memory_mib
+            ),
         ),
     )
     pages = SourcePages(config, args.image_column)

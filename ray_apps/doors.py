@@ -1,7 +1,6 @@
 """What all doors share: exit codes, how an expected failure is told, and argument types."""
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -9,17 +8,21 @@ from collections.abc import Callable
 from models.bundle import BundleError
 from models.runtime import DeviceError
 from pipelines.config import ConfigError
+from pipelines.documents import StorageUnavailable
 from pipelines.exports import ExportError
-from pipelines.job import JobError
+from pipelines.job import IncompleteJob, JobError
 from pipelines.placement import PlacementError
 from pipelines.runner import TooManyErrors
+from pipelines.shared_paths import NotShared
 from pipelines.sources import InputError
+from pipelines.storage import FULL, UNUSABLE, OutputError, OutputFull, OutputUnavailable
 from ray_apps import signals
 
 OK = 0  # done; pages that could not be read are rows with status=error, not a failure of the job
 BAD_REQUEST = 2  # inputs, output, configuration or bundles that cannot be used
 CANNOT_START = 3  # no cluster, or one that cannot hold the pipeline, or a device that is not there
 TOO_MANY_ERRORS = 4  # stopped by --max-error-rate
+INCOMPLETE = 5  # pages are missing, for the storage did not answer; the same command goes on
 STORAGE_FULL = 6  # no room for the output, or no quota
 
 _EXIT_CODES: dict[type[Exception], int] = {
@@ -32,23 +35,12 @@ _EXIT_CODES: dict[type[Exception], int] = {
     DeviceError: CANNOT_START,
     ConnectionError: CANNOT_START,
     TooManyErrors: TOO_MANY_ERRORS,
-}
-
-
-# What the storage of an output (or of a data set, a run, a bundle) may refuse, with what to do about it.
-_UNUSABLE = {
-    errno.EACCES: "choose a place that you may write to, or have the permission changed",
-    errno.EPERM: "choose a place that you may write to, or have the permission changed",
-    errno.EROFS: "it cannot be written to; choose another place",
-    errno.ENOTDIR: "a file is where a folder should be; choose another place",
-    errno.EEXIST: "a file is where a folder should be; choose another place",
-    errno.EISDIR: "a folder is where a file should be; choose another place",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "its symbolic links lead in a circle; choose another place",
-}
-_FULL = {
-    errno.ENOSPC: "make room; the same command goes on where it stopped",
-    errno.EDQUOT: "make room or have the quota raised; the same command goes on where it stopped",
+    NotShared: BAD_REQUEST,
+    IncompleteJob: INCOMPLETE,
+    StorageUnavailable: INCOMPLETE,
+    OutputUnavailable: INCOMPLETE,
+    OutputFull: STORAGE_FULL,
+    OutputError: BAD_REQUEST,  # after its kinds
 }
 
 
@@ -84,12 +76,12 @@ def _storage_failure(error: BaseException | None) -> int | None:
     """Tell a failure of the storage, here or in one of Ray's workers; None: it was another failure."""
     while error is not None and type(error).__module__.startswith("ray."):
         error = getattr(error, "cause", None) or error.__cause__
-    remedy = (_UNUSABLE | _FULL).get(error.errno) if isinstance(error, OSError) else None
+    remedy = (UNUSABLE | FULL).get(error.errno) if isinstance(error, OSError) else None
     if remedy is None:
         return None
     place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
     print(f"ocray: {place}{error.strerror or error}; {remedy}", file=sys.stderr)
-    return STORAGE_FULL if error.errno in _FULL else BAD_REQUEST
+    return STORAGE_FULL if error.errno in FULL else BAD_REQUEST
 
 
 def _end_ray() -> None:

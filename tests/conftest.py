@@ -64,6 +64,7 @@ class _SharedRay:
     """2 CPUs and a GPU on paper. Workers inherit the environment that Ray is started with."""
 
     environment = None
+    running = False
 
     @classmethod
     def start(cls):
@@ -74,6 +75,7 @@ class _SharedRay:
                 for name, value in cls.environment.items():
                     patched.setenv(name, value)
                 ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+            cls.running = True
 
     @classmethod
     def start_again(cls):
@@ -81,11 +83,12 @@ class _SharedRay:
         if cls.environment is not None:
             cls.start()
 
-    @staticmethod
-    def stop():
-        ray = sys.modules.get("ray")
-        if ray is not None and ray.is_initialized():
-            ray.shutdown()
+    @classmethod
+    def stop(cls):
+        """A Ray that a module started for its own tests stays."""
+        if cls.running:
+            sys.modules["ray"].shutdown()
+            cls.running = False
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from pipelines.config import DocumentsConfig
+from pipelines.config import DocumentsConfig, load_config
 from pipelines.page import Page
 from pipelines.stages.base import StageSpec
 
@@ -60,11 +60,12 @@ class FaultyConfig(DocumentsConfig):
 
 
 class HangingStage:
-    """Hangs, as native code can, on the page whose document is called `victim`: for so many seconds."""
+    """Hangs, as native code can, on the page whose document is called `victim` (on every page when it is empty): for so
+    many seconds."""
 
     name = "hanging"
 
-    def __init__(self, victim: str, seconds: float = 10_000):
+    def __init__(self, victim: str = "", seconds: float = 10_000):
         self.victim, self.seconds = victim, seconds
 
     def __call__(self, pages: list[Page]) -> None:
@@ -77,3 +78,47 @@ class SlowStage(HangingStage):
     """Takes its time."""
 
     name = "slow"
+
+
+class HoggingStage(RaisingStage):
+    """Takes memory without end over the page whose document is called `victim`."""
+
+    name = "hogging"
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            if page.record.document_uri.endswith(self.victim):
+                held = []
+                while True:
+                    held.append(b"x" * (16 * 2**20))
+                    time.sleep(0.02)
+
+
+class LosingStage(RaisingStage):
+    """Deletes what is committed in `output`, as a disk that is another one does, at the page called `victim`."""
+
+    name = "losing"
+
+    def __init__(self, victim: str, output: str):
+        super().__init__(victim)
+        self.output = Path(output)
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            if page.record.document_uri.endswith(self.victim):
+                while not (parts := list(self.output.glob("pages/*.parquet"))):
+                    time.sleep(0.1)
+                for part in parts:
+                    part.unlink()
+
+
+class BareConfig(FaultyConfig):
+    """Decoding and a faulty stage: for what a job does with its pages, whatever is read from them."""
+
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        return [DocumentsConfig.stages(self, device, threads)[0], self._fault]
+
+
+def bare(stage: type, **kwargs) -> BareConfig:
+    """A reader that decodes and then calls `stage`."""
+    return BareConfig.model_validate(load_config("documents").model_dump()).with_fault(stage, **kwargs)

@@ -1,3 +1,6 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from pipelines.ledger import Ledger
 from pipelines.records import PageError, PageRecord
 from pipelines.storage import Storage
@@ -47,9 +50,20 @@ def test_drop_errors_keeps_good_rows_and_deletes_empty_parts(tmp_path):
 
 def test_settle_keeps_one_row_a_page_the_good_one(tmp_path):
     book = ledger(tmp_path, [record("a", failed=True), record("b")], [record("a")], [record("b"), record("c")])
-    assert book.settle() == 2
+    assert len(book.states()) == 5
+    settled = book.settle()
     assert states(book) == {"a": "ok", "b": "ok", "c": "ok"}
-    assert book.settle() == 0
+    assert settled.sort_by("page_id").equals(book.states().sort_by("page_id"))
+    parts = book.parts()
+    assert book.settle().equals(book.states()) and book.parts() == parts
+
+
+def test_retired_rows_leave_the_pages_and_are_kept(tmp_path):
+    book = ledger(tmp_path, [record("a"), record("b")], [record("c")], [record("d", failed=True)])
+    book.retire({"b", "c", "unknown"}, book.states())
+    assert states(book) == {"a": "ok", "d": "error"}
+    former = [pq.read_table(path) for path in (tmp_path / "former").iterdir()]
+    assert sorted(pa.concat_tables(former)["page_id"].to_pylist()) == ["b", "c"]
 
 
 def test_rows_survive_a_replacement_unchanged(tmp_path):

@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from pipelines.attempts import InFlight
 from pipelines.progress import Progress, duration
 
 
@@ -15,7 +16,7 @@ def test_duration(seconds, text):
 def test_counts_add_up_with_what_was_there_and_what_is_in_flight():
     told = []
     stream = io.StringIO()
-    progress = Progress(10, 2, 1, in_flight=lambda: (2, 1, None), publish=told.append, stream=stream, period=60)
+    progress = Progress(10, 2, 1, in_flight=lambda: InFlight(2, 1), publish=told.append, stream=stream, period=60)
     with progress:
         progress.add(ok=3, error=1)
         assert progress.figures(2, 1, None)["counts"] == {"pages": 10, "done": 9, "ok": 6, "error": 3}
@@ -26,7 +27,7 @@ def test_counts_add_up_with_what_was_there_and_what_is_in_flight():
 
 
 def test_no_rate_no_promise():
-    nothing = {"in_flight": lambda: (0, 0, None), "publish": lambda _: None}
+    nothing = {"in_flight": InFlight, "publish": lambda _: None}
     progress = Progress(10, 0, 0, stream=io.StringIO(), period=60, **nothing)
     assert progress.figures(0, 0, None)["eta_seconds"] is None
 
@@ -43,19 +44,19 @@ class Clock:
 def test_a_log_gets_a_line_when_something_changed_at_growing_intervals(monkeypatch):
     clock, stream = Clock(), io.StringIO()
     monkeypatch.setattr("pipelines.progress.time.monotonic", clock)
-    quiet = {"in_flight": lambda: (0, 0, None), "publish": lambda _: None, "period": 3600}
+    quiet = {"in_flight": InFlight, "publish": lambda _: None, "period": 3600}
     with Progress(5000, 0, 0, stream=stream, **quiet) as progress:
         for second in range(0, 7200, 5):
             clock.now = 1000.0 + second
             if second % 300 == 0 and second < 3600:  # a page every five minutes, nothing in the second hour
                 progress.add(ok=1, error=0)
-            progress._tell(0, 0, None)
+            progress._tell(InFlight())
         assert [line.split()[0] for line in stream.getvalue().splitlines()] == [f"{n}/5000" for n in range(1, 13)]
         stream.truncate(0)
         for second in range(7200, 14400, 5):  # always something new
             clock.now = 1000.0 + second
             progress.add(ok=1, error=0)
-            progress._tell(0, 0, None)
+            progress._tell(InFlight())
         assert 10 < len(stream.getvalue().splitlines()) < 25
         progress.add(ok=7, error=0)
     assert stream.getvalue().splitlines()[-1].startswith("1459/5000 pages")  # the last is told whenever it comes

@@ -1,0 +1,57 @@
+"""Clusters of several Ray nodes on this machine, and nodes that see other files than the rest."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+# Ray takes half a minute to call a node dead; here the machine is one, and its network does not fail.
+_NOTICED_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+
+
+@contextmanager
+def cluster(workers: int = 2) -> Iterator[Cluster]:
+    """A connected cluster as `cluster.yaml` makes them: a head without CPUs, and `workers` nodes of one CPU each."""
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _NOTICED_SOON}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(workers):
+            nodes.add_node(num_cpus=1)
+        ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
+        yield nodes
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def can_hide_folders() -> bool:
+    """Whether processes with file systems of their own can be started here; it needs root."""
+    tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True)
+    return tried.returncode == 0
+
+
+@contextmanager
+def another_node(address: str, node_address: str, private: Path | None = None) -> Iterator[None]:
+    """A further node of one CPU, at an address of its own, to which the folder `private` is another, empty one. It ends
+    with the block."""
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"]
+    start += [f"--address={address}", f"--node-ip-address={node_address}"]
+    if private is not None:
+        start = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(private), *start]
+    node = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(there["Alive"] and there["NodeManagerAddress"] == node_address for there in ray.nodes()):
+            assert node.poll() is None and time.monotonic() < deadline, "the node did not join"
+            time.sleep(0.2)
+        yield
+    finally:
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait(10)
