@@ -104,7 +104,6 @@ PICTURES: dict[str, Callable[[], np.ndarray]] = {
     "stars": lambda: marks(2480, 3508, "*", (24, 24), 0.7),
     "digits": lambda: marks(1280, 3508, "7", (20, 22), 0.6),
     "words": lambda: marks(1240, 1754, "ab", (34, 16), 0.4),
-    "words-tall": lambda: marks(1240, 20_000, "ab", (34, 16), 0.4),
     "noise": lambda: noise(2480, 3508),
     "salt-and-pepper": lambda: noise(2480, 3508, 0.05),
     "frames": lambda: frames(2400, 12),

@@ -98,6 +98,8 @@ def _rgb(image: Image.Image) -> np.ndarray:
         page = Image.new("RGBA", image.size, "white")
         page.alpha_composite(image.convert("RGBA"))
         image = page
+    if image.mode in ("1", "L"):  # Pillow's own RGB takes four bytes a pixel besides the array
+        return cv2.cvtColor(np.asarray(image.convert("L")), cv2.COLOR_GRAY2RGB)
     return np.ascontiguousarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
