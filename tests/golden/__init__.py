@@ -1,0 +1,57 @@
+"""What the readers make of known pages, in f32: `python -m tests.golden` writes it anew.
+
+`documents.json` is of the pages in `samples/`, `meters.json` of the photos in `meters/`, which `trainers.render` drew.
+Each holds the reading version it was read with.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import ReaderConfig, load_config
+from pipelines.page import Page
+from pipelines.sources import list_documents, plan_pages
+from pipelines.stages.base import run_stages
+
+FOLDER = Path(__file__).parent
+PAGES = {"documents": FOLDER.parent.parent / "samples", "meters": FOLDER / "meters"}
+_NOT_READ = ("page_id", "timings_ms", "device")
+
+
+def read(config: ReaderConfig, folder: Path) -> dict[str, Any]:
+    """Records of all pages below a folder, as plain values, by file name and page number."""
+    stages = [(spec.build(), spec.batch_size) for spec in config.stages()]
+    rows = plan_pages(list_documents([str(folder)], meters=config.meter_columns), config.limits.build())
+    pages = [Page.from_manifest(row, config.record_type) for row in rows]
+    found = {}
+    for page in run_stages(stages, pages):
+        record = page.record.model_dump(mode="json", exclude=set(_NOT_READ))
+        name = Path(record.pop("document_uri")).name
+        if record["error"]:
+            record["error"]["message"] = record["error"]["message"].replace(f"{folder}/", "")
+        found[f"{name} {page.record.page_number}"] = _rounded(record)
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def reader(name: str) -> ReaderConfig:
+    """A shipped reader, in f32."""
+    return load_config(name).model_copy(update={"precision": "f32"})
+
+
+def kept(name: str) -> dict[str, Any]:
+    """What is written down of a reader: `reading_version` and `records`."""
+    return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+
+
+def write(name: str) -> None:
+    config = reader(name)
+    content = {"reading_version": config.reading_version, "records": read(config, PAGES[name])}
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=0, sort_keys=True) + "\n")

@@ -1,0 +1,4 @@
+from tests.golden import PAGES, write
+
+for name in PAGES:
+    write(name)
