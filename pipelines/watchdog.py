@@ -59,9 +59,13 @@ class PageLimits:
 
 @dataclass(frozen=True)
 class Overrun:
-    """What a process was doing when it ended itself: `error` is the class name of the pages' error."""
+    """What a process was doing when it ended itself.
+
+    `document` is the first page's, for messages; `error` the class name of the pages' error.
+    """
 
     stage: str
+    document: str
     page_ids: tuple[str, ...]
     error: str
     message: str
@@ -72,6 +76,7 @@ class _Call:
 
     def __init__(self, stage: str, pages: "Sequence[Page]", limits: PageLimits):
         self.stage, self.page_ids = stage, tuple(page.record.page_id for page in pages)
+        self.document = pages[0].record.document_uri
         self.allowed = limits.seconds_for(pages)
         self.thread = threading.get_ident()
         self.started = time.monotonic()
@@ -138,10 +143,10 @@ class Watchdog:
             message = f"{call.stage} took more than {self.limits.memory_mib:,} MiB of memory, the limit"
         else:
             return None
-        return Overrun(call.stage, call.page_ids, error, message)
+        return Overrun(call.stage, call.document, call.page_ids, error, message)
 
     def _end(self, overrun: Overrun) -> None:
-        logger.error("%s over %s: this process ends", overrun.message, ", ".join(overrun.page_ids))
+        logger.error("%s: %s; its process ends and is started anew", overrun.document, overrun.message)
         telling = threading.Thread(target=self._tell, args=(overrun,), daemon=True)
         telling.start()
         telling.join(_SECONDS_TO_TELL)
