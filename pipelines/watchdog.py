@@ -42,7 +42,7 @@ class PageLimits:
             some stages hold it twice.
     """
 
-    seconds: float = 60.0
+    seconds: float = 120.0
     seconds_a_megapixel: float = 3.0
     memory_mib: int = 4096
 
