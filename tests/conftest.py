@@ -40,7 +40,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.ray)
         item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.stem))
         if any(item.get_closest_marker(name) for name in ("ray", *_FIRST)):
-            item.add_marker(pytest.mark.no_cover)  # coverage is that of the quick tests: measuring it takes a fifth more
+            item.add_marker(
+                pytest.mark.no_cover
+            )  # coverage is that of the quick tests: measuring it takes a fifth more
     first_of = {}  # modules stay whole, in the order of their most urgent test
     for item in items:
         first_of[item.path] = min(first_of.get(item.path, 9), _urgency(item))

@@ -8,6 +8,8 @@ from models.text_detection.predictor import TextDetector
 from models.text_recognition.crops import crop_line
 from models.text_recognition.predictor import TextRecognizer
 
+pytestmark = pytest.mark.slow
+
 WORDS = "time year people way day man thing woman life child world school state family student group country problem"
 
 

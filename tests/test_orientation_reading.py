@@ -8,6 +8,8 @@ from models.orientation.predictor import OrientationPredictor
 from models.orientation.reading import LineReader, text_lines
 from tests.test_deskew import text_page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reader(precision):

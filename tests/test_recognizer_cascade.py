@@ -13,6 +13,8 @@ from models.text_recognition.ctc import Calibration
 from models.text_recognition.predictor import TextRecognizer
 from tests.recognizers import SAYS, dark_line_recognizer
 
+pytestmark = pytest.mark.slow
+
 LATIN = "abcdefghijklmnopqrstuvwxyzTOTAL0123456789.,:- "
 KOREAN = LATIN + "합계원총금액을를ㅇ"
 CHINESE = LATIN + "合計日本語あい号"

@@ -8,6 +8,8 @@ from PIL import Image
 from tests.render_fonts import font_set
 from trainers.render import samples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):

@@ -16,6 +16,8 @@ from pipelines.ledger import Ledger
 from pipelines.storage import Storage
 from tests.tiny_documents import numbered_tiny_pages
 
+pytestmark = pytest.mark.slow
+
 INTERRUPTED = "ocray: interrupted; the same command goes on where it stopped"
 PAGES = 400
 

@@ -39,7 +39,7 @@ def test_headers(tmp_path, names, header):
 
 
 def test_a_cp949_letter_after_much_ascii(tmp_path, names):
-    text = "uri\n" + "none.png\n" * 200_000 + "영수증 1.png\n"
+    text = "uri,note\n" + f"none.png,{'x' * 1000}\n" * 2000 + "영수증 1.png,\n"
     assert listed(tmp_path, text.encode("cp949")) == [name for name in names if "영수증" in name]
 
 

@@ -14,6 +14,8 @@ from trainers.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE
 from tuners.ledger import Report, TrialRecord
 from tuners.tracking import Tracker
 
+pytestmark = pytest.mark.slow
+
 TENSORBOARD = {"tensorboard": True, "mlflow": False}
 MLFLOW = {"tensorboard": False, "mlflow": True}
 NAN = float("nan")
