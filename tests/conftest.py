@@ -40,9 +40,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.ray)
         item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else item.path.stem))
         if any(item.get_closest_marker(name) for name in ("ray", *_FIRST)):
-            item.add_marker(
-                pytest.mark.no_cover
-            )  # coverage is that of the quick tests: measuring it takes a fifth more
+            item.add_marker(pytest.mark.no_cover)  # coverage is that of the quick tests: it costs them a fifth
     first_of = {}  # modules stay whole, in the order of their most urgent test
     for item in items:
         first_of[item.path] = min(first_of.get(item.path, 9), _urgency(item))
@@ -78,7 +76,10 @@ class _SharedRay:
             with pytest.MonkeyPatch.context() as patched:
                 for name, value in cls.environment.items():
                     patched.setenv(name, value)
-                ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+                # Idle workers stay for the next test, instead of a second: most of a start is importing torch.
+                config = {"num_workers_soft_limit": 8, "idle_worker_killing_time_threshold_ms": 120_000}
+                options = {"include_dashboard": False, "log_to_driver": False, "_system_config": config}
+                ray.init("local", num_cpus=2, num_gpus=1, **options)
             cls.running = True
 
     @classmethod
