@@ -47,6 +47,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.get_closest_marker("ray") is None, first_of[item.path], item.path))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist does not group tests under this pytest; two Rays would run side by side")
+
+
 def _urgency(item):
     """Those that share a Ray before those that start their own, then by kind."""
     if item.get_closest_marker("ray"):
