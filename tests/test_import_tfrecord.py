@@ -192,6 +192,7 @@ def test_damaged_records_are_named_and_the_rest_is_imported(capsys, tmp_path):
         (b"short", "file ends within a record"),
         (gzip.compress(record(photo(1)))[:-20], "file cannot be read from here on"),
     ],
+    ids=["empty", "another format", "short", "cut off"],
 )
 def test_what_is_no_tfrecord_is_told(capsys, tmp_path, content, reason):
     (tmp_path / "x.tfrecord").write_bytes(content)
