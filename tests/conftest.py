@@ -212,6 +212,7 @@ def s3(s3_server, monkeypatch, tmp_path):
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # a client that another test made may have another endpoint
     uri = f"s3://pages-{uuid.uuid4().hex[:12]}"
     s3fs.S3FileSystem(client_kwargs={"region_name": _CREDENTIALS["AWS_REGION"]}).mkdir(uri)
     return uri

@@ -39,6 +39,7 @@ def faulty_s3(s3_server):
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield proxy
         ray.shutdown()
+    s3fs.S3FileSystem.clear_instance_cache()  # later tests talk to the server itself
 
 
 @pytest.fixture
