@@ -23,16 +23,16 @@ page = Page(PageRecord(page_id="p1", document_uri="/a.png", page_number=1, page_
 def tell(overrun):
     print(overrun.stage, *overrun.page_ids, overrun.error, overrun.message, sep="|", flush=True)
 
-dog = Watchdog(PageLimits(seconds=0.5, memory_mib=64), tell)
+dog = Watchdog(PageLimits(seconds={seconds}, memory_mib=64), tell)
 with dog.watching("stage", [page]):
     {body}
 print("came through")
 """
 
 
-def ended(body: str) -> tuple[int, str]:
-    """Exit code and output of a process whose stage does `body`."""
-    program = _PROGRAM.format(body=body)
+def ended(body: str, seconds: float = 0.5) -> tuple[int, str]:
+    """Exit code and output of a process whose stage does `body` and may take so long."""
+    program = _PROGRAM.format(body=body, seconds=seconds)
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout.strip()
