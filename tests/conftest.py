@@ -62,10 +62,21 @@ def _urgency(item):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    if "local_ray" in item.fixturenames:
-        _SharedRay.start_again()
-    else:
+    if item.get_closest_marker("ray") is None:
         _SharedRay.stop()
+        _end_ray()  # whatever the test before left
+    elif "local_ray" not in item.fixturenames:
+        _SharedRay.stop()
+    else:
+        if not _SharedRay.running:
+            _end_ray()
+        _SharedRay.start_again()
+
+
+def _end_ray():
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
 
 
 class _SharedRay:
