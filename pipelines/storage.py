@@ -54,9 +54,14 @@ class Storage:
     """A folder (`/results`, `s3://bucket/results`) in which files appear atomically.
 
     Locally a file is written beside its place and renamed; object stores make a single PUT visible as a whole.
+
+    Attributes:
+        uri: of the folder.
+        patience: for how many seconds storage that does not answer is asked again; the usual time when None.
     """
 
     uri: str
+    patience: float | None = None
 
     @cached_property
     def _where(self) -> tuple[AbstractFileSystem, str]:
@@ -81,7 +86,7 @@ class Storage:
         Args:
             name: its path in the folder.
             content: what it holds.
-            patience: for how many seconds storage that does not answer is asked again; the usual time when None.
+            patience: as the folder's, for this file; the folder's when None.
 
         Raises:
             OutputError: it cannot be written.
@@ -89,7 +94,8 @@ class Storage:
         path = self.path(name)
         write = _write_local if self.is_local else self.filesystem.pipe_file
         try:
-            patiently(lambda: write(path, content), f"{self.uri}/{name}", seconds=patience)
+            seconds = self.patience if patience is None else patience
+            patiently(lambda: write(path, content), f"{self.uri}/{name}", seconds=seconds)
         except Exception as error:  # storage back ends raise anything
             raise cannot_be_written(f"{self.uri}/{name}", error) from error
 
@@ -127,7 +133,7 @@ class Storage:
 
     def _ask(self, request: Callable[[], _Answer], name: str) -> _Answer:
         try:
-            return patiently(request, f"{self.uri}/{name}" if name else self.uri)
+            return patiently(request, f"{self.uri}/{name}" if name else self.uri, seconds=self.patience)
         except NotADirectoryError as error:
             raise cannot_be_written(self.uri, error) from error
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipelines.records import PageError, page_id
-from pipelines.storage import Storage
+from pipelines.storage import Storage, cannot_be_written
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs import runner as runner_module
 from ray_apps.serving.jobs import store_calls
@@ -373,6 +373,12 @@ def test_one_owner_cannot_take_all_the_room(store):
     asyncio.run(main())
 
 
+def test_what_a_full_disk_makes_of_a_write_counts_as_full():
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        assert store_calls._is_full(cannot_be_written("/store/x", OSError(number, "full")))
+    assert not store_calls._is_full(cannot_be_written("/store/x", OSError(errno.EACCES, "forbidden")))
+
+
 def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
     write, is_full = store.storage.write, True
 
@@ -383,8 +389,17 @@ def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
 
     async def main():
         nonlocal is_full
+        loop, swept, sweep = asyncio.get_running_loop(), asyncio.Event(), store.delete_expired
+
+        def sweep_and_tell(hours):
+            loop.call_soon_threadsafe(swept.set)
+            return sweep(hours)
+
+        monkeypatch.setattr(store, "delete_expired", sweep_and_tell)
         monkeypatch.setattr(Storage, "write", full)
         async with running(store, Reader()) as runner:
+            await swept.wait()  # its good answer must not come after the bad one
+            await runner.calls.work(int)
             with pytest.raises(store_calls.StoreFails, match="full") as caught:
                 await runner.submit(document("a.pdf", 1), options(1))
             assert caught.value.is_full and "full" in runner.calls.trouble

@@ -32,7 +32,7 @@ class JobsReplica:
         self.chain = DocumentsChain(readers, groups, config)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
-            JobStore(Storage(settings.jobs.store)),
+            JobStore(Storage(settings.jobs.store, patience=0)),
             self._read_page,
             pages_in_flight=settings.jobs.pages_in_flight,
             max_waiting=settings.jobs.waiting,

@@ -1,7 +1,6 @@
 """Calls of the job store, which block, from a server, which must not; and what becomes of those that fail."""
 
 import asyncio
-import errno
 import itertools
 import logging
 import random
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from pipelines.storage import FULL, OutputFull
 from ray_apps.serving.jobs.record import JobNotFound
 
 Result = TypeVar("Result")
@@ -100,7 +100,7 @@ def pause(attempt: int, at_least: float = 0.5) -> float:
 
 
 def _is_full(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OutputFull) or (isinstance(error, OSError) and error.errno in FULL)
 
 
 def _in_words(error: BaseException) -> str:
