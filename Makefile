@@ -30,7 +30,7 @@ SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder --durations 20
 .PHONY: ocr test test-fast test-wheel lint fonts browser
 
 ocr: $(VENV)/core
-	$(BIN)/python -m ray_apps.bulk_ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
+	$(BIN)/python -m ray_apps ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
 
 test: $(VENV)/full
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov $(ARGS)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.angles --data ../shared/data --range 44 --limit 60
 
-Pages, angles and truth are those of `trainers.angles`. jdeskew (pip install jdeskew==0.4.2) looks only within ±range;
-our answer, modulo 180, is not told the range.
+Pages, angles and truth are those of `trainers.pages.angles`. jdeskew (pip install jdeskew==0.4.2) looks only within
+±range; our answer, modulo 180, does not know the range.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import numpy as np
 from models.deskew.predictor import DeskewPredictor
 from models.geometry import turn
 from models.orientation.predictor import OrientationPredictor
-from trainers.angle_metrics import angle_errors
-from trainers.angles import SETS, real_pages
+from trainers.pages.angles import SETS, real_pages
+from trainers.pages.metrics import angle_errors
 
 
 def main(arguments: list[str] | None = None) -> None:

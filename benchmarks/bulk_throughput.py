@@ -31,7 +31,7 @@ from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page
 from pipelines.runner import JobOptions, run_job
-from ray_apps.cluster import connect
+from ray_apps.cli.cluster import connect
 
 PROCESSES = 2
 RECOGNISED_TOGETHER = 16

@@ -4,7 +4,7 @@
     python benchmarks/job_quality.py out/korean --truth ../shared/data/korean_pages.parquet
 
 Pages that failed count as read empty. Prints word and character F1 over all pages (order-free, see
-`trainers/text_metrics.py`), and each page's, worst first.
+`trainers/detection/text_metrics.py`), and each page's, worst first.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from benchmarks.text_quality import true_text
 from pipelines.ledger import Ledger
 from pipelines.storage import Storage
-from trainers.text_metrics import TextScore
+from trainers.detection.text_metrics import TextScore
 
 
 def main() -> None:

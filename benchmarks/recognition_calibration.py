@@ -16,7 +16,7 @@ import numpy as np
 from models.bundle import Bundle, load_bundle
 from models.text_recognition.ctc import Calibration
 from models.text_recognition.predictor import TextRecognizer
-from trainers.recognition_metrics import (
+from trainers.recognition.metrics import (
     character_accuracy,
     cross_calibrated,
     fit_calibration,

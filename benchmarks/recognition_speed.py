@@ -11,7 +11,7 @@ import time
 from statistics import median
 
 from models.text_recognition.predictor import TextRecognizer
-from trainers.data.lines import ShardLines
+from trainers.recognition.source import ShardLines
 
 _PAGE = 64
 

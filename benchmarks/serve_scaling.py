@@ -28,7 +28,7 @@ from ray.serve.context import _get_global_client
 from benchmarks.served import Answer, App, Clients, configuration, free_port, light_documents, readers
 from pipelines.placement import cluster_resources
 from pipelines.report.charts import nice_ticks
-from ray_apps.cluster import connect
+from ray_apps.cli.cluster import connect
 from ray_apps.serving.deploy import fit, start
 
 SCALING = {

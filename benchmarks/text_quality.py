@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from models.layout.reading_order import page_text, reading_order
 from models.text_recognition.crops import crop_line
 from pipelines.config import load_config
-from trainers.text_metrics import TextScore
+from trainers.detection.text_metrics import TextScore
 
 Engine = Callable[[list[np.ndarray]], list[str]]
 

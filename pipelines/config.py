@@ -14,8 +14,8 @@ import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from common.project import config_folder
 from models.bundle import Bundle, load_bundle
-from models.project import config_folder
 from models.text_recognition.languages import bundle_languages
 from pipelines.documents import Limits
 from pipelines.ledger import Ledger

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.project import VERSION, installed_version
+from common.project import VERSION, installed_version
 from pipelines.config import ReaderConfig
 from pipelines.documents.locations import local_path, spelled, spelled_uri
 from pipelines.ledger import FORMER, PARTS
@@ -23,7 +23,7 @@ logger = logging.getLogger("ocray")
 CARD = "job.json"
 EXPORTS = "exports"
 REPORT = "report.html"
-_READING_PACKAGES = ("models", "pipelines")
+_READING_PACKAGES = ("common", "models", "pipelines")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FAILURE_CHARS = 2000
 _VERSIONED = ("ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium2", "pyarrow")

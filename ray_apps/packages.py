@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-PACKAGES = ("models", "pipelines", "ray_apps", "trainers", "tuners")
+PACKAGES = ("common", "models", "pipelines", "ray_apps", "trainers", "tuners")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -3,7 +3,7 @@ takes a third of a second over `slow.png`, so that readers are busy."""
 
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.stages.base import StageSpec
-from ray_apps import documents_app
+from ray_apps.apps import documents as documents_app
 from ray_apps.serving.settings import DocumentsSettings
 from tests.faults import FaultyConfig, RaisingStage, SlowStage, SuicidalStage
 

@@ -3,7 +3,7 @@ that kills its process on `poison.png`."""
 
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.stages.base import StageSpec
-from ray_apps import documents_app
+from ray_apps.apps import documents as documents_app
 from ray_apps.serving.settings import DocumentsSettings
 from tests.faults import FaultyConfig, HangingStage, SlowStage, SuicidalStage
 

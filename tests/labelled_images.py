@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.dataset
 from PIL import Image
 
-from ray_apps import cli
+from ray_apps.cli import main as cli
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (24, 8), kind: str = "PNG", exif: Image.Exif | None = None) -> bytes:

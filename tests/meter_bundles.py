@@ -8,7 +8,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import Bundle, Card, save_bundle
-from models.meter.digits import LABELS, STEP
+from models.meter_digits.predictor import LABELS, STEP
 from pipelines.config import load_config
 from pipelines.meters import MetersConfig
 

@@ -17,7 +17,7 @@ PAGES = 40
 
 
 def start(scans: Path, output: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ray_apps.bulk_ocr", "--input", str(scans), "--output", str(output)]
+    command = [sys.executable, "-m", "ray_apps", "ocr", "--input", str(scans), "--output", str(output)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -6,7 +6,7 @@ from pipelines.ledger import Ledger
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
-from ray_apps import status
+from ray_apps.cli import status
 from tests.tiny_documents import numbered_tiny_pages, tiny_text
 
 

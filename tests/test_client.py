@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ray_apps import client as client_module
-from ray_apps.client import ApiError, Client, TransportError
+from ray_apps.client import client as client_module
+from ray_apps.client.client import ApiError, Client, TransportError
 from ray_apps.serving.answers import DocumentAnswer, ModelAnswer
 
 DOCUMENT = {"name": "a.png", "bytes": 3, "sha256": "0" * 64, "page_count": 3}
@@ -372,7 +372,7 @@ def test_read_many_does_not_run_far_ahead(server, client):
 
 def test_importing_it_loads_nothing_that_reads():
     code = (
-        "import sys, ray_apps.client; "
+        "import sys, ray_apps.client.client; "
         "heavy = {'ray', 'cv2', 'openvino', 'fsspec', 's3fs', 'PIL', 'pypdfium2', 'torch', 'fastapi'}; "
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )

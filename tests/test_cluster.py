@@ -9,8 +9,9 @@ import time
 import pytest
 import ray
 
-from ray_apps import cluster, doors, packages
-from ray_apps.cluster import connect
+from ray_apps import packages
+from ray_apps.cli import cluster, doors
+from ray_apps.cli.cluster import connect
 from tests.tiny_documents import numbered_tiny_pages
 
 
@@ -24,7 +25,7 @@ def silent_port():
 
 
 def ocray(*arguments: str, **kwargs) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "ray_apps.cli", *arguments]
+    command = [sys.executable, "-m", "ray_apps", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, **kwargs)
 
 

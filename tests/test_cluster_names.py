@@ -7,7 +7,7 @@ import sys
 def test_the_entrypoint_is_text():
     script = """
 from ray._private import utils
-from ray_apps.cluster import make_entrypoint_text
+from ray_apps.cli.cluster import make_entrypoint_text
 make_entrypoint_text()
 print(utils.get_entrypoint_name().encode().decode().endswith(r"caf\\udce9.png"))
 """

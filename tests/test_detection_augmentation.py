@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from trainers.data.regions import RegionSample
-from trainers.detection_augmentation import random_crop
-from trainers.detection_rows import quads_of
+from trainers.data.word_boxes import quads_of
+from trainers.detection.augmentation import random_crop
+from trainers.detection.source import RegionSample
 
 
 def page() -> RegionSample:

@@ -5,7 +5,7 @@ import torch
 
 from models.text_detection.networks import Maps
 from models.text_detection.networks.base import STEEPNESS
-from trainers.detection_loss import BETA, db_loss, dice_loss, mined_cross_entropy
+from trainers.detection.loss import BETA, db_loss, dice_loss, mined_cross_entropy
 
 
 def maps(probability: torch.Tensor, threshold: torch.Tensor) -> Maps:

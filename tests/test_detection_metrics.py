@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from trainers.detection_metrics import Matches, detection_metrics, match
-from trainers.detection_rows import quads_of
+from trainers.data.word_boxes import quads_of
+from trainers.detection.metrics import Matches, detection_metrics, match
 
 NONE = np.zeros((0, 4, 2), np.float32)
 PAGE = quads_of([[0, 0, 100, 20], [0, 40, 100, 60], [0, 80, 100, 100]])

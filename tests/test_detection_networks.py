@@ -9,8 +9,8 @@ from models.bundle import load_bundle
 from models.text_detection.networks import DBNet, Maps, PPOCRDetector
 from models.text_detection.networks.base import STEEPNESS
 from models.text_detection.networks.ppocr import published_weights
-from trainers.export import to_onnx
-from trainers.tasks.base import Export
+from trainers.core.export import to_onnx
+from trainers.core.task import Export
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 

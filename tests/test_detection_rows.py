@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainers.detection_rows import join_rows, joined_boxes, quads_of
+from trainers.data.word_boxes import join_rows, joined_boxes, quads_of
 
 
 def groups(boxes) -> list[list[int]]:

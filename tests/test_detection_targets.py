@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from models.text_detection.db import DBDecoding, decode
-from trainers.detection_rows import quads_of
-from trainers.detection_targets import offset, shrink_distance, targets
+from trainers.data.word_boxes import quads_of
+from trainers.detection.targets import offset, shrink_distance, targets
 
 BOX = quads_of([[20, 30, 180, 60]])
 KEEP, IGNORE = np.zeros(1, bool), np.ones(1, bool)

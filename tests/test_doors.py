@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from ray.exceptions import RayTaskError
 
-from models.project import VERSION
-from ray_apps import bulk_ocr, cli, doors, status
+from common.project import VERSION
+from ray_apps.cli import doors, status
+from ray_apps.cli import main as cli
+from ray_apps.cli import ocr as bulk_ocr
 
 
 def run_cli(capsys, *argv: str) -> tuple[int, str]:

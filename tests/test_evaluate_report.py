@@ -13,17 +13,17 @@ from playwright.sync_api import expect
 
 from models.bundle import Card, Training
 from models.text_recognition.charset import Charset
-from ray_apps import evaluate as door
+from ray_apps.cli import evaluate as door
 from tests.browser import open_page
 from tests.test_tasks_recognition import TEXTS, config, write_lines
-from trainers.checkpoint import load_labels, load_weights, save_atomically, strict_load
-from trainers.config import Config
-from trainers.data.lines import LineSample
-from trainers.evaluate import measure
-from trainers.export import export_network
-from trainers.recognition_metrics import character_error_rate, text_metrics
-from trainers.report.reading import write_reading_report
-from trainers.tasks.base import Evaluated
+from trainers.core.checkpoint import load_labels, load_weights, save_atomically, strict_load
+from trainers.core.config import Config
+from trainers.core.evaluate import measure
+from trainers.core.export import export_network
+from trainers.core.task import Evaluated
+from trainers.recognition.metrics import character_error_rate, text_metrics
+from trainers.recognition.report import write_reading_report
+from trainers.recognition.source import LineSample
 
 pytestmark = pytest.mark.train
 

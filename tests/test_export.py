@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from models.bundle import BundleError, load_bundle
-from ray_apps import evaluate as evaluate_app
-from ray_apps import export as export_app
+from ray_apps.cli import evaluate as evaluate_app
+from ray_apps.cli import export as export_app
 from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
-from trainers.checkpoint import WeightsError, load_weights, strict_load
-from trainers.evaluate import evaluate
-from trainers.export import ExportError, check_parity, export_network, export_run, to_onnx
-from trainers.launch import launch
-from trainers.runs import Run, RunError
+from trainers.core.checkpoint import WeightsError, load_weights, strict_load
+from trainers.core.evaluate import evaluate
+from trainers.core.export import ExportError, check_parity, export_network, export_run, to_onnx
+from trainers.core.launch import launch
+from trainers.core.runs import Run, RunError
 
 pytestmark = pytest.mark.train
 

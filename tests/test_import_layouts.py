@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ray_apps import data
+from ray_apps.cli import data
 from tests.labelled_images import ocray, picture, rows, write_pictures
 from trainers.data import layouts
 from trainers.data.importers import image_files, run

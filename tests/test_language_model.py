@@ -7,7 +7,7 @@ import pytest
 
 from models.text_recognition import ctc
 from models.text_recognition.language_model import ORDER, START, LanguageModel, LanguageModelError, likeliest
-from trainers import language_model as command
+from trainers.recognition import language_model as command
 
 TEXTS = ["하여 주십시오", "주십시오", "주십시오", "추가 12개", "추가 34개"]
 ALL = (1, 1, 1, 1)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tests.tiny_task import TinySettings, TinyTask, tiny_config
-from trainers.checkpoint import load_state
-from trainers.data.feed import PlainFeed
-from trainers.launch import launch, train_worker
-from trainers.runs import Run, RunError
+from trainers.core.checkpoint import load_state
+from trainers.core.feed import PlainFeed
+from trainers.core.launch import launch, train_worker
+from trainers.core.runs import Run, RunError
 
 pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.train]
 
@@ -16,7 +16,7 @@ SMALL = {"total_steps": 24, "validate_every": 24, "checkpoint_every": 8, "log_ev
 
 def ray_batches(share: dict) -> tuple[list, list]:
     """All batches of the Ray feed, as a train worker sees them."""
-    from trainers.data.ray_feed import RayFeed
+    from trainers.core.ray_feed import RayFeed
 
     feed = RayFeed(TinyTask(TinySettings(), {}, 0), **share)
     return list(feed.training(3, 16)), list(feed.validation())

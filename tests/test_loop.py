@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
-from trainers.checkpoint import WeightsError, load_state, load_weights, strict_load
-from trainers.loop import TrainingError, learning_rate, train, update_ema
-from trainers.reporters import Silent
-from trainers.runs import Run
+from trainers.core.checkpoint import WeightsError, load_state, load_weights, strict_load
+from trainers.core.loop import TrainingError, learning_rate, train, update_ema
+from trainers.core.reporters import Silent
+from trainers.core.runs import Run
 
 pytestmark = pytest.mark.train
 
@@ -87,7 +87,7 @@ def test_killed_training_ends_with_the_same_weights(tmp_path):
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny_config(settings=settings).to_yaml())
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "ray_apps.train", str(config), "--no-ray", "--run", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "ray_apps.cli.train", str(config), "--no-ray", "--run", str(tmp_path / "run")]
     first = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert first.returncode == -9, first.stderr
     second = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -14,7 +14,8 @@ from pipelines.ledger import Ledger
 from pipelines.records import MeterRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
-from ray_apps import bulk_ocr, doors, status
+from ray_apps.cli import doors, status
+from ray_apps.cli import ocr as bulk_ocr
 from tests.meter_bundles import meter_config, write_meter
 
 pytestmark = pytest.mark.usefixtures("local_ray")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainers.data.meter_sample import METER_CLASSES
-from trainers.meter_metrics import (
+from trainers.meter.metrics import (
     BINARY,
     ReadMeter,
     binary,

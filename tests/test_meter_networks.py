@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.meter.digits import LABELS, decode
-from models.meter.networks import DigitNet, ScreenNet
-from models.meter.screen import decode as decode_screens
 from models.meter.strip import StripInput
+from models.meter_digits.network import DigitNet
+from models.meter_digits.predictor import LABELS, decode
+from models.meter_screen.network import ScreenNet
+from models.meter_screen.predictor import decode as decode_screens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FORM = StripInput(
@@ -30,7 +31,7 @@ def test_shapes():
 
 def cells(quads: dict[int, np.ndarray], rows: int = 12, columns: int = 40):
     """What a perfect network says of displays, by reading direction."""
-    from trainers.meter_screen_targets import targets
+    from trainers.meter_screen.targets import targets
 
     presence, corners = np.zeros((4, rows, columns), np.float32), np.zeros((4, 8, rows, columns), np.float32)
     for direction, quad in quads.items():

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.meter.digits import DigitReader, StripDigit
 from models.meter.predictor import MeterPredictor, MeterReading
+from models.meter_digits.predictor import DigitReader, StripDigit
 from tests.meter_bundles import DISPLAY, digits_bundle, draw_meter, screen_bundle
 
 READING = "012345"

@@ -1,7 +1,7 @@
 import numpy as np
 
-from models.meter.digits import DigitDecoding, StripDigit
 from models.meter.reading import fraction_places, to_reading
+from models.meter_digits.predictor import DigitDecoding, StripDigit
 
 DECODING = DigitDecoding(readable=0.5, sure=0.8)
 

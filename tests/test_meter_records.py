@@ -30,7 +30,8 @@ from pipelines.sources import InputError, list_documents, plan_pages
 from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import run_stages
 from pipelines.storage import Storage
-from ray_apps import bulk_ocr, doors
+from ray_apps.cli import doors
+from ray_apps.cli import ocr as bulk_ocr
 from tests.meter_bundles import DISPLAY, draw_meter, meter_config, write_meter
 
 UTC = timezone.utc

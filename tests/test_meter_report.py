@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import open_page
-from trainers.meter_metrics import ReadMeter
-from trainers.meter_verdicts import VERDICTS, judge_meters, verdict
-from trainers.report import meter_page
-from trainers.report.meters import write_meter_report
+from trainers.meter import report_page as meter_page
+from trainers.meter.metrics import ReadMeter
+from trainers.meter.report import write_meter_report
+from trainers.meter.verdicts import VERDICTS, judge_meters, verdict
 
 DISPLAY = np.float32([[40, 60], [160, 70], [158, 95], [38, 85]])
 ASIDE = np.add(DISPLAY, (0, 60)).astype(np.float32)

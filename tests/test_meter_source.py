@@ -13,7 +13,7 @@ from PIL import Image
 from tests.labelled_images import left_out, ocray, picture, rows
 from trainers.data.layouts import METERS_SCHEMA, LayoutError, Line, Meter, SetWriter, layout_of, read_lines, read_meters
 from trainers.data.meter_sample import MeterDigit, MeterSample, reading_of
-from trainers.data.meters import MetersError, RenderedMeters, ShardMeters, open_meters
+from trainers.meter.source import MetersError, RenderedMeters, ShardMeters, open_meters
 
 CORNERS = [[10.0, 20.0], [90.0, 20.0], [90.0, 40.0], [10.0, 40.0]]
 

@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 
 from models.bundle import load_bundle
 from tests.meter_bundles import DISPLAY, digits_bundle, screen_bundle, write_meter
-from trainers import meters
 from trainers.data.layouts import METERS_SCHEMA
+from trainers.meter import evaluation as meters
 
 
 def test_both_stages_are_measured_and_reported(tmp_path, capsys):

@@ -15,13 +15,13 @@ from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord, page_id
 from pipelines.storage import Storage
-from ray_apps import mine
+from ray_apps.cli import mine
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety
 from tests.browser import open_page
 from tests.labelled_images import ocray
 from tests.pages import draw_page, write_page
-from trainers.config import PagesSettings, open_pages
+from trainers.core.config import PagesSettings, open_pages
 from trainers.data.layouts import read_lines
 
 WORDS = ["Invoice date", "Customer name", "Total amount", "Bank account", "Delivery note", "Unit price", "Reference"]

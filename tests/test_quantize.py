@@ -7,12 +7,12 @@ import pytest
 import yaml
 
 from models.bundle import load_bundle
-from ray_apps import quantize as quantize_app
+from ray_apps.cli import quantize as quantize_app
 from tests.tiny_task import tiny_config
-from trainers.evaluate import evaluate
-from trainers.export import export_run
-from trainers.launch import launch
-from trainers.runs import Run
+from trainers.core.evaluate import evaluate
+from trainers.core.export import export_run
+from trainers.core.launch import launch
+from trainers.core.runs import Run
 
 pytestmark = pytest.mark.train
 
@@ -47,7 +47,7 @@ def test_a_bundle_in_int8_reads_as_well(trained, tmp_path, capsys):
 
 
 def test_weights_stored_in_half_are_quantized_too(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainers.export._LEAST_HALVED", 1)
+    monkeypatch.setattr("trainers.core.export._LEAST_HALVED", 1)
     half = export_run(Run(trained[0].parent), tmp_path / "half", half=True).folder
     assert quantized((trained[0], half), tmp_path / "int8", "--most-loss", "0.05") == 0
 

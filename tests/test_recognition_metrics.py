@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.text_recognition.ctc import Calibration
-from trainers.recognition_metrics import (
+from trainers.recognition.metrics import (
     align,
     character_accuracy,
     character_error_rate,

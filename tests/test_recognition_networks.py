@@ -11,8 +11,8 @@ from models.text_recognition.hangul import JAMO, jamo_parts
 from models.text_recognition.networks import CRNN, PPOCRv6, SVTRLCNet
 from models.text_recognition.networks.crnn import ThinPlateSpline
 from models.text_recognition.networks.ppocr import published_weights
-from trainers.export import to_onnx
-from trainers.tasks.base import Export
+from trainers.core.export import to_onnx
+from trainers.core.task import Export
 
 pytestmark = pytest.mark.train
 

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from tests.render_fonts import font_set
+from trainers.data.encoding import encode_page
 from trainers.render import render_page
-from trainers.render.shards import contact_sheet, encode, render_shards
+from trainers.render.shards import contact_sheet, render_shards
 
 
 @pytest.fixture
@@ -60,11 +61,11 @@ def test_an_interrupted_shard_leaves_no_file(fonts, tmp_path, monkeypatch):
 
 def test_encode_takes_the_smaller_form_and_keeps_grey_grey():
     flat = np.full((200, 200, 3), 255, dtype=np.uint8)
-    assert Image.open(io.BytesIO(encode(flat))).mode == "L"
+    assert Image.open(io.BytesIO(encode_page(flat))).mode == "L"
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    assert Image.open(io.BytesIO(encode(noise))).format == "JPEG"
+    assert Image.open(io.BytesIO(encode_page(noise))).format == "JPEG"
     flat[50:60] = (255, 0, 0)
-    picture = Image.open(io.BytesIO(encode(flat)))
+    picture = Image.open(io.BytesIO(encode_page(flat)))
     assert (picture.format, picture.mode) == ("PNG", "RGB")
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.tiny_task import tiny_config
-from trainers.launch import launch
-from trainers.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE, console_line
+from trainers.core.launch import launch
+from trainers.core.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE, console_line
 
 pytestmark = pytest.mark.train
 

@@ -5,9 +5,9 @@ import fcntl
 import pytest
 
 from tests.tiny_task import tiny_config
-from trainers import runs
-from trainers.launch import launch, preflight
-from trainers.runs import Run, RunError, open_run
+from trainers.core import runs
+from trainers.core.launch import launch, preflight
+from trainers.core.runs import Run, RunError, open_run
 
 pytestmark = pytest.mark.train
 

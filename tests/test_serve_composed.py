@@ -11,7 +11,7 @@ import cv2
 import pytest
 import requests
 
-from ray_apps.client import ApiError, Client
+from ray_apps.client.client import ApiError, Client
 from tests.processes import replica_pids
 from tests.served import deployment, served
 from tests.tiny_documents import draw_tiny_page, write_tiny_page

@@ -11,8 +11,9 @@ from ray.serve.schema import DeploymentSchema
 
 from pipelines.config import ConfigError
 from pipelines.placement import PlacementError
-from ray_apps import meters_app, serve
-from ray_apps.documents_app import build
+from ray_apps.apps import meters as meters_app
+from ray_apps.apps.documents import build
+from ray_apps.cli import serve
 from ray_apps.serving.deploy import CONFIGS, build_apps, fit, load, start
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, DocumentsSettings, MetersSettings
@@ -126,7 +127,7 @@ def test_an_app_takes_no_other_reader(meter_reader):
     [
         (lambda app: app["args"].update(jobs={"store": "/tmp"}), "unknown setting jobs"),
         (lambda app: app["args"].update(languages=["ko"]), "unknown setting languages"),
-        (lambda app: app.update(import_path="ray_apps.meters_app:read"), "no builder of an app"),
+        (lambda app: app.update(import_path="ray_apps.apps.meters:read"), "no builder of an app"),
         (lambda app: app.update(import_path="ray_apps.serving.deploy:load"), "no builder of an app"),
     ],
 )

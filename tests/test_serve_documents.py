@@ -20,7 +20,7 @@ from pipelines.ledger import Ledger
 from pipelines.records import PageRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
-from ray_apps.cluster import connect
+from ray_apps.cli.cluster import connect
 from tests.browser import open_page
 from tests.pages import draw_page, write_page
 from tests.recognizers import SAYS, dark_line_recognizer

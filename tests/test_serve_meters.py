@@ -20,8 +20,8 @@ from pipelines.ledger import Ledger
 from pipelines.records import MeterRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.storage import Storage
-from ray_apps.client import Client
-from ray_apps.cluster import connect
+from ray_apps.cli.cluster import connect
+from ray_apps.client.client import Client
 from ray_apps.serving.photos import EarlierReading, judge_record
 from tests.browser import open_page
 from tests.meter_bundles import draw_meter, write_meter, write_meter_reader

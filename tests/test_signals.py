@@ -54,7 +54,7 @@ def processes_naming(folder: str) -> list[str]:
 
 
 def start_job(scans: Path, output: Path, reader: Path, ray_folder: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ray_apps.bulk_ocr", "--input", str(scans), "--output", str(output)]
+    command = [sys.executable, "-m", "ray_apps.cli.ocr", "--input", str(scans), "--output", str(output)]
     environment = {**os.environ, "RAY_TMPDIR": ray_folder}
     return subprocess.Popen(
         [*command, "--config", str(reader)],

@@ -7,8 +7,8 @@ import torch
 from models.deskew import preprocess
 from models.deskew.network import DeskewNet
 from tests.pages import draw_page
-from trainers.angle_metrics import angle_errors, bucket_centres, bucket_f1
-from trainers.tasks.deskew import DeskewSettings, DeskewTask, soft_target
+from trainers.deskew.task import DeskewSettings, DeskewTask, soft_target
+from trainers.pages.metrics import angle_errors, bucket_centres, bucket_f1
 
 pytestmark = pytest.mark.train
 

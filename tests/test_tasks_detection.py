@@ -12,18 +12,18 @@ from PIL import Image
 
 from models.bundle import load_bundle
 from models.text_detection.predictor import TextDetector
-from trainers.checkpoint import WeightsError, load_state
-from trainers.config import Config, ConfigError, parse_config
+from trainers.core.checkpoint import WeightsError, load_state
+from trainers.core.config import Config, ConfigError, parse_config
+from trainers.core.evaluate import evaluate, measure
+from trainers.core.export import export_run
+from trainers.core.launch import launch
+from trainers.core.loop import _load_initial, train
+from trainers.core.reporters import Reporter
+from trainers.core.runs import Run
 from trainers.data.layouts import REGIONS_SCHEMA
-from trainers.data.regions import RegionSample
-from trainers.detection_metrics import match
-from trainers.evaluate import evaluate, measure
-from trainers.export import export_run
-from trainers.launch import launch
-from trainers.loop import _load_initial, train
-from trainers.reporters import Reporter
-from trainers.runs import Run
-from trainers.tasks.detection import UNCLIP_RATIOS, DetectionSettings, DetectionTask
+from trainers.detection.metrics import match
+from trainers.detection.source import RegionSample
+from trainers.detection.task import UNCLIP_RATIOS, DetectionSettings, DetectionTask
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 

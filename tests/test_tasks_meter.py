@@ -4,15 +4,15 @@ import torch
 
 from models.bundle import load_bundle
 from models.geometry import quad_size
-from models.meter.digits import LABELS
-from models.meter.screen import STRIDE
-from trainers.config import load_config
+from models.meter_digits.predictor import LABELS
+from models.meter_screen.predictor import STRIDE
+from trainers.core.config import load_config
+from trainers.core.task import Evaluated
 from trainers.data.meter_sample import MeterDigit, MeterSample
-from trainers.meter_digit_targets import UNTAUGHT, column_targets, digit_class, reading_labels
-from trainers.meter_screen_targets import Views, hidden, targets, view
-from trainers.tasks.base import Evaluated
-from trainers.tasks.meter_digits import MeterDigitsSettings, MeterDigitsTask, side_by_side
-from trainers.tasks.meter_screen import NONE, MeterScreenSettings, MeterScreenTask, presence_losses
+from trainers.meter_digits.targets import UNTAUGHT, column_targets, digit_class, reading_labels
+from trainers.meter_digits.task import MeterDigitsSettings, MeterDigitsTask, side_by_side
+from trainers.meter_screen.targets import Views, hidden, targets, view
+from trainers.meter_screen.task import NONE, MeterScreenSettings, MeterScreenTask, presence_losses
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.train]
 CORNERS = np.float32([[60, 80], [220, 90], [218, 120], [58, 110]])

@@ -8,7 +8,7 @@ from models.geometry import turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
 from models.orientation.preprocess import TileSettings, page_tiles
 from tests.test_deskew import text_page
-from trainers.tasks.orientation import OrientationSettings, OrientationTask, place_losses, windowed
+from trainers.orientation.task import OrientationSettings, OrientationTask, place_losses, windowed
 
 pytestmark = pytest.mark.train
 

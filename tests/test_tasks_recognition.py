@@ -12,19 +12,19 @@ from models.text_recognition.charset import Charset, charset
 from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
-from ray_apps import evaluate as evaluate_app
-from trainers.checkpoint import WeightsError, load_labels, load_state, load_weights
-from trainers.config import Config, ConfigError, parse_config
-from trainers.data.lines import LineSample, LinesError
-from trainers.evaluate import evaluate
-from trainers.export import ExportError, export_run
-from trainers.launch import launch
-from trainers.line_augmentation import augment_line
-from trainers.loop import TrainingError, train
-from trainers.recognition_metrics import LANGUAGE_WEIGHTS, SPACE_BONUSES, best_reading
-from trainers.reporters import Silent
-from trainers.runs import Run
-from trainers.tasks.recognition import RecognitionSettings, RecognitionTask, width_groups
+from ray_apps.cli import evaluate as evaluate_app
+from trainers.core.checkpoint import WeightsError, load_labels, load_state, load_weights
+from trainers.core.config import Config, ConfigError, parse_config
+from trainers.core.evaluate import evaluate
+from trainers.core.export import ExportError, export_run
+from trainers.core.launch import launch
+from trainers.core.loop import TrainingError, train
+from trainers.core.reporters import Silent
+from trainers.core.runs import Run
+from trainers.recognition.augmentation import augment_line
+from trainers.recognition.metrics import LANGUAGE_WEIGHTS, SPACE_BONUSES, best_reading
+from trainers.recognition.source import LineSample, LinesError
+from trainers.recognition.task import RecognitionSettings, RecognitionTask, width_groups
 
 pytestmark = pytest.mark.train
 

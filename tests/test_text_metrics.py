@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainers.text_metrics import F1, TextScore, characters, words
+from trainers.detection.text_metrics import F1, TextScore, characters, words
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tiny_task import TinyTask, tiny_config
-from trainers.config import ConfigError, load_config, task_class
+from trainers.core.config import ConfigError, load_config, task_class
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.tiny_task import TinySettings, TinyTask
-from trainers.data.feed import KeptValidation, PlainFeed, chunks, training_indices, validation_indices
+from trainers.core.feed import KeptValidation, PlainFeed, chunks, training_indices, validation_indices
 from trainers.data.pages import PagesError, ShardPages
 
 

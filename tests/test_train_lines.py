@@ -10,8 +10,8 @@ from PIL import Image
 
 from models.text_recognition.charset import Charset, charset
 from tests.render_fonts import font_set
-from trainers.config import PagesSettings, open_pages
-from trainers.data.lines import LinesError, ShardLines
+from trainers.core.config import PagesSettings, open_pages
+from trainers.recognition.source import LinesError, ShardLines
 
 
 def write(path, texts, colour=0):

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from tests.render_fonts import font_set
-from trainers.config import PagesSettings, open_pages
+from trainers.core.config import PagesSettings, open_pages
 from trainers.data.layouts import REGIONS_SCHEMA, layout_of, read_pages
 from trainers.data.pages import PagesError
-from trainers.data.regions import MARGIN, MixedRegions, RenderedRegions, ShardRegions, page_regions
+from trainers.detection.source import MixedRegions, RenderedRegions, ShardRegions
 from trainers.render import render_page
 from trainers.render.canvas import RenderedLine
 from trainers.render.page import RenderedPage
+from trainers.render.regions import MARGIN, page_regions
 from trainers.render.shards import render_shards
 
 

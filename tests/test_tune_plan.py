@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.tiny_task import tiny_config
-from trainers.config import ConfigError, parse_config
+from trainers.core.config import ConfigError, parse_config
 from tuners.plan import Plan, load_sweep
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tune"

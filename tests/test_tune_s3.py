@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from ray_apps import tune
+from ray_apps.cli import tune
 from tests.tiny_task import sweep_file
 from tuners.ledger import SweepFolder
 

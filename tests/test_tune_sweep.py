@@ -12,9 +12,9 @@ import pytest
 import torch
 import yaml
 
-from ray_apps import tune
+from ray_apps.cli import tune
 from tests.tiny_task import GRID, sweep_file
-from trainers.config import ConfigError
+from trainers.core.config import ConfigError
 from tuners.ledger import SweepError, SweepFolder
 from tuners.plan import load_sweep
 from tuners.sweep import ClusterError, check_metric, concurrent_trials, run_sweep
@@ -48,9 +48,9 @@ def test_a_grid_is_tried_whole_and_its_best_is_a_training_config(tmp_path):
 
 def test_a_trial_trains_as_the_trainer_does(tmp_path):
     """The best trial's weights and metrics are those of an ordinary training with best.yaml's settings."""
-    from trainers.checkpoint import load_state
-    from trainers.launch import launch
-    from trainers.runs import Run
+    from trainers.core.checkpoint import load_state
+    from trainers.core.launch import launch
+    from trainers.core.runs import Run
 
     _, trials = run(sweep_file(tmp_path, space={"train.lr": {"grid": [0.03]}}), tmp_path / "sweep")
     run_folder = Run(tmp_path / "sweep" / "best")
@@ -214,7 +214,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
     space = {"train.lr": {"grid": [0.001, 0.01, 0.03]}}
     path = sweep_file(tmp_path, {"step_seconds": 0.1}, space=space, max_concurrent=1)
     folder = tmp_path / "sweep"
-    command = [sys.executable, "-m", "ray_apps.tune", str(path), "--sweep", str(folder)]
+    command = [sys.executable, "-m", "ray_apps.cli.tune", str(path), "--sweep", str(folder)]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     # The second report's checkpoint is noted just after the report; killed in between, its steps would come again.
     while not any(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_task import tiny_config
-from trainers.config import ConfigError
-from trainers.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE
+from trainers.core.config import ConfigError
+from trainers.core.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE
 from tuners.ledger import Report, TrialRecord
 from tuners.tracking import Tracker
 

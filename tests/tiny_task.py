@@ -10,8 +10,8 @@ import torch
 import yaml
 from torch import nn
 
-from trainers.config import Config
-from trainers.tasks.base import CardFields, Export, Task, TaskSettings
+from trainers.core.config import Config
+from trainers.core.task import CardFields, Export, Task, TaskSettings
 
 GRID = {"train.lr": {"grid": [0.001, 0.01, 0.03, 0.1]}}
 

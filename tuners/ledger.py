@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.reporters import PROGRESS_FILE
-from trainers.runs import exclusive
+from trainers.core.reporters import PROGRESS_FILE
+from trainers.core.runs import exclusive
 from tuners.plan import Plan
 
 SWEEP_FILE = "sweep.yaml"

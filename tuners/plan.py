@@ -20,7 +20,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from trainers.config import (
+from trainers.core.config import (
     Config,
     ConfigError,
     assign,
@@ -33,8 +33,8 @@ from trainers.config import (
     read_config_yaml,
     task_class,
 )
-from trainers.data.meters import RENDERED
 from trainers.data.pages import PagesError, count_pages
+from trainers.meter.source import RENDERED
 from tuners.settings import Budget, SweepSettings, scheduler_of_word
 from tuners.space import Space
 

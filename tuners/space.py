@@ -17,7 +17,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_serializer, model_validator
 
-from trainers.config import ConfigError, nearest
+from trainers.core.config import ConfigError, nearest
 
 MOST_POINTS = 10_000  # of a grid; more is a slip of the pen
 _KINDS = ("grid", "choice", "uniform", "loguniform", "int")

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainers.config import ConfigError, nearest
-from trainers.launch import adopt, demand
-from trainers.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
+from trainers.core.config import ConfigError, nearest
+from trainers.core.launch import adopt, demand
+from trainers.core.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
 from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep, write_atomically
 from tuners.plan import Plan
 from tuners.report import write_report

@@ -22,11 +22,11 @@ from typing import Any
 
 from ray import tune
 
-from trainers.config import Config, PagesSettings, open_pages
-from trainers.data.feed import KeptValidation
-from trainers.launch import LASTING, adopt, torch_trainer, worker_feed, worker_resources
-from trainers.loop import train
-from trainers.tasks.base import Batch, PageSource, Task
+from trainers.core.config import Config, PagesSettings, open_pages
+from trainers.core.feed import KeptValidation
+from trainers.core.launch import LASTING, adopt, torch_trainer, worker_feed, worker_resources
+from trainers.core.loop import train
+from trainers.core.task import Batch, PageSource, Task
 from tuners.ledger import VALIDATION
 from tuners.plan import Plan
 
@@ -110,7 +110,7 @@ def _report(values: dict[str, Any], folder: Path | None) -> None:
 
 
 class TrialReporter:
-    """A `trainers.reporters.Reporter` that joins the loop's calls into one report a validation.
+    """A `trainers.core.reporters.Reporter` that joins the loop's calls into one report a validation.
 
     Args:
         send: called with the report's values and the folder of its checkpoint.

@@ -9,10 +9,10 @@ import numpy as np
 from models.blob import rgb
 from models.bundle import Bundle
 from models.geometry import quad_size
-from models.meter.digits import DigitReader, StripDigit
 from models.meter.reading import Reading, to_reading
-from models.meter.screen import Screen, ScreenDetector
 from models.meter.strip import cut_strip, map_points
+from models.meter_digits.predictor import DigitReader, StripDigit
+from models.meter_screen.predictor import Screen, ScreenDetector
 
 SMALLEST = 64  # px; shorter photos hold no legible display
 _LOWEST = 6.0  # px of the photo; digits of a lower display cannot be told apart

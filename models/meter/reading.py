@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.meter.digits import UNREADABLE, DigitDecoding, StripDigit
+from models.meter_digits.predictor import UNREADABLE, DigitDecoding, StripDigit
 
 # Of the usual distance between places; a wider gap holds a place that was not seen. An LCD's point takes room too.
 _GAP, _LCD_GAP = 1.6, 1.7
@@ -44,7 +44,7 @@ def to_reading(
 ) -> Reading:
     """
     Args:
-        places: left to right, as `models.meter.digits.decode` gives them.
+        places: left to right, as `models.meter_digits.predictor.decode` gives them.
         decoding: from which confidence a place is read, and the reading trusted.
         counter: where a mechanical counter begins and ends, px of the strip: its wheels fill it. None: digits may
             begin anywhere, as an LCD's do.

@@ -20,7 +20,7 @@ class Calibration(BaseModel):
     """Makes confidences true: of the lines read with confidence c, the share c of the characters is right.
 
     Logistic calibration (Platt, 1999) of the geometric mean p of the probabilities of a line's characters:
-    logit(confidence) = scale * logit(p) + offset. Fitted on validation lines, see `trainers.recognition_metrics`.
+    logit(confidence) = scale * logit(p) + offset. Fitted on validation lines, see `trainers.recognition.metrics`.
     """
 
     model_config = ConfigDict(extra="forbid")

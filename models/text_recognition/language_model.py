@@ -109,7 +109,7 @@ class LanguageModel:
                 raise ValueError("arrays do not fit")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise LanguageModelError(
-                f"this is no language model ({error}); make one with trainers.language_model"
+                f"this is no language model ({error}); make one with trainers.recognition.language_model"
             ) from error
         return cls(np.cumsum(gaps, dtype=np.uint64).astype(np.uint32), values)
 

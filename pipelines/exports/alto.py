@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from models.project import VERSION
+from common.project import VERSION
 from pipelines.exports.tree import Document, Line, Page
 
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*")  # the language groups that are BCP 47 tags

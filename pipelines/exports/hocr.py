@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from models.project import VERSION
+from common.project import VERSION
 from pipelines.exports.tree import Document, Line, Page
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>

@@ -21,8 +21,8 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, Operator
 from PIL import Image
 
+from common.project import VERSION
 from models.geometry import transform_points
-from models.project import VERSION
 from pipelines.exports.tree import Document, Page, Word, baseline
 from pipelines.exports.upright import turn_upright, upright_turn, upright_view
 from pipelines.records import PageRecord

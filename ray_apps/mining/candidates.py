@@ -13,7 +13,7 @@ from pipelines.documents import DocumentError
 from pipelines.exports.store import RecordStore
 from pipelines.records import PageRecord
 from ray_apps.mining.variety import Variety
-from trainers.recognition_metrics import character_accuracy
+from trainers.recognition.metrics import character_accuracy
 
 _SPARE = 20  # candidates held for each line wanted: near-duplicates and full documents take some away
 _SECOND_BATCH = 64

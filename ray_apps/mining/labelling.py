@@ -24,8 +24,8 @@ from pipelines.exports.store import RecordStore
 from pipelines.job import JobError
 from pipelines.records import PageRecord
 from ray_apps.mining.candidates import Candidate, LoadPage, Lost
+from trainers.core.report_page import both, page
 from trainers.data.layouts import LINES_SCHEMA, whole_folder
-from trainers.report.page import both, page
 
 CROPS, LABELS, LINES, PAGE = "crops", "labels.tsv", "lines.parquet", "label.html"
 # Names of crops without the line's place: the document, as `ocray data import --group-pattern` takes it.

@@ -25,7 +25,7 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from models.project import config_folder
+from common.project import config_folder
 from pipelines.config import ConfigError, find_yaml, read_yaml, validate
 from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
@@ -77,7 +77,9 @@ def settings_type(app: dict[str, Any]) -> type[AppSettings]:
         reason: object = f"it takes no {AppSettings.__name__}"
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         reason = error
-    raise ConfigError(f"import_path {path!r} is no builder of an app ({reason}); for example ray_apps.meters_app:build")
+    raise ConfigError(
+        f"import_path {path!r} is no builder of an app ({reason}); for example ray_apps.apps.meters:build"
+    )
 
 
 def _no_unknown(model: type[BaseModel], content: dict[str, Any], where: str) -> None:

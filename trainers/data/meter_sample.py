@@ -1,6 +1,6 @@
 """Meters with their labels, as sources give them to tasks: photos, and displays or single digits cut out of them.
 
-Light on purpose (numpy alone): real meters (`trainers.data.meters`) and rendered ones (`trainers.render.meters`) share
+Light on purpose (numpy alone): real meters (`trainers.meter.source`) and rendered ones (`trainers.render.meters`) share
 it.
 """
 

@@ -1,6 +1,6 @@
-"""Sources of upright pages for tasks: Parquet shards of rendered or real pages, and pages rendered when needed.
+"""Images in Parquet shards, by index: pages for tasks, and the base of all sources that read shards.
 
-A source answers for any index ≥ 0; shards wrap around, and training shards come in another order each pass.
+Any index ≥ 0 is valid: shards wrap around, and training shards come in another order each pass.
 """
 
 import io
@@ -84,22 +84,6 @@ class ShardPages:
     def _row(self, index: int) -> int:
         turn, row = divmod(index, len(self))
         return row if self.shuffle_seed is None else int(_order(self.shuffle_seed, turn, len(self))[row])
-
-
-class RenderedPages:
-    """Pages that `trainers.render` makes from their index; no two indices share a page."""
-
-    def __init__(self, split: str, seed: int = 0):
-        self.split = split
-        self.seed = seed
-
-    def page(self, index: int) -> np.ndarray:
-        from trainers.render import render_page  # fonts load only where pages are rendered
-
-        return render_page(self.seed * 1_000_000_000 + index, split=self.split).image
-
-    def skew_degrees(self, index: int) -> float:
-        return 0.0
 
 
 def count_pages(location: str) -> int:

@@ -1,6 +1,5 @@
 """Rendered pages in Parquet shards, and contact sheets of them."""
 
-import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -10,23 +9,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from trainers.data.encoding import encode_page
 from trainers.render.page import Split, render_page
 from trainers.render.texts.source import TextSource
 
 ROWS = 500
 Shard = tuple[Path, int, int]  # file, number of its first row, rows
 _texts: TextSource | None = None
-
-
-def encode(image: np.ndarray) -> bytes:
-    """The smaller of PNG and JPEG (quality 92) of a page, (H, W, 3) uint8; a page without colour is stored grey."""
-    page = Image.fromarray(image)
-    if (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all():
-        page = page.getchannel(0)
-    buffers = io.BytesIO(), io.BytesIO()
-    page.save(buffers[0], "JPEG", quality=92)
-    page.save(buffers[1], "PNG", compress_level=4)
-    return min((b.getvalue() for b in buffers), key=len)
 
 
 def _load_texts(path: str | None) -> None:
@@ -43,7 +32,7 @@ def write_shard(path: Path, first: int, rows: int, seed: int, split: Split) -> i
     pages: dict[str, list] = {"image": [], "kind": [], "seed": []}
     for number in range(first, first + rows):
         page = render_page((seed, number), texts=_texts, split=split)
-        pages["image"].append(encode(page.image))
+        pages["image"].append(encode_page(page.image))
         pages["kind"].append(page.kind)
         pages["seed"].append(number)
     table = pa.table(pages, schema=pa.schema([("image", pa.binary()), ("kind", pa.string()), ("seed", pa.int64())]))
@@ -58,13 +47,13 @@ def write_regions_shard(path: Path, first: int, rows: int, seed: int, split: Spl
     import pyarrow as pa
 
     from trainers.data.layouts import REGIONS_SCHEMA, Page
-    from trainers.data.regions import page_regions
+    from trainers.render.regions import page_regions
 
     pages = []
     for number in range(first, first + rows):
         page = render_page((seed, number), texts=_texts, split=split)
         name = f"{split}-{seed}-{number:07d}-{page.kind}"
-        pages.append(asdict(Page(encode(page.image), name, None, "trainers.render", tuple(page_regions(page)))))
+        pages.append(asdict(Page(encode_page(page.image), name, None, "trainers.render", tuple(page_regions(page)))))
     return write_whole(pa.Table.from_pylist(pages, REGIONS_SCHEMA), path, row_group_size=100)
 
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from trainers.report.page import escape
+from trainers.core.report_page import escape
 from tuners.ledger import TrialRecord, write_atomically
 from tuners.report import charts, sections
 from tuners.results import SweepFacts

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from trainers.report.page import both, escape
+from trainers.core.report_page import both, escape
 from tuners.ledger import Report, TrialRecord, best_trial
 from tuners.report.markup import card, nothing
 from tuners.report.scales import Scale

@@ -1,6 +1,6 @@
-"""Small pieces of HTML of a sweep's report; the others are those of `trainers.report.page`."""
+"""Small pieces of HTML of a sweep's report; the others are those of `trainers.core.report_page`."""
 
-from trainers.report.page import both
+from trainers.core.report_page import both
 
 
 def nothing(english: str, korean: str) -> str:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainers.report.page import both, escape, table
+from trainers.core.report_page import both, escape, table
 from tuners.ledger import TrialRecord, best_trial
 from tuners.report.markup import card, nothing
 from tuners.results import (

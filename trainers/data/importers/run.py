@@ -212,7 +212,7 @@ class _Import:
 
     def _cut(self, found: PageFound, image: bytes, regions: tuple[Region, ...]) -> Iterator[tuple[str, Line]]:
         from models.text_recognition.crops import crop_line
-        from trainers.render.shards import encode
+        from trainers.data.encoding import encode_page
 
         pixels: np.ndarray | None = None
         for number, region in enumerate(regions):
@@ -221,7 +221,7 @@ class _Import:
                 continue
             if pixels is None:
                 pixels = np.asarray(decode_upright(image))
-            crop = encode(crop_line(pixels, as_array(region.quad)))
+            crop = encode_page(crop_line(pixels, as_array(region.quad)))
             try:
                 self._once(crop, region.text)
             except RowError as error:

@@ -1,0 +1,1 @@
+"""What several packages need and what knows neither pages, nor models, nor training. Imports none of our packages."""

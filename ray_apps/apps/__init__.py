@@ -1,0 +1,1 @@
+"""The served apps: their deployments and their HTTP APIs, one module an app."""

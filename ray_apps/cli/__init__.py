@@ -1,0 +1,1 @@
+"""The command line: `ocray` and its commands, one module a command."""

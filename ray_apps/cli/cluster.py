@@ -1,0 +1,175 @@
+"""Connecting to Ray: the cluster that is named, or a local Ray that starts with the program and ends with it."""
+
+import logging
+import os
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+import ray
+from ray._private import ray_constants, utils
+
+from ray_apps import packages
+from ray_apps.cli import signals
+
+logger = logging.getLogger("ocray")
+
+_REACH_SECONDS = 10
+_CORE_LOG = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [A-Z] \d+ \d+\] ")
+
+
+def make_entrypoint_text() -> None:
+    """Let Ray start where the command line holds a file name that is not UTF-8: it sends the line on as text."""
+    entrypoint = utils.get_entrypoint_name()
+    readable = entrypoint.encode(errors="backslashreplace").decode()
+    if readable != entrypoint:
+        utils.get_entrypoint_name = lambda: readable
+
+
+def connect(
+    address: str | None = None,
+    metrics_port: int | None = None,
+    dashboard: bool = False,
+    this_machine_only: bool = False,
+    worker_output: bool = False,
+) -> bool:
+    """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine;
+    its Prometheus metrics are at `metrics_port` (default: any free port). With `dashboard` the local Ray has one: Ray
+    Train asks it every second whether its controller lives. With `this_machine_only` all ports of the local Ray listen
+    on 127.0.0.1, those with metrics too, which ask for no token. With `worker_output` what its workers print is seen
+    here.
+
+    Returns:
+        Whether a cluster was joined; it may grow, a local Ray does not.
+
+    Raises:
+        ConnectionError: there is no cluster at that address, or Ray did not start here, twice.
+    """
+    if ray.is_initialized():
+        raise RuntimeError("Ray is connected already")
+    make_entrypoint_text()
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    # Usage statistics would reach out to the internet; nobody looks at the dashboard of a program that ends.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Token authentication is on by default, and Ray says so at each start.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    # Ray Data's own actors make Ray's core print an error-level advice a line each, which is no error.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    settings: dict[str, Any] = {"logging_level": logging.WARNING, "runtime_env": _runtime_env()}
+    if address != "local":
+        _join(address, settings)
+        return True
+    if this_machine_only:
+        # Ray takes a loopback address for the address to be found by others, and replaces it. This switch, which it has
+        # for the firewalls of desktop systems, has it take 127.0.0.1 for the machine's address.
+        os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    settings |= {
+        "address": "local",
+        "include_dashboard": dashboard,
+        "log_to_driver": worker_output,
+        "_metrics_export_port": metrics_port,
+    }
+    others = _children()
+    try:
+        _init(settings)
+    except Exception as error:  # Ray raises what it likes, where a busy machine let it wait for 30 s
+        logger.warning("Ray did not start (%s); one more try", _reason(error))
+        ray.shutdown()
+        _end([process for process in _children() if process not in others])
+        try:
+            _init(settings)
+        except Exception as error:
+            raise ConnectionError(
+                f"Ray did not start on this machine, twice ({_reason(error)}); wait until there is less load or more "
+                "memory and start again; its logs are in /tmp/ray/session_latest/logs"
+            ) from error
+    return False
+
+
+def _join(address: str, settings: dict[str, Any]) -> None:
+    remedy = "start it, correct --address or $RAY_ADDRESS, or leave both out for a Ray on this machine"
+    try:
+        if "://" not in address:
+            address = ray._private.services.canonicalize_bootstrap_address(address) or address  # `auto`, host names
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+        with _variable("RAY_gcs_server_port_wait_time_s", "1"):  # what listens there answers: no 20 tries of 40 s
+            _init(settings | {"address": address})
+    except Exception as error:
+        ray.shutdown()
+        raise ConnectionError(f"there is no Ray cluster at {address} ({_reason(error)}); {remedy}") from error
+
+
+def _init(settings: dict[str, Any]) -> None:
+    with signals.kept_from_ray(), _core_log_held_back():
+        ray.init(**settings)
+
+
+def _reason(error: BaseException) -> str:
+    """Its first sentence: what follows is log lines and advice for those who run `ray start`."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].split(". ")[0].rstrip(".") if lines else type(error).__name__
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable that is set for a while, unless the user has set it."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+@contextmanager
+def _core_log_held_back() -> Iterator[None]:
+    """Within, the log of Ray's core, which it writes to this process's stderr whatever its level, is kept apart; other
+    lines are told at the end."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # a service without a stderr
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as told:
+        os.dup2(told.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            told.seek(0)
+            for line in told:
+                if not _CORE_LOG.match(line):
+                    os.write(2, line)
+
+
+def _children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """End what a Ray that did not start in time has started; Ray itself forgets it."""
+    for signal_of in (psutil.Process.terminate, psutil.Process.kill):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                signal_of(process)
+        _, processes = psutil.wait_procs(processes, timeout=5)
+
+
+def _runtime_env() -> dict[str, str] | None:
+    """Ray puts the folder that a program is started in before all else on its workers' path. Where that has a package
+    of the name of one of ours (many projects have a `models`), ours go first again."""
+    if packages.hidden_by(packages.workers_places()) is None:
+        return None
+    return {"worker_process_setup_hook": f"{packages.__name__}.own_packages_first"}

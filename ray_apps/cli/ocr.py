@@ -1,0 +1,141 @@
+"""Bulk reading of documents and meters: folders, globs, manifests and buckets in; Parquet, a report and exports out.
+
+python -m ray_apps.cli.ocr --input scans/ --output results/ --export hocr,pdf
+python -m ray_apps.cli.ocr --reader meters --input photos.csv --output results/
+ray job submit --working-dir . -- python -m ray_apps.cli.ocr --input s3://in/scans --output s3://out/results
+"""
+
+import argparse
+import logging
+import sys
+
+from pipelines.config import ConfigError, ReaderConfig, load_config
+from pipelines.documents.locations import spelled_uri
+from pipelines.exports import check_formats, export
+from pipelines.progress import duration
+from pipelines.records import RECORDS
+from pipelines.report import write_report
+from pipelines.runner import JobOptions, run_job
+from pipelines.source_pages import SourcePages
+from pipelines.watchdog import PageLimits
+from ray_apps.cli import doors
+from ray_apps.cli.cluster import connect
+
+_LIMITS = PageLimits()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        type=spelled_uri,
+        required=True,
+        metavar="URI",
+        help="files, folders, globs, Parquet/CSV manifests of URIs",
+    )
+    parser.add_argument(
+        "--output",
+        type=spelled_uri,
+        required=True,
+        metavar="URI",
+        help="folder for the results; a rerun goes on there",
+    )
+    parser.add_argument(
+        "--reader", choices=tuple(RECORDS), help="what the pages are (default: as --config says, documents)"
+    )
+    parser.add_argument("--config", help="name in configs/pipelines or a YAML file (default: the reader's name)")
+    parser.add_argument(
+        "--languages",
+        metavar="L,L",
+        help="what to read, the commonest first: ko,en (default: as the configuration says)",
+    )
+    parser.add_argument(
+        "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
+    )
+    parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
+    parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
+    parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
+    parser.add_argument(
+        "--max-error-rate", type=doors.share, default=0.5, metavar="R", help="stop when more pages fail (default 0.5)"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=doors.positive, metavar="N", help="larger pages become error rows (default 300)"
+    )
+    parser.add_argument(
+        "--page-seconds",
+        type=doors.positive,
+        metavar="S",
+        help=f"time for a page in one stage, and {_LIMITS.seconds_a_megapixel:g} s more a megapixel; pages that take "
+        f"longer become error rows (default {_LIMITS.seconds:g})",
+    )
+    parser.add_argument(
+        "--page-memory",
+        type=doors.positive,
+        metavar="MIB",
+        help=f"pages that take more memory become error rows (default {_LIMITS.memory_mib})",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="what runs the networks")
+    parser.add_argument("--workers", type=doors.positive, metavar="N", help="actors at most (default: one a core)")
+    parser.add_argument("--gpu-fraction", type=doors.share, default=1.0, metavar="F", help="share of a GPU per actor")
+    parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else a local Ray is started)")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = _config(args)
+    if args.languages:
+        config = config.for_languages(args.languages)
+    if args.max_megapixels:
+        config.limits.max_megapixels = args.max_megapixels
+    formats = check_formats(args.export.split(","), config.reader) if args.export else []
+    connect(args.address)
+    result = run_job(
+        args.input,
+        args.output,
+        config,
+        JobOptions(
+            device=args.device,
+            workers=args.workers,
+            gpu_fraction=args.gpu_fraction,
+            image_column=args.image_column,
+            retry_failed=args.retry_failed,
+            overwrite=args.overwrite,
+            max_error_rate=args.max_error_rate,
+            page_limits=PageLimits(
+                seconds=args.page_seconds or _LIMITS.seconds, memory_mib=args.page_memory or _LIMITS.memory_mib
+            ),
+        ),
+    )
+    pages = SourcePages(config, args.image_column)
+    write_report(args.output, load_page=pages.page)
+    if formats:
+        written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
+        print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    for line in (*result.notes, *result.findings):
+        print(line)
+    print(
+        f"{result.ok} pages read, {result.error} failed, {result.read_now} of {result.pages} in this run "
+        f"({duration(result.seconds)}, {result.pages_per_second:.2f} pages/s)\n"
+        f"records {args.output}/pages, report {args.output}/report.html"
+    )
+    return doors.OK
+
+
+def _config(args: argparse.Namespace) -> ReaderConfig:
+    config = load_config(args.config or args.reader or "documents")
+    if args.reader not in (None, config.reader):
+        raise ConfigError(
+            f"--reader {args.reader} contradicts --config {args.config}, which is of the {config.reader} reader; "
+            "leave one of them out"
+        )
+    return config
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ray_apps.cli.ocr", description=__doc__)
+    add_arguments(parser)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return doors.answer(run, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

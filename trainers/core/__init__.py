@@ -1,0 +1,1 @@
+"""What all trainings share: config, loop, hosts, runs, checkpoints, evaluation, export and quantisation."""

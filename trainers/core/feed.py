@@ -1,0 +1,127 @@
+"""Batches for the loop from a task's samples, with background processes and without Ray.
+
+The order of samples is fixed: position p of global batch s is training sample `s * global_batch + p`, and worker r of
+n takes the r-th of n equal, contiguous shares of each global batch. So n workers together see what one worker sees.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch.utils.data import DataLoader, Dataset
+
+from trainers.core.task import Batch, Split, Task
+
+
+class Feed(Protocol):
+    """One worker's batches."""
+
+    def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
+        """The worker's share of the global batches start_step … end_step - 1, in order."""
+
+    def validation(self) -> Iterator[Batch]:
+        """The worker's share of the validation samples, in order."""
+
+
+def training_indices(step: int, global_batch: int, rank: int, world_size: int) -> range:
+    """Indices of the training samples that a worker takes in a step."""
+    share = global_batch // world_size
+    first = step * global_batch + rank * share
+    return range(first, first + share)
+
+
+def validation_indices(samples: int, rank: int, world_size: int) -> range:
+    """Indices of the validation samples of a worker: contiguous shares, so that ranks in order give sample order."""
+    return range(rank * samples // world_size, (rank + 1) * samples // world_size)
+
+
+def chunks(indices: range, size: int) -> list[range]:
+    """Indices cut into consecutive ranges of at most `size`."""
+    return [indices[first : first + size] for first in range(0, len(indices), size)]
+
+
+class PlainFeed:
+    """Samples made by `processes` background processes (0: in this process)."""
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        global_batch: int,
+        validation_samples: int,
+        rank: int = 0,
+        world_size: int = 1,
+        processes: int = 0,
+        pin_memory: bool = False,
+    ):
+        self.task = task
+        self.global_batch = global_batch
+        self.validation_samples = validation_samples
+        self.rank = rank
+        self.world_size = world_size
+        self.processes = processes
+        self.pin_memory = pin_memory
+
+    def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
+        steps = range(start_step, end_step)
+        batches = (training_indices(step, self.global_batch, self.rank, self.world_size) for step in steps)
+        return self._load("train", batches)
+
+    def validation(self) -> Iterator[Batch]:
+        indices = validation_indices(self.validation_samples, self.rank, self.world_size)
+        return self._load("validation", chunks(indices, max(1, self.global_batch // self.world_size)))
+
+    def _load(self, split: Split, batches) -> Iterator[Batch]:
+        return iter(
+            DataLoader(
+                _Samples(self.task, split),
+                batch_sampler=batches,
+                collate_fn=self.task.collate,
+                num_workers=self.processes,
+                prefetch_factor=4 if self.processes else None,
+                pin_memory=self.pin_memory,
+            )
+        )
+
+
+class KeptValidation:
+    """A feed whose validation batches are made once and kept, since they are the same each time.
+
+    Args:
+        feed: makes the batches.
+        most_bytes: more than so much of tensors is made anew each time instead.
+
+    Attributes:
+        kept: the validation batches, once they have been made.
+    """
+
+    def __init__(self, feed: Feed, most_bytes: int = 512 * 2**20):
+        self.kept: list[Batch] | None = None
+        self._feed = feed
+        self._most_bytes = most_bytes
+
+    def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
+        return self._feed.training(start_step, end_step)
+
+    def validation(self) -> Iterator[Batch]:
+        if self.kept is not None:
+            yield from self.kept
+            return
+        batches: list[Batch] | None = []
+        size = 0
+        for batch in self._feed.validation():
+            size += sum(tensor.nbytes for tensor in batch.values())
+            if size > self._most_bytes:
+                batches = None
+            if batches is not None:
+                batches.append(batch)
+            yield batch
+        self.kept = batches
+
+
+class _Samples(Dataset):
+    def __init__(self, task: Task, split: Split):
+        self.task = task
+        self.split: Split = split
+
+    def __getitem__(self, index: int):
+        return self.task.sample(index, self.split)

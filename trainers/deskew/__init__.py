@@ -1,0 +1,1 @@
+"""Training of the network that finds by how much a page is skewed."""

@@ -1,0 +1,1 @@
+"""Training of the networks that find text lines on a page."""

@@ -1,0 +1,152 @@
+"""How well photos of meters are read, both stages together, by the predictor that the pipelines use.
+
+    python -m trainers.meter.evaluation --data data/meters/water_meters/validation --report out/meters
+
+The set is one of the *meters* layout (`ocray data import`, docs/data.md). Photos without a true reading count for the
+display alone, and for whether a reading was invented. `--rounded`: the truths are the readings rounded to whole units.
+`--fit 0.02` settles how sure a reading must be to be given; on another set than the one that is measured.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.bundle import BundleError, load_bundle, save_bundle
+from models.meter.predictor import MeterPredictor
+from models.meter.strip import cut_strip
+from models.runtime import PRECISIONS, DeviceError
+from trainers.meter.metrics import ReadMeter, compare, fit_sure, meter_metrics
+from trainers.meter.report import write_meter_report
+from trainers.meter.source import MetersError, ShardMeters
+
+WARM_UP = 3  # photos that are not timed: the first ones also make kernels
+
+
+def read_meters(source: ShardMeters, predictor: MeterPredictor, limit: int | None = None) -> Iterator[ReadMeter]:
+    """Each photo of a set as the predictor reads it, and how long that took. Photos that cannot be decoded are told on
+    stderr and left out."""
+    count = len(source) if limit is None else min(limit, len(source))
+    for index in range(count):
+        try:
+            sample = source.meter(index)
+        except MetersError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        for _ in range(WARM_UP if index == 0 else 0):
+            predictor([sample.image])
+        started = time.perf_counter()
+        (read,) = predictor([sample.image])
+        seconds = time.perf_counter() - started
+        found = read.corners is not None
+        yield ReadMeter(
+            name=sample.name,
+            photo=partial(_photo, source, index),
+            corners=sample.corners,
+            meter_class=sample.meter_class,
+            truth=sample.reading,
+            leading_zeros=sample.leading_zeros,
+            found_corners=read.corners,
+            found_class=read.meter_class if found else "none",
+            reading=read.reading,
+            digits=tuple((digit.character, digit.confidence) for digit in read.digits),
+            confidence=read.confidence,
+            success=read.success,
+            reason=read.reason,
+            strip=cut_strip(sample.image, read.corners, predictor.reader.form)[0] if found else None,
+            seconds=seconds,
+        )
+
+
+def fit_trust(read: Sequence[ReadMeter], digits: Path, wrong_share: float) -> list[ReadMeter]:
+    """Write into the bundle `digits` how sure a reading must be, so that no more than `wrong_share` of this set
+    that are given is wrong.
+
+    Args:
+        read: by a predictor that takes any confidence for enough.
+
+    Returns:
+        The meters, given as the bundle says from now on.
+    """
+    given = [meter for meter in read if meter.success and meter.truth is not None]
+    compared = [compare(meter.truth, meter.reading, meter.leading_zeros) for meter in given]
+    right = np.array([each.digits and each.point for each in compared], bool)
+    sure = fit_sure(np.array([meter.confidence for meter in given]), right, wrong_share)
+    bundle = load_bundle(digits)
+    decoding = bundle.card.decoding | {"sure": sure}
+    save_bundle(digits, bundle.network, bundle.card.model_copy(update={"decoding": decoding}))
+    return [replace(meter, success=meter.success and meter.confidence >= sure) for meter in read]
+
+
+def rounded_metrics(meters: Sequence[ReadMeter]) -> dict[str, float]:
+    """Of photos whose truths are rounded to whole units: `within_one_unit`, the share read to within one unit; `given`,
+    the share given as readings to trust, and `wrong_given`, the share of those that are further off."""
+    near = np.array([_near(meter) for meter in meters])
+    given = np.array([meter.success for meter in meters])
+    metrics = {"within_one_unit": float(near.mean()), "given": float(given.mean())}
+    return metrics | ({"wrong_given": float(1 - near[given].mean())} if given.any() else {})
+
+
+def _near(meter: ReadMeter) -> bool:
+    try:
+        return abs(round(float(meter.reading or "x")) - int(meter.truth or "x")) <= 1
+    except ValueError:  # nothing was read, or not all of it
+        return False
+
+
+def _photo(source: ShardMeters, index: int) -> np.ndarray:
+    return source.meter(index).image
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m trainers.meter.evaluation", description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
+    parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
+    parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: bf16 where the CPU has it)"
+    )
+    parser.add_argument("--limit", type=int, help="photos (default: all)")
+    parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
+    parser.add_argument(
+        "--fit",
+        type=float,
+        metavar="SHARE",
+        help="write into the --digits bundle how sure a reading must be, so that of this set's at most SHARE are wrong",
+    )
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the log and a page of failures here")
+    options = parser.parse_args(arguments)
+    if options.fit is not None and not Path(options.digits).is_dir():
+        parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
+    cv2.setNumThreads(1)
+    try:
+        predictor = MeterPredictor(options.screen, options.digits, precision=options.precision)
+        source = ShardMeters(options.data, kind="photo")
+    except (BundleError, DeviceError, MetersError) as error:
+        print(f"ocray: {error}", file=sys.stderr)
+        return 2
+    if options.fit is not None:
+        predictor.reader.decoding = predictor.reader.decoding.model_copy(update={"sure": 0.0})
+    read = list(read_meters(source, predictor, options.limit))
+    if options.fit is not None:
+        read = fit_trust(read, Path(options.digits), options.fit)
+    metrics = meter_metrics(read)
+    if options.rounded:
+        timed = {name: value for name, value in metrics.items() if name.startswith("latency")}
+        metrics = rounded_metrics(read) | timed
+    print(json.dumps({"photos": len(read)} | metrics, indent=1))
+    if options.report:
+        models = f"{predictor.detector.name}, {predictor.reader.name}"
+        print(write_meter_report(options.report, read, models, options.data), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Training of the network that reads the digits of a display."""

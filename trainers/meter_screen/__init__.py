@@ -1,0 +1,1 @@
+"""Training of the network that finds the display in a photo of a meter."""

@@ -1,0 +1,1 @@
+"""Training of the network that finds by which quarter turn a page is turned."""
