@@ -1,7 +1,8 @@
-"""What the readers make of known pages, in f32: `python -m tests.golden` writes it anew.
+"""Results that are kept, so that a change of them is noticed: `python -m tests.golden` writes them anew.
 
-`documents.json` is of the pages in `samples/`, `meters.json` of the photos in `meters/`, which `trainers.render` drew.
-Each holds the reading version it was read with.
+`documents.json` is what the readers make of the pages in `samples/`, in f32, `meters.json` of the photos in `meters/`,
+which `trainers.render` drew. Each holds the reading version it was read with. `exports.json`, `training.json` and
+`sweeps.json` hold what the modules of these names make.
 """
 
 import json
@@ -46,12 +47,18 @@ def reader(name: str) -> ReaderConfig:
     return load_config(name).model_copy(update={"precision": "f32"})
 
 
+def read_all(name: str) -> dict[str, Any]:
+    """What `NAME.json` holds of a reader: `reading_version` and `records`."""
+    config = reader(name)
+    return {"reading_version": config.reading_version, "records": read(config, PAGES[name])}
+
+
 def kept(name: str) -> dict[str, Any]:
-    """What is written down of a reader: `reading_version` and `records`."""
+    """What `NAME.json` holds."""
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 
-def write(name: str) -> None:
-    config = reader(name)
-    content = {"reading_version": config.reading_version, "records": read(config, PAGES[name])}
-    (FOLDER / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=0, sort_keys=True) + "\n")
+def write(name: str, content: dict[str, Any]) -> None:
+    """Write `NAME.json`."""
+    text = json.dumps(content, ensure_ascii=False, indent=0, sort_keys=True)
+    (FOLDER / f"{name}.json").write_text(text + "\n", "utf-8")
