@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pypdfium2
 
-from models.project import VERSION
+from common.project import VERSION
 from pipelines.config import load_config
 from pipelines.exports import export
 from pipelines.job import fingerprint, short_digest

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from models.project import config_folder
+from common.project import config_folder
 from tests.golden.comparing import visible_text
 from tests.tiny_task import GRID, sweep_file
 from tuners.ledger import Report, SweepFolder, TrialRecord, best_trial

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from models.project import config_folder
+from common.project import config_folder
 from tests.golden.drawn import SPLITS, write_sets
 from tests.render_fonts import font_set
 from tests.tiny_task import tiny_config
-from trainers.config import Config, load_config
-from trainers.export import export_run
-from trainers.launch import launch
+from trainers.core.config import Config, load_config
+from trainers.core.export import export_run
+from trainers.core.launch import launch
+from trainers.core.runs import Run
 from trainers.render import render_page
 from trainers.render.lines import RenderedLines
 from trainers.render.meters import render_photo, render_strip
-from trainers.runs import Run
 
 CONFIGS = sorted(path.stem for path in config_folder("train").glob("*.yaml"))
 _SAMPLES = 2  # of each split
