@@ -146,7 +146,7 @@ def test_an_output_is_replaced_only_on_request_and_only_a_data_set(capsys, tmp_p
         (["lmdb", ".", "--output", "../out"], "holds no data.mdb"),
         (["label_file", ".", "--output", "out"], "lies in the source"),
         (["label_file", ".", "--output", "../out", "--group-pattern", "("], "is no regular expression"),
-        (["label_file", ".", "--output", "../out", "--images", "none"], "--images none is no folder"),
+        (["label_file", ".", "--output", "../out", "--images", "none"], "--images none is not a folder"),
         (["label_file", ".", "--output", "../out", "--validation", "2"], "is not a number between 0 and 1"),
         (["word", ".", "--output", "../out"], "invalid choice: 'word'"),
     ],

@@ -6,12 +6,14 @@ Fonts: {"images": [{id, width, height, file_name}], "annotations": [{id, image_i
 characters are both boxed, so only types that were asked for are taken.
 """
 
+import argparse
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from trainers.data.importers.coco import declared_size, find_image
 from trainers.data.importers.image_files import ImageFinder
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.json_sets import joined, json_files
 from trainers.data.importers.quads import quad_of_box
 from trainers.data.importers.rows import LeftOut, LineFound, PageFound, Row, RowError, Skipped
@@ -85,3 +87,23 @@ def _kind(annotation: dict) -> str | None:
         return None
     kind = attributes.get("type") or attributes.get("class")
     return None if kind is None else _NAMES.get(str(kind), str(kind))
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    text = f"annotation types to import: {','.join(TYPES)} (default: word,sentence)"
+    parser.add_argument("--types", type=_types, default=("word", "sentence"), help=text)
+
+
+def _types(text: str) -> tuple[str, ...]:
+    types = tuple(part.strip() for part in text.split(","))
+    if unknown := [kind for kind in types if kind not in TYPES]:
+        raise argparse.ArgumentTypeError(f"unknown type {unknown[0]!r}; known: {', '.join(TYPES)}")
+    return types
+
+
+IMPORTER = Importer(
+    help="AI Hub JSON: fonts (printed, handwritten) and scenes",
+    layouts=("lines", "regions"),
+    read=lambda options: read(options.source, images=options.images, types=options.types),
+    add_arguments=_add_arguments,
+)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.data.importers.image_files import ImageFinder
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.json_sets import joined, json_files
 from trainers.data.importers.quads import Quad, quad_of_box, quad_of_points
 from trainers.data.importers.rows import LeftOut, PageFound, Row, RowError
@@ -88,3 +89,10 @@ def _text(annotation: dict) -> tuple[str | None, bool]:
     texts = (place.get(key) for place in places for key in _TEXT_KEYS)
     text = next((text for text in texts if isinstance(text, str) and text.strip()), None)
     return (None, True) if text == "###" else (text, ignore)
+
+
+IMPORTER = Importer(
+    help="COCO JSON: boxes or polygons with text",
+    layouts=("regions", "lines"),
+    read=lambda options: read(options.source, images=options.images),
+)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.data.importers.image_files import ImageFinder
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.rows import LeftOut, LineFound, Row, RowError, SourceError
 from trainers.data.importers.text_files import TextError, numbered_lines
 
@@ -63,3 +64,10 @@ def _label_files(source: Path) -> list[Path]:
     if not (paths := sorted({path for pattern in _PATTERNS for path in source.rglob(pattern)})):
         raise SourceError(f"{source} holds no {', '.join(_PATTERNS)}; name the label file")
     return paths
+
+
+IMPORTER = Importer(
+    help="gt_*.txt, labels.txt: path, tab or space, label",
+    layouts=("lines",),
+    read=lambda options: read(options.source, images=options.images),
+)

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from trainers.data.importers.image_files import ImageFinder, load_image
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.json_sets import array_items, json_files
 from trainers.data.importers.label_studio_tasks import (
     LABEL_KEYS,
@@ -35,6 +36,7 @@ from trainers.data.importers.meter_labels import (
     IGNORE,
     DigitFound,
     LabelNames,
+    add_label_argument,
     clean_reading,
     display_corners,
     kind_of,
@@ -236,3 +238,11 @@ def _row(labels: _Labels, skipped: Counter[str]) -> MeterFound:
 
 def _area(quad: np.ndarray) -> float:
     return float(np.prod(np.ptp(quad, axis=0)))
+
+
+IMPORTER = Importer(
+    help="Label Studio JSON or JSON-MIN: meters, their displays and digits",
+    layouts=("meters",),
+    read=lambda options: read(options.source, LabelNames(dict(options.label)), images=options.images),
+    add_arguments=add_label_argument,
+)

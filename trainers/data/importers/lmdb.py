@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.rows import LeftOut, LineFound, Row, SourceError
 
 COUNT_KEY = b"num-samples"
@@ -71,3 +72,11 @@ def _lines(store, file: Path, prefix: str) -> Iterator[Row]:
                 yield LeftOut(place, "label is not UTF-8")
                 continue
             yield LineFound(place, f"{prefix}{number:09d}", image, text, str(file))
+
+
+IMPORTER = Importer(
+    help="LMDB of the deep-text-recognition-benchmark",
+    layouts=("lines",),
+    read=lambda options: read(options.source),
+    takes_images=False,
+)

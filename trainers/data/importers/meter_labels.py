@@ -4,6 +4,7 @@ The order of digits, the choice among overlapping ones and "x" for gaps follow t
 label files `label_studio` and `tfrecord` read.
 """
 
+import argparse
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from trainers.data.importers.importer import name_and_value
 from trainers.data.importers.quads import as_array, outside, quad_of_points
 from trainers.data.importers.rows import MeterFound, RowError, Understood
 from trainers.data.meter_sample import CHARACTERS, METER_CLASSES, UNREADABLE, Kind, MeterDigit, reading_of
@@ -57,6 +59,19 @@ class LabelNames:
         for (name, meaning), count in self._seen.items():
             if name != meaning:
                 yield Understood(f"{name!r} as {meaning}", count)
+
+
+def add_label_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --label NAME=MEANING; its values, a list of pairs, are what `LabelNames` takes as a mapping."""
+    text = f"meaning of a label name in the source, repeatable: {', '.join(MEANINGS)}"
+    parser.add_argument("--label", action="append", type=_label, default=[], metavar="NAME=MEANING", help=text)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, meaning = name_and_value(text)
+    if meaning not in MEANINGS:
+        raise argparse.ArgumentTypeError(f"unknown meaning {meaning!r}; known: {', '.join(MEANINGS)}")
+    return name, meaning
 
 
 @dataclass(frozen=True)

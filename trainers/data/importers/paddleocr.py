@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.data.importers.image_files import ImageFinder
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.quads import quad_of_points
 from trainers.data.importers.rows import LeftOut, LineFound, PageFound, Row, RowError, SourceError
 from trainers.data.importers.text_files import TextError, numbered_lines
@@ -122,3 +123,10 @@ def _paths(first: str) -> list[str]:
         return [first.strip()]
     is_list = isinstance(paths, list) and all(isinstance(path, str) for path in paths)
     return paths if is_list else [first.strip()]
+
+
+IMPORTER = Importer(
+    help="PaddleOCR Label.txt and rec_gt.txt",
+    layouts=("regions", "lines"),
+    read=lambda options: read(options.source, options.layout, images=options.images),
+)

@@ -4,6 +4,7 @@ Columns of the layout's own names (`reading`, `corners`, `kind`, `meter_class`, 
 `group`) are taken where a file has them, so a data set in the layout can be divided anew; others are named.
 """
 
+import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +14,8 @@ import numpy as np
 
 from trainers.data.importers.image_files import ImageFinder
 from trainers.data.importers.meter_labels import LabelNames, clean_reading, display_corners
-from trainers.data.importers.parquet import checked, image_of, records, row_name
 from trainers.data.importers.rows import LeftOut, MeterFound, Row, RowError
+from trainers.data.importers.tables import checked, image_of, records, row_name
 from trainers.data.meter_sample import CHARACTERS, KINDS, METER_CLASSES, Kind, MeterDigit, reading_of
 from trainers.data.splits import Split
 
@@ -95,6 +96,46 @@ def read(
         except RowError as error:
             yield LeftOut(place, error.reason, error.detail)
     yield from labels.understood()
+
+
+def add_arguments(parser: argparse._ArgumentGroup) -> None:
+    """Add the options of `read`, but for --label and the columns that lines have too."""
+    own = "default: the column of that name, if there is one"
+    parser.add_argument("--reading-column", help=f'digits as shown, "." before the fraction ({own})')
+    parser.add_argument("--corners-column", help=f"four points from the display's top left, clockwise, px ({own})")
+    parser.add_argument("--meter-class-column", help=f"({own})")
+    parser.add_argument("--position-column", help='single digits: position of the wheel ("3.7"), or the digit')
+    parser.add_argument("--split-column", help="train, or val, validation, test for validation")
+    parser.add_argument("--kind", choices=KINDS, help="default: strip with --position-column, else photo")
+    parser.add_argument("--meter-class", choices=METER_CLASSES, help="class of all rows")
+    text = "readings lack the leading zeros of the display"
+    parser.add_argument("--leading-zeros-dropped", action="store_true", help=text)
+    text = "readings lack trailing zeros: pad the fraction to N digits"
+    parser.add_argument("--fraction-digits", type=int, default=0, metavar="N", help=text)
+
+
+def read_requested(options: argparse.Namespace) -> Iterator[Row]:
+    """Call `read` with the options of the command line."""
+    columns = MeterColumns(
+        image=options.image_column,
+        reading=options.reading_column,
+        corners=options.corners_column,
+        meter_class=options.meter_class_column,
+        name=options.name_column,
+        group=options.group_column,
+        position=options.position_column,
+        split=options.split_column,
+    )
+    return read(
+        options.source,
+        LabelNames(dict(options.label)),
+        columns=columns,
+        images=options.images,
+        kind=options.kind,
+        meter_class=options.meter_class,
+        leading_zeros=not options.leading_zeros_dropped,
+        fraction_digits=options.fraction_digits,
+    )
 
 
 def _meter(

@@ -6,6 +6,7 @@ ymin, xmin, ymax, xmax in shares of the image, and a label: a digit or the fract
 them, else by `CLASS_NAMES` and `DIGIT_NAMES`.
 """
 
+import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from trainers.data.importers.image_files import load_image
+from trainers.data.importers.importer import Importer, name_and_value
 from trainers.data.importers.meter_labels import (
     DISPLAY,
     FRACTION,
     IGNORE,
     DigitFound,
     LabelNames,
+    add_label_argument,
     clean_reading,
     kind_of,
     ordered_digits,
@@ -262,3 +265,18 @@ def _quad(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _apart(points: np.ndarray, quad: np.ndarray) -> float:
     return float(np.abs(points.min(0) - quad.min(0)).sum() + np.abs(points.max(0) - quad.max(0)).sum())
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_label_argument(parser)
+    text = f"name of a feature, repeatable; KEY: {', '.join(FEATURES)}"
+    parser.add_argument("--feature", action="append", type=name_and_value, default=[], metavar="KEY=NAME", help=text)
+
+
+IMPORTER = Importer(
+    help="TFRecord files and TensorFlow Datasets of meters",
+    layouts=("meters",),
+    read=lambda options: read(options.source, LabelNames(dict(options.label)), features=dict(options.feature)),
+    add_arguments=_add_arguments,
+    takes_images=False,
+)
