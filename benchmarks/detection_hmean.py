@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, help="pages a set, drawn at random (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    cv2.setNumThreads(1)
     print("set            bundle                   pages   hmean  precision  recall  area prec.  area rec.  pages/s")
     for bundle in options.bundle or ["ppocrv6-det@small"]:
         detector = TextDetector(bundle)

@@ -10,6 +10,8 @@ import argparse
 import time
 from statistics import median
 
+import cv2
+
 from models.text_recognition.predictor import TextRecognizer
 from trainers.recognition.source import ShardLines
 
@@ -27,6 +29,7 @@ def main() -> None:
     source = ShardLines(options.lines)
     images = [source.line(index).image for index in range(options.count)]
     pages = [images[first : first + _PAGE] for first in range(0, len(images), _PAGE)]
+    cv2.setNumThreads(1)
     readers = {name: TextRecognizer(name, threads=1) for name in options.bundles}
     seconds: dict[str, list[float]] = {name: [] for name in readers}
     for turn in range(options.turns + 1):

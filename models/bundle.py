@@ -15,14 +15,20 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.project import VERSION
 
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORK_FILE = "network.onnx"
 CARD_FILE = "bundle.json"
+SCHEMA_VERSION = 1  # of cards; a card without the key was written by hand for the first one
 _PACKAGED_NAME = re.compile(r"^[a-z0-9_.-]+@[a-z0-9_.-]+$")
+
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 class BundleError(Exception):
@@ -50,10 +56,10 @@ class Training(BaseModel):
 
 
 class Card(BaseModel):
-    """`bundle.json`. `input` and `decoding` hold what the task's predictor needs; it validates them itself."""
+    """`bundle.json`. `input` and `decoding` hold what the task's predictor needs, see `Bundle.input`."""
 
     model_config = ConfigDict(extra="forbid")
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
     name: str
     version: str
     task: str
@@ -86,6 +92,34 @@ class Bundle:
     def name(self) -> str:
         """`name@version`, as results report it."""
         return f"{self.card.name}@{self.card.version}"
+
+    def input(self, settings: type[_Settings]) -> _Settings:
+        """Return the card's `input` as the settings that its task's predictor needs.
+
+        Raises:
+            BundleError: it is not valid; the message names the bundle, the keys and the problems.
+        """
+        return self._settings("input", settings)
+
+    def decoding(self, settings: type[_Settings]) -> _Settings:
+        """Return the card's `decoding` as the settings that its task's predictor needs.
+
+        Raises:
+            BundleError: as `input`.
+        """
+        return self._settings("decoding", settings)
+
+    def _settings(self, part: str, settings: type[_Settings]) -> _Settings:
+        try:
+            return settings.model_validate(getattr(self.card, part))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, (part, *problem['loc'])))}: {_problem(problem)}" for problem in error.errors()
+            )
+            raise BundleError(
+                f"bundle {self.name}: its card is not valid: {problems}; correct {self.folder / CARD_FILE} or export "
+                "the model again"
+            ) from error
 
     @cached_property
     def network(self) -> bytes:
@@ -148,7 +182,9 @@ def load_bundle(reference: str | Path, task: str | None = None) -> Bundle:
     if not card_path.is_file():
         raise BundleError(f"no model bundle at {reference}: {CARD_FILE} not found; packaged: {packaged_bundles()}")
     try:
-        card = Card.model_validate_json(card_path.read_text("utf-8"))
+        content = card_path.read_text("utf-8")
+        _require_schema(content, reference)
+        card = Card.model_validate_json(content)
     except ValidationError as error:
         raise BundleError(f"bundle {reference}: {CARD_FILE} is not valid: {error}") from error
     if "://" in str(reference):
@@ -173,6 +209,25 @@ def save_bundle(folder: Path, network: bytes, card: Card, files: Mapping[str, by
     (folder / NETWORK_FILE).write_bytes(network)
     (folder / CARD_FILE).write_text(json.dumps(card.model_dump(), ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Bundle(folder, card)
+
+
+def _require_schema(content: str, reference: str | Path) -> None:
+    """Refuse a card of another schema: what its keys mean is not known here."""
+    try:
+        version = json.loads(content)["schema_version"]
+    except (ValueError, TypeError, KeyError):  # no JSON object, which validation explains; or no version
+        return
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"bundle {reference}: {CARD_FILE} has schema_version {version!r}, but ocray {VERSION} reads "
+            f"{SCHEMA_VERSION}; update ocray, or export the model again with this version"
+        )
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's problems, with the value that caused it where that is a plain one."""
+    given = problem["input"]
+    return f"{problem['msg']}, not {given!r}" if isinstance(given, str | int | float | None) else problem["msg"]
 
 
 def _package_file(location: str, bundle: str) -> tuple[Path, str]:

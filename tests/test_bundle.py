@@ -1,6 +1,9 @@
 """Bundles: cards, checksums, and networks that an installed package carries."""
 
+import json
+
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.bundle import BundleError, Card, Training, load_bundle, packaged_bundles, save_bundle
 
@@ -102,6 +105,45 @@ def test_invalid_card(tmp_path):
     (tmp_path / "bundle.json").write_text('{"name": "x"}')
     with pytest.raises(BundleError, match="not valid"):
         load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("version", [99, 0, "1", None])
+def test_a_card_of_another_schema_is_refused(tmp_path, version):
+    save_bundle(tmp_path, b"network", card())
+    content = json.loads((tmp_path / "bundle.json").read_text())
+    (tmp_path / "bundle.json").write_text(json.dumps(content | {"schema_version": version, "new": "key"}))
+    with pytest.raises(
+        BundleError, match=rf"schema_version {version!r}, but ocray \S+ reads 1; update ocray, or export"
+    ):
+        load_bundle(tmp_path)
+
+
+def test_a_card_without_a_schema_is_one_of_the_first(tmp_path):
+    save_bundle(tmp_path, b"network", card())
+    content = json.loads((tmp_path / "bundle.json").read_text())
+    del content["schema_version"]
+    (tmp_path / "bundle.json").write_text(json.dumps(content))
+    assert load_bundle(tmp_path).card.schema_version == 1
+
+
+class Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    height: int = Field(ge=8)
+    options: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("part", ["input", "decoding"])
+def test_settings_of_a_card(tmp_path, part):
+    good = save_bundle(tmp_path / "good", b"network", card(**{part: {"height": 48}}))
+    assert getattr(good, part)(Line) == Line(height=48)
+    bad = save_bundle(tmp_path / "bad", b"network", card(**{part: {"height": 7, "options": {"a": "b"}, "width": [1]}}))
+    with pytest.raises(BundleError) as caught:
+        getattr(bad, part)(Line)
+    assert str(caught.value) == (
+        f"bundle tiny@1: its card is not valid: {part}.height: Input should be greater than or equal to 8, not 7; "
+        f"{part}.options.a: Input should be a valid integer, unable to parse string as an integer, not 'b'; "
+        f"{part}.width: Extra inputs are not permitted; correct {tmp_path}/bad/bundle.json or export the model again"
+    )
 
 
 @pytest.mark.parametrize("name", ["ppocrv6-det@small", "ppocrv6-rec@small"])

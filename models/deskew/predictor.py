@@ -19,7 +19,7 @@ _STRIP = 8  # times as long as wide: from here on text runs along or across the 
 _SMALL, _SURE_OF_SMALL = 100, 0.5
 
 
-class Input(BaseModel):
+class DeskewInput(BaseModel):
     """The card's `input`: the spectrum's shape, checked against this version's preprocessing."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,7 +28,7 @@ class Input(BaseModel):
     bands: Literal[48] = preprocess.BANDS
 
 
-class Decoding(BaseModel):
+class DeskewDecoding(BaseModel):
     """The card's `decoding`. Range 90: skew in (-90, 90]; 89: within ±89; 45: in (-45, 45], as if text lines at a right
     angle were the same (four-way orientation then finds the rest)."""
 
@@ -44,7 +44,7 @@ def decode(logits: np.ndarray, range_degrees: int) -> tuple[np.ndarray, np.ndarr
 
     Args:
         logits: float [batch, ANGLES].
-        range_degrees: 45, 89 or 90; see `Decoding`.
+        range_degrees: 45, 89 or 90; see `DeskewDecoding`.
 
     Returns:
         (degrees [batch], confidence [batch]), float64.
@@ -87,14 +87,14 @@ class DeskewPredictor:
         threads: CPU threads a call uses.
 
     Raises:
-        BundleError: no such bundle, or one of another task.
+        BundleError: no such bundle, one of another task, or one whose card is not valid.
         DeviceError: the device cannot be had.
     """
 
     def __init__(self, bundle: str | Path | Bundle = "deskew@1", device: str = "cpu", threads: int = 1):
         bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("deskew")
-        Input.model_validate(bundle.card.input)
-        self.range_degrees = Decoding.model_validate(bundle.card.decoding).range_degrees
+        bundle.input(DeskewInput)
+        self.range_degrees = bundle.decoding(DeskewDecoding).range_degrees
         self.network = Network(bundle, device, threads)
         self.name, self.device = self.network.name, self.network.device
 

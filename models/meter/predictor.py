@@ -85,7 +85,6 @@ class MeterPredictor:
         threads: int = 1,
         precision: str = "auto",
     ):
-        cv2.setNumThreads(threads)
         self.detector = ScreenDetector(screen, device, threads, precision)
         self.reader = DigitReader(digits, device, threads, precision)
         self.device = self.detector.device

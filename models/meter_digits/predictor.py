@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import blob
 from models.bundle import Bundle, BundleError, load_bundle
@@ -73,14 +73,10 @@ class DigitReader:
         threads: int = 1,
         precision: str = "auto",
     ):
-        cv2.setNumThreads(threads)
         bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         bundle.require_task("meter_digits")
-        try:
-            self.form = StripInput.model_validate(bundle.card.input)
-            self.decoding = DigitDecoding.model_validate(bundle.card.decoding)
-        except ValidationError as error:
-            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.form = bundle.input(StripInput)
+        self.decoding = bundle.decoding(DigitDecoding)
         if tuple(bundle.card.labels) != LABELS:
             raise BundleError(f"bundle {bundle.name}: its labels are not those of meter digits ({' '.join(LABELS)})")
         self.network = Network(bundle, device, threads, precision)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import ImageFormat, blob, rgb
-from models.bundle import Bundle, BundleError, load_bundle
+from models.bundle import Bundle, load_bundle
 from models.geometry import halved, quad_size
 from models.meter.strip import map_points, warp
 from models.runtime import Network
@@ -78,14 +78,10 @@ class ScreenDetector:
         threads: int = 1,
         precision: str = "auto",
     ):
-        cv2.setNumThreads(threads)
         bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         bundle.require_task("meter_screen")
-        try:
-            self.input = ScreenInput.model_validate(bundle.card.input)
-            self.decoding = ScreenDecoding.model_validate(bundle.card.decoding)
-        except ValidationError as error:
-            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.input = bundle.input(ScreenInput)
+        self.decoding = bundle.decoding(ScreenDecoding)
         self.labels = list(bundle.card.labels)
         self.network = Network(bundle, device, threads, precision)
         self.name, self.device = self.network.name, self.network.device

@@ -16,7 +16,7 @@ READS_WELL = 0.97  # confidence of reading from which the directions across are 
 UNSURE = 0.98  # confidence below which a page is looked at again
 
 
-class Input(BaseModel):
+class OrientationInput(BaseModel):
     """The card's `input`; see `preprocess.TileSettings`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +44,7 @@ class OrientationPredictor:
         precision: the arithmetic of that reader's network, see `models.runtime.Network`; this one runs in f32 always.
 
     Raises:
-        BundleError: no such bundle, one of another task, or labels that are no quarter turns.
+        BundleError: no such bundle, one of another task, an invalid card, or labels that are no quarter turns.
         DeviceError: the device cannot be had.
     """
 
@@ -57,7 +57,7 @@ class OrientationPredictor:
         precision: str = "auto",
     ):
         bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("orientation")
-        self.settings = TileSettings(**Input.model_validate(bundle.card.input).model_dump())
+        self.settings = TileSettings(**bundle.input(OrientationInput).model_dump())
         labels = bundle.card.labels
         if labels not in (["0", "180"], ["0", "90", "180", "270"]):
             raise BundleError(f"bundle {bundle.name}: labels must be 0 180 or 0 90 180 270 (degrees), not {labels}")

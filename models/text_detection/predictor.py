@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from models.blob import ImageFormat, blob, rgb
-from models.bundle import Bundle, BundleError, load_bundle
+from models.bundle import Bundle, load_bundle
 from models.geometry import median_colour, quad_size
 from models.results import TextRegion
 from models.runtime import Network
@@ -45,6 +45,9 @@ class TextDetector:
         bundle: a `text_detection` bundle or its name.
         device, threads, precision: see `models.runtime.Network`.
         decoding: replaces the bundle's own decoding parameters.
+
+    Raises:
+        BundleError, DeviceError: the bundle or the device cannot be used.
     """
 
     def __init__(
@@ -55,14 +58,10 @@ class TextDetector:
         precision: str = "auto",
         decoding: DBDecoding | None = None,
     ):
-        cv2.setNumThreads(threads)
         bundle = load_bundle(bundle, "text_detection") if isinstance(bundle, str) else bundle
         bundle.require_task("text_detection")
-        try:
-            self.input = DetectionInput.model_validate(bundle.card.input)
-            self.decoding = decoding or DBDecoding.model_validate(bundle.card.decoding)
-        except ValidationError as error:
-            raise BundleError(f"bundle {bundle.name}: input or decoding is not valid: {error}") from error
+        self.input = bundle.input(DetectionInput)
+        self.decoding = decoding or bundle.decoding(DBDecoding)
         self.network = Network(bundle, device, threads, precision)
 
     def __call__(self, images: list[np.ndarray]) -> list[list[TextRegion]]:

@@ -3,9 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
@@ -61,6 +60,9 @@ class TextRecognizer:
         device, threads, precision: see `models.runtime.Network`.
         min_confidence: a line read with less comes back as the empty text (with its confidence).
         calibrated: make confidences true as the card says; without, they are the mean probability of the characters.
+
+    Raises:
+        BundleError, DeviceError: the bundle or the device cannot be used.
     """
 
     def __init__(
@@ -72,14 +74,10 @@ class TextRecognizer:
         min_confidence: float = 0.5,
         calibrated: bool = True,
     ):
-        cv2.setNumThreads(threads)
         bundle = load_bundle(bundle, "text_recognition") if isinstance(bundle, str) else bundle
         bundle.require_task("text_recognition")
-        try:
-            self.input = RecognitionInput.model_validate(bundle.card.input)
-        except ValidationError as error:
-            raise BundleError(f"bundle {bundle.name}: input is not valid: {error}") from error
-        decoding = bundle_decoding(bundle)
+        self.input = bundle.input(RecognitionInput)
+        decoding = bundle.decoding(CTCDecoding)
         self.space_bonus = decoding.space_bonus
         self.language_weight = decoding.language_weight
         self.language_model = bundle_language_model(bundle) if decoding.language_weight else None
@@ -164,14 +162,6 @@ def in_batches(indices: list[int], width: int) -> list[list[int]]:
         batches.append(indices[start : start + size])
         start += size
     return batches
-
-
-def bundle_decoding(bundle: Bundle) -> CTCDecoding:
-    """How the steps of a `text_recognition` bundle become text. Raises BundleError: its card does not say."""
-    try:
-        return CTCDecoding.model_validate(bundle.card.decoding)
-    except ValidationError as error:
-        raise BundleError(f"bundle {bundle.name}: decoding is not valid: {error}") from error
 
 
 def bundle_language_model(bundle: Bundle) -> LanguageModel:

@@ -41,7 +41,7 @@ class TextDetectionStage:
         opened = load_bundle(bundle, "text_detection")
         given = {name: value for name, value in decoding.items() if value is not None}
         self.predictor = TextDetector(
-            opened, device, threads, precision, DBDecoding.model_validate(opened.card.decoding | given)
+            opened, device, threads, precision, opened.decoding(DBDecoding).model_copy(update=given)
         )
 
     def __call__(self, pages: list[Page]) -> None:

@@ -33,7 +33,6 @@ from models.text_recognition.predictor import (
     RecognitionInput,
     bucket_width,
     bundle_characters,
-    bundle_decoding,
     bundle_language_model,
     language_model_file,
 )
@@ -297,7 +296,7 @@ class RecognitionTask(Task):
         if FILE in bundle.card.files:
             self.language_model, self.weights = bundle_language_model(bundle), LANGUAGE_WEIGHTS
         if not refit:
-            decoding = bundle_decoding(bundle)
+            decoding = bundle.decoding(CTCDecoding)
             self.bonuses, self.weights = (decoding.space_bonus,), (decoding.language_weight,)
 
     def rate_factors(self) -> dict[str, float]:
