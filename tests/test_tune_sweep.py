@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from ray_apps.cli import tune
+from tests.golden import kept
 from tests.tiny_task import GRID, sweep_file
 from trainers.core.config import ConfigError
 from tuners.ledger import SweepError, SweepFolder
@@ -35,6 +36,9 @@ def test_a_grid_is_tried_whole_and_its_best_is_a_training_config(tmp_path):
     assert [trial.status for trial in trials] == ["finished"] * 4
     assert sorted(trial.values["train.lr"] for trial in trials) == GRID["train.lr"]["grid"]
     assert all([report.step for report in trial.reports] == [12, 24, 36, 48] for trial in trials)
+    for known in kept("sweeps")["tiny"]:
+        (trial,) = [trial for trial in trials if trial.values == known["values"]]
+        assert [[report.step, report.metrics["accuracy"]] for report in trial.reports] == known["reports"]
     best = max(trials, key=lambda trial: trial.best("accuracy", "max").metrics["accuracy"])
     tuned = yaml.safe_load((tmp_path / "sweep" / "best.yaml").read_text())
     assert tuned["train"]["lr"] == best.values["train.lr"] and tuned["train"]["total_steps"] == 48

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pypdfium2
 
 from common.project import VERSION
-from pipelines.config import load_config
+from pipelines.config import ReaderConfig, load_config
 from pipelines.exports import export
-from pipelines.job import fingerprint, short_digest
+from pipelines.job import JobCard
 from pipelines.ledger import Ledger
 from pipelines.records import MANIFEST_SCHEMA, RECORDS, BaseRecord
 from pipelines.report import write_report
@@ -28,6 +28,7 @@ from tests.golden.comparing import visible_text
 
 FORMATS = {"documents": ["jsonl", "text", "hocr", "alto", "pdf"], "meters": ["jsonl"]}
 _START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+_CHANGING = ("created", "started", "updated", "finished", "code", "wall_seconds")  # in job.json
 _RATE = 5.0  # units a day, the most that the meters may turn
 
 
@@ -43,7 +44,7 @@ def _made(reader: str, output: Path) -> dict[str, Any]:
         ledger.commit(f"part-{number}.parquet", records[number::3])
     (output / "job.json").write_text(json.dumps(_card(reader)), "utf-8")
     config = load_config(reader)
-    found: dict[str, Any] = {"fingerprint": short_digest(fingerprint(config))}
+    found: dict[str, Any] = {"job.json": _new_card(config, output.with_name(f"{reader}-new"))}
     if reader == "meters":
         found["findings"] = config.conclude(ledger, _manifest(records))
         found["readings.parquet"] = _readings(output)
@@ -123,6 +124,21 @@ def _card(reader: str) -> dict[str, Any]:
         "models": {"stage": "network@1"}, "device": "cpu", "hosts": 1, "versions": {"ocray": "1", "ray": "2"},
         "skipped": {"not an image": 3}, "duplicates": 2, "pages_per_second": 1.25, "wall_seconds": 12.0,
     }  # fmt: skip
+
+
+def _new_card(config: ReaderConfig, output: Path) -> dict[str, Any]:
+    """`job.json` as a job writes it when it has ended; what differs from day to day is left out.
+
+    Its identity and fingerprint decide which outputs a later version goes on with.
+    """
+    card = JobCard.open(
+        Storage(str(output)), inputs=["s3://bucket/scans/"], config=config, device="cpu", hosts=1, overwrite=False
+    )
+    card.close("finished", counts={"ok": 3, "error": 1}, findings=["a finding"])
+    content = json.loads((output / "job.json").read_text("utf-8"))
+    return (
+        content | {name: type(content[name]).__name__ for name in _CHANGING} | {"versions": sorted(content["versions"])}
+    )
 
 
 class _Sources:

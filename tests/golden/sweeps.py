@@ -1,6 +1,7 @@
-"""What sweeps plan and what is made of their trials: every shipped sweep's plan, and the results of a folder of trials.
+"""What sweeps plan and what is made of their trials: every shipped sweep's plan, the results of a folder of trials, and
+the trials of a tiny sweep.
 
-No trial is trained and no Ray is started; `tests/test_tune_sweep.py` runs sweeps.
+No Ray is started; `tests/test_tune_sweep.py` runs the tiny sweep and compares it with what is kept here.
 """
 
 import json
@@ -14,6 +15,7 @@ import yaml
 from common.project import config_folder
 from tests.golden.comparing import visible_text
 from tests.tiny_task import GRID, sweep_file
+from trainers.core.launch import launch
 from tuners.ledger import Report, SweepFolder, TrialRecord, best_trial
 from tuners.plan import Plan, load_sweep
 from tuners.report import write_report
@@ -36,7 +38,25 @@ def made(folder: Path) -> dict[str, Any]:
     pages = folder / "pages"
     pages.mkdir()
     pq.write_table(pa.table({"image": [b"x"] * _PAGES}), pages / "pages.parquet")
-    return {"plans": {name: _plan(name, pages) for name in SWEEPS}, "results": _results(folder)}
+    return {
+        "plans": {name: _plan(name, pages) for name in SWEEPS},
+        "results": _results(folder),
+        "tiny": _trained(folder / "tiny"),
+    }
+
+
+def _trained(folder: Path) -> list[dict[str, Any]]:
+    """The trials of the tiny sweep, each trained by itself: a sweep's trials come to the same."""
+    folder.mkdir()
+    plan = load_sweep(sweep_file(folder))
+    trials = []
+    for number, values in enumerate(plan.space.grid(), 1):
+        run = folder / str(number)
+        launch(plan.trial_config(values), run, use_ray=False)
+        lines = [json.loads(line) for line in (run / "progress.jsonl").read_text("utf-8").splitlines()]
+        reports = [[line["step"], line["validation/accuracy"]] for line in lines if "validation/accuracy" in line]
+        trials.append({"values": values, "status": "finished", "reports": reports})
+    return trials
 
 
 def _plan(name: str, pages: Path) -> dict[str, Any]:

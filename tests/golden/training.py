@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from common.project import config_folder
 from tests.golden.drawn import SPLITS, write_sets
 from tests.render_fonts import font_set
 from tests.tiny_task import tiny_config
+from trainers.core.checkpoint import load_weights
 from trainers.core.config import Config, load_config
 from trainers.core.export import export_run
 from trainers.core.launch import launch
@@ -35,6 +37,15 @@ _DESKEW = [  # slow and undamaged: what CPUs compute differently in the last dig
 
 def made(folder: Path) -> dict[str, Any]:
     """Everything that `training.json` holds; files are made below a new folder."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _made(folder)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _made(folder: Path) -> dict[str, Any]:
     write_sets(folder / "drawn")
     (folder / "fonts").mkdir()
     return {
@@ -102,7 +113,7 @@ def _rendered(folder: Path) -> dict[str, Any]:
 
 
 def _trained(config: Config, folder: Path) -> dict[str, Any]:
-    """Every report of a training, and the card of its bundle."""
+    """Every report of a training, and its bundle: the card, and figures of its weights, which are the EMA's."""
     outcome = launch(config, folder, use_ray=False, command="ocray train kept")
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text("utf-8").splitlines()]
     bundle = export_run(Run(folder), folder.with_name(f"{folder.name}-bundle"))
@@ -111,5 +122,9 @@ def _trained(config: Config, folder: Path) -> dict[str, Any]:
         "reports": [{key: value for key, value in line.items() if key not in _NOT_KEPT} for line in lines],
         "outcome": {"step": outcome.step, "finished": outcome.finished, "best_step": outcome.best_step},
         "files": sorted(path.name for path in bundle.folder.iterdir()),
+        "weights": {
+            name: {"shape": list(weight.shape), "mean": weight.mean().item(), "spread": weight.std().item()}
+            for name, weight in load_weights(bundle.folder).items()
+        },
         "card": {key: value for key, value in card.items() if key != "sha256"},
     }
