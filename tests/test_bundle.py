@@ -126,6 +126,19 @@ def test_a_card_without_a_schema_is_one_of_the_first(tmp_path):
     assert load_bundle(tmp_path).card.schema_version == 1
 
 
+def test_a_charset_may_be_one_string(tmp_path):
+    listed = save_bundle(tmp_path, b"network", card(labels=["a", "가", " "]))
+    content = json.loads((tmp_path / "bundle.json").read_text())
+    (tmp_path / "bundle.json").write_text(json.dumps(content | {"labels": "a가 "}))
+    loaded = load_bundle(tmp_path)
+    assert loaded.card.labels == ["a", "가", " "] and loaded.digest == listed.digest
+
+
+def test_unfinished_jobs_know_rewritten_cards_by_their_former_digest():
+    digest = "c104579f45e7b26a672f1bc6ee46480e400a05b9919d769fadc3ed3afa0e9ded"  # when the charset was in the network
+    assert load_bundle("ppocrv6-rec@small").digest == digest
+
+
 class Line(BaseModel):
     model_config = ConfigDict(extra="forbid")
     height: int = Field(ge=8)

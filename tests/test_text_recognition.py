@@ -2,12 +2,19 @@
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
 from models.text_recognition.crops import crop_line, cut_long_line, resize_to_height
-from models.text_recognition.predictor import RecognitionInput, TextRecognizer, bucket_width, in_batches
+from models.text_recognition.predictor import (
+    RecognitionInput,
+    TextRecognizer,
+    bucket_width,
+    bundle_characters,
+    in_batches,
+)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +212,7 @@ def test_text_and_confidence_do_not_depend_on_batch_mates(recognizer):
 
 
 def test_a_card_may_calibrate_confidences(precision):
-    decoding = {"charset": "metadata:character", "language": "en", "calibration": {"scale": 1.0, "offset": -1.0}}
+    decoding = {"language": "en", "calibration": {"scale": 1.0, "offset": -1.0}}
     crops = [line(text) for text in TEXTS]
     plain, calibrated = (
         TextRecognizer(changed(decoding=decoding), precision=precision, calibrated=calibrated)(crops)
@@ -244,12 +251,19 @@ def changed(**update) -> Bundle:
 def test_wrong_bundles():
     with pytest.raises(BundleError, match="'text_detection', but 'text_recognition' is needed"):
         TextRecognizer("ppocrv6-det@small")
-    with pytest.raises(BundleError, match="no metadata entry 'letters'"):
+    with pytest.raises(BundleError, match=r"decoding\.charset: Input should be 'labels', not 'metadata:letters'"):
         TextRecognizer(changed(decoding={"charset": "metadata:letters", "language": "en"}))
     with pytest.raises(BundleError, match="charset is empty"):
-        TextRecognizer(changed(decoding={"language": "en"}))
+        TextRecognizer(changed(decoding={"language": "en"}, labels=[]))
     with pytest.raises(BundleError, match="language"):
         TextRecognizer(changed(decoding={}))
+
+
+def test_the_card_of_ppocrv6_holds_the_charset_that_its_network_names():
+    bundle = load_bundle("ppocrv6-rec@small")
+    metadata = onnxruntime.InferenceSession(bundle.network).get_modelmeta().custom_metadata_map
+    # PaddleOCR appends the space to its dictionary instead of listing it there.
+    assert bundle_characters(bundle) == [*metadata["character"].split("\n"), " "]
 
 
 def test_charset_of_another_size_is_an_error():

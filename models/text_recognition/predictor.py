@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
-from models.onnx_metadata import read_metadata
 from models.results import RecognizedText
 from models.runtime import Network
 from models.text_recognition import ctc, language_model
@@ -35,11 +35,7 @@ class CTCDecoding(BaseModel):
     """How the network's steps become text."""
 
     model_config = ConfigDict(extra="forbid")
-    charset: str = Field(
-        default="labels",
-        pattern=r"^(labels|metadata:.+)$",
-        description="the characters of classes 1..: the card's labels, or a newline-separated ONNX metadata entry",
-    )
+    charset: Literal["labels"] = Field(default="labels", description="the characters of classes 1..: the card's labels")
     language: str = Field(description="language group read, ISO 639-1 codes joined by +")
     space_bonus: float = Field(default=0.0, ge=0, le=5, description="see `ctc.decode`")
     language_weight: float = Field(
@@ -192,17 +188,7 @@ def language_model_file(source: str) -> bytes:
 
 
 def bundle_characters(bundle: Bundle) -> list[str]:
-    """What the classes 1.. of a `text_recognition` bundle mean. Raises BundleError: it does not say."""
-    source = bundle.card.decoding.get("charset", "labels")
-    if source == "labels":
-        characters = list(bundle.card.labels)
-    else:
-        key = source.removeprefix("metadata:")
-        metadata = read_metadata(bundle.network)
-        if key not in metadata:
-            raise BundleError(f"bundle {bundle.name}: no metadata entry {key!r} in its network, only {list(metadata)}")
-        # PaddleOCR appends the space to its dictionary file instead of listing it there.
-        characters = [*metadata[key].split("\n"), " "]
-    if not characters:
+    """Return the characters of the classes 1.. of a `text_recognition` bundle. Raises BundleError: it has none."""
+    if not bundle.card.labels:
         raise BundleError(f"bundle {bundle.name}: its charset is empty; export the model with its labels")
-    return characters
+    return list(bundle.card.labels)
