@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.text_quality import true_text
+from common.storage import Storage
 from pipelines.ledger import Ledger
-from pipelines.storage import Storage
 from trainers.detection.text_metrics import TextScore
 
 

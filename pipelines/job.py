@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from common.project import VERSION, installed_version
+from common.storage import Storage
+from common.storage.locations import local_path, spelled, spelled_uri
 from pipelines.config import ReaderConfig
-from pipelines.documents.locations import local_path, spelled, spelled_uri
 from pipelines.ledger import FORMER, PARTS
 from pipelines.readings import READINGS
-from pipelines.storage import Storage
 
 logger = logging.getLogger("ocray")
 

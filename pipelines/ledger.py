@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from common.storage import Storage
 from pipelines.records import BaseRecord, records_to_table
-from pipelines.storage import Storage
 
 PARTS = "pages"
 FORMER = "former"  # rows of documents that are no longer what was read

@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
 
+from common.storage import atomic_file
 from models.meter.plausibility import Judgement, Observation, judge
 from pipelines.ledger import Ledger
 from pipelines.placement import cluster_resources
 from pipelines.records import READINGS_SCHEMA
-from pipelines.storage import atomic_file
 
 READINGS = "readings.parquet"
 NO_METER = "no_meter: the manifest does not say which meter it is and when"

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from common.storage import Storage
 from pipelines.attempts import Attempts
 from pipelines.config import ReaderConfig
 from pipelines.documents import Limits
@@ -24,7 +25,6 @@ from pipelines.records import MANIFEST_SCHEMA, BaseRecord
 from pipelines.shared_paths import check_shared
 from pipelines.sources import Document, list_documents, plan_pages
 from pipelines.stages.base import StageSpec
-from pipelines.storage import Storage
 from pipelines.watchdog import PageLimits
 from pipelines.worker import TROUBLES, StageGroup
 

@@ -12,9 +12,9 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines.documents.locations import local_path
+from common.storage import Storage
+from common.storage.locations import local_path
 from pipelines.sources import Document
-from pipelines.storage import Storage
 
 # So many files, spread over all of them, stand for the inputs.
 _FILES_ASKED = 50

@@ -4,13 +4,13 @@ import numpy as np
 
 from pipelines.config import ReaderConfig
 from pipelines.documents import DocumentCache, load_page
-from pipelines.documents.locations import split_row
+from pipelines.documents.rows import split_row
 from pipelines.records import BaseRecord
 
 
 class SourcePages:
-    """Opens the documents of records again, under the limits of the job. Both calls raise DocumentError when a document
-    is no longer there or no longer readable.
+    """Opens the documents of records again, under the limits of the job. Both calls raise DocumentError,
+    or StorageUnavailable, when a document is no longer there or no longer readable.
 
     A record's URI says whether it is a row of a Parquet file; the column is `image_column` or, as for the listing, the
     file's only one of images.

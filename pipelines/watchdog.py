@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import psutil
 
-if TYPE_CHECKING:  # pages know of documents, whose patience asks here that a wait be not counted
-    from pipelines.page import Page
+from common.storage.patience import enter_around_waits
+from pipelines.page import Page
 
 logger = logging.getLogger("ocray")
 
@@ -51,7 +50,7 @@ class PageLimits:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
-    def seconds_for(self, pages: "Sequence[Page]") -> float:
+    def seconds_for(self, pages: Sequence[Page]) -> float:
         """Wall time that `pages` may take in one call of a stage."""
         megapixels = sum(page.record.width * page.record.height for page in pages) / 1e6
         return self.seconds * len(pages) + self.seconds_a_megapixel * megapixels
@@ -74,7 +73,7 @@ class Overrun:
 class _Call:
     """One call of a stage that is under way."""
 
-    def __init__(self, stage: str, pages: "Sequence[Page]", limits: PageLimits):
+    def __init__(self, stage: str, pages: Sequence[Page], limits: PageLimits):
         self.stage, self.page_ids = stage, tuple(page.record.page_id for page in pages)
         self.document = pages[0].record.document_uri
         self.allowed = limits.seconds_for(pages)
@@ -104,10 +103,11 @@ class Watchdog:
         self._tell = tell
         self._call: _Call | None = None
         self._lock = threading.Lock()
+        enter_around_waits(paused)
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     @contextmanager
-    def watching(self, stage: str, pages: "Sequence[Page]") -> Iterator[None]:
+    def watching(self, stage: str, pages: Sequence[Page]) -> Iterator[None]:
         """Around one call of a stage."""
         global _watching
         call = _Call(stage, pages, self.limits)

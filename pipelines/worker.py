@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 import cv2
 import pyarrow as pa
 
+from common.storage import OutputError, OutputFull, OutputUnavailable, Storage, StorageUnavailable
 from pipelines.attempts import ATTEMPTS_ALONE, Attempts, WorkerDied
-from pipelines.documents import StorageUnavailable
 from pipelines.job import CARD
 from pipelines.ledger import Ledger
 from pipelines.page import Page
 from pipelines.records import BaseRecord, PageError
 from pipelines.shared_paths import NotShared, check_same_output
 from pipelines.stages.base import StageSpec, run_stages
-from pipelines.storage import OutputError, OutputFull, OutputUnavailable, Storage
 from pipelines.watchdog import Overrun, PageLimits, Watchdog
 
 # What the last group tells the driver: one row a part.

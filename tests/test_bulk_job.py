@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from common.storage import Storage
 from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, TooManyErrors, run_job
 from pipelines.sources import InputError
-from pipelines.storage import Storage
 from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
 from tests.pages import draw_page, numbered_pages
 from tests.recognizers import SAYS, dark_line_recognizer

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from common.storage import Storage
 from pipelines.job import read_card
 from pipelines.ledger import Ledger
-from pipelines.storage import Storage
 from tests.pages import numbered_pages
 
 PAGES = 40

@@ -9,12 +9,12 @@ import pytest
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from common.storage import Storage
 from pipelines import attempts
 from pipelines.job import IncompleteJob, read_card
 from pipelines.ledger import Ledger
 from pipelines.runner import JobOptions, run_job
 from pipelines.shared_paths import NotShared, check_same_output
-from pipelines.storage import Storage
 from tests.faults import LosingStage, SlowStage, bare
 from tests.nodes import another_node, can_hide_folders, cluster
 from tests.pages import numbered_pages

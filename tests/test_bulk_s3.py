@@ -2,10 +2,10 @@
 
 import s3fs
 
+from common.storage import Storage
 from pipelines.ledger import Ledger
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
-from pipelines.storage import Storage
 from ray_apps.cli import status
 from tests.tiny_documents import numbered_tiny_pages, tiny_text
 

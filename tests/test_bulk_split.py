@@ -2,13 +2,13 @@
 
 import pytest
 
+from common.storage import Storage
 from pipelines.config import DocumentsConfig
 from pipelines.ledger import Ledger
 from pipelines.placement import PlacementError
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.stages.base import StageSpec
-from pipelines.storage import Storage
 from tests.tiny_documents import numbered_tiny_pages
 
 pytestmark = pytest.mark.usefixtures("local_ray")  # which has a GPU on paper

@@ -9,10 +9,10 @@ import pytest
 import ray
 import s3fs
 
+from common.storage import OutputError, Storage
 from pipelines.job import IncompleteJob, read_card
 from pipelines.ledger import Ledger
 from pipelines.runner import JobOptions, run_job
-from pipelines.storage import OutputError, Storage
 from tests.faults import SlowStage, bare
 from tests.pages import numbered_pages
 from tests.storage_faults import FaultyProxy

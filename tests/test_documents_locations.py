@@ -11,18 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import s3fs
 
+from common.storage.locations import is_uri, local_path, open_filesystem, spelled, split_chain
 from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page, read_bytes
-from pipelines.documents.locations import (
-    base_uri,
-    is_uri,
-    local_path,
-    open_filesystem,
-    row_uri,
-    spelled,
-    split_chain,
-    split_row,
-)
+from pipelines.documents.rows import base_uri, row_uri, split_row
 from pipelines.exports.publish import document_name, document_stem
 from pipelines.records import MANIFEST_SCHEMA, PageRecord
 from pipelines.source_pages import SourcePages

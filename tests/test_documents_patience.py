@@ -9,16 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import s3fs
 
-from pipelines.documents import (
-    DocumentCache,
-    InaccessibleDocument,
-    StorageUnavailable,
-    load_page,
-    patience,
-    read_bytes,
-)
+from common.storage import StorageUnavailable, patience
+from common.storage.causes import Cause, cause_of
+from pipelines.documents import DocumentCache, InaccessibleDocument, load_page, read_bytes
 from pipelines.documents.access import open_file
-from pipelines.documents.causes import Cause, cause_of
 from pipelines.sources import Document, InputError, list_documents, plan_pages
 from tests.documents_made import encoded, multi_page, pdf, picture
 from tests.storage_faults import FaultyProxy

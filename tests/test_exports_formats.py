@@ -8,11 +8,11 @@ import fsspec
 import numpy as np
 import pytest
 
+from common.storage import Storage, atomic_file
 from models.geometry import transform_points, turn_matrix
 from pipelines.exports import FORMATS, ExportError, check_formats, export
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord
-from pipelines.storage import Storage, atomic_file
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"

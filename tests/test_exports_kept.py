@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common.storage import Storage
 from pipelines.config import load_config
 from pipelines.exports import export
 from pipelines.exports.store import RecordStore
@@ -24,7 +25,6 @@ from pipelines.ledger import Ledger
 from pipelines.records import PageError, PageRecord
 from pipelines.report import write_report
 from pipelines.source_pages import SourcePages
-from pipelines.storage import Storage
 from tests.pages import write_page
 
 XML_FORMATS = ["hocr", "alto"]

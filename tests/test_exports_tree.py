@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from common.storage import Storage
 from models.geometry import transform_points, turn_matrix
 from pipelines.exports.publish import document_stem
 from pipelines.exports.store import RecordStore
@@ -10,7 +11,6 @@ from pipelines.exports.tree import Page, build_page
 from pipelines.exports.upright import upright_turn, upright_view
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord
-from pipelines.storage import Storage
 
 
 def line(text: str, left: float, top: float, width: float, height: float = 20, degrees: float = 0) -> Line:

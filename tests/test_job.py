@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from common.storage import OutputError, Storage
 from pipelines.config import load_config
 from pipelines.job import JobCard, JobError, place, read_card
-from pipelines.storage import OutputError, Storage
 
 
 def opened(output, inputs, config=None, overwrite=False) -> JobCard:

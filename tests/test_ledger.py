@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.storage import Storage
 from pipelines.ledger import Ledger
 from pipelines.records import PageError, PageRecord
-from pipelines.storage import Storage
 
 
 def record(page_id: str, failed: bool = False) -> PageRecord:

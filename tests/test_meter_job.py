@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from common.storage import Storage
 from pipelines import readings
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
 from pipelines.records import MeterRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
-from pipelines.storage import Storage
 from ray_apps.cli import doors, status
 from ray_apps.cli import ocr as bulk_ocr
 from tests.meter_bundles import meter_config, write_meter

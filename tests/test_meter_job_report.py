@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.readings import READINGS, write_readings
 from pipelines.records import MANIFEST_SCHEMA, Digit, MeterRecord, PageError, page_id
 from pipelines.report import write_report
 from pipelines.report.meter_summary import IMPLAUSIBLE_PHOTOS, UNREAD_PHOTOS, summarize_meters
-from pipelines.storage import Storage
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
 CORNERS = [[40, 30], [120, 30], [120, 50], [40, 50]]

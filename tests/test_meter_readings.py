@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common.storage import Storage
 from models.meter.plausibility import Observation, judge
 from pipelines import readings
 from pipelines.ledger import Ledger
 from pipelines.readings import NO_METER, READINGS, kind_of_reason, write_readings
 from pipelines.records import MANIFEST_SCHEMA, READINGS_SCHEMA, Digit, MeterRecord, PageError, page_id
-from pipelines.storage import Storage
 
 START = datetime(2026, 5, 1, 10, tzinfo=timezone.utc)
 BOX = [[0, 0], [9, 0], [9, 9], [0, 9]]

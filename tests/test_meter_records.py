@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common.storage import Storage
 from models.bundle import BundleError
 from pipelines.config import ConfigError, DocumentsConfig, load_config
 from pipelines.exports import ExportError, check_formats, export
@@ -29,7 +30,6 @@ from pipelines.records import (
 from pipelines.sources import InputError, list_documents, plan_pages
 from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import run_stages
-from pipelines.storage import Storage
 from ray_apps.cli import doors
 from ray_apps.cli import ocr as bulk_ocr
 from tests.meter_bundles import DISPLAY, draw_meter, meter_config, write_meter

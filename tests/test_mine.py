@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 
+from common.storage import Storage
 from models.text_recognition.crops import crop_line
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord, page_id
-from pipelines.storage import Storage
 from ray_apps.cli import mine
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety

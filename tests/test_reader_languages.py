@@ -2,13 +2,13 @@
 
 import pytest
 
+from common.storage import Storage
 from models.bundle import BundleError
 from pipelines.config import ConfigError, DocumentsConfig, load_config
 from pipelines.job import JobCard, JobError, fingerprint
 from pipelines.page import Page
 from pipelines.records import PageRecord
 from pipelines.stages.text import TextRecognitionStage
-from pipelines.storage import Storage
 from tests.pages import draw_page
 from tests.recognizers import SAYS, dark_line_recognizer
 

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord, page_id
 from pipelines.report import charts, write_report
 from pipelines.report.summary import LISTED_ERRORS, SAMPLED_PAGES, WORST_PAGES, Histogram, summarize
-from pipelines.storage import Storage
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -15,11 +15,11 @@ import schemathesis
 import yaml
 from hypothesis import HealthCheck, given, settings
 
+from common.storage import Storage
 from pipelines.config import load_config
 from pipelines.ledger import Ledger
 from pipelines.records import PageRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
-from pipelines.storage import Storage
 from ray_apps.cli.cluster import connect
 from tests.browser import open_page
 from tests.pages import draw_page, write_page

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from common.storage import Storage
+from common.storage.errors import cannot_be_written
 from pipelines.records import PageError, page_id
-from pipelines.storage import Storage, cannot_be_written
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs import runner as runner_module
 from ray_apps.serving.jobs import store_calls

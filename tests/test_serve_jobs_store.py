@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from common.storage import Storage
 from pipelines.records import PageError
-from pipelines.storage import Storage
 from ray_apps.serving.answers import JobAnswer, JobResultAnswer, ReadPage, UprightImage
 from ray_apps.serving.jobs import store as store_module
 from ray_apps.serving.jobs.record import JobNotFound, is_id, new_id

@@ -15,11 +15,11 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
+from common.storage import Storage
 from pipelines.config import load_config
 from pipelines.ledger import Ledger
 from pipelines.records import MeterRecord, table_to_records
 from pipelines.runner import JobOptions, run_job
-from pipelines.storage import Storage
 from ray_apps.cli.cluster import connect
 from ray_apps.client.client import Client
 from ray_apps.serving.photos import EarlierReading, judge_record

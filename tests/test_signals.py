@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from common.storage import Storage
 from pipelines.job import read_card
 from pipelines.ledger import Ledger
-from pipelines.storage import Storage
 from tests.tiny_documents import numbered_tiny_pages
 
 pytestmark = pytest.mark.slow

@@ -122,7 +122,7 @@ def test_missing_credentials_are_told(bucket, monkeypatch):
 
 
 def test_the_region_variable_is_honoured(s3):
-    from pipelines.documents import open_filesystem
+    from common.storage.locations import open_filesystem
 
     filesystem, _ = open_filesystem(f"{s3}/x")
     filesystem.ls(s3)

@@ -54,6 +54,8 @@ def test_a_page_that_takes_too_much_memory_ends_the_process():
 
 def test_waiting_for_storage_does_not_count():
     assert ended("with paused(), paused(): time.sleep(1.5)") == (0, "came through")
+    waiting = "patience.patiently(lambda: time.sleep(1.5), 's3://bucket/a.png')"
+    assert ended(f"from common.storage import patience; {waiting}") == (0, "came through")
 
 
 def test_a_process_in_which_python_cannot_run_is_ended_by_the_kernel():

@@ -13,7 +13,6 @@ again, one that was under way goes on from its checkpoint, and searcher and sche
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from common.storage.local import write_text
 from trainers.core.reporters import PROGRESS_FILE
 from trainers.core.runs import exclusive
 from tuners.plan import Plan
@@ -129,7 +129,7 @@ class SweepFolder:
     def write_trial(self, trial: TrialRecord) -> None:
         """Write a trial's state; its reports are appended by `append_report` alone."""
         state = {key: value for key, value in asdict(trial).items() if key != "reports"}
-        write_atomically(self.trial(trial.number) / TRIAL_FILE, json.dumps(state, indent=1) + "\n")
+        write_text(self.trial(trial.number) / TRIAL_FILE, json.dumps(state, indent=1) + "\n")
 
     def append_report(self, trial: TrialRecord, report: Report) -> None:
         """Add a report to the trial's `progress.jsonl`."""
@@ -146,7 +146,7 @@ class SweepFolder:
         return float(file.read_text("utf-8")) if file.is_file() else 0.0
 
     def write_wall_seconds(self, seconds: float) -> None:
-        write_atomically(self.folder / CLOCK_FILE, f"{seconds:.1f}\n")
+        write_text(self.folder / CLOCK_FILE, f"{seconds:.1f}\n")
 
 
 @contextmanager
@@ -171,27 +171,8 @@ def open_sweep(folder: Path, plan: Plan, *, overwrite: bool = False) -> Iterator
                     f"{folder} holds a sweep with another {', '.join(changed)}; give another --sweep folder, or "
                     "--overwrite to delete it"
                 )
-        write_atomically(folder / SWEEP_FILE, plan.to_yaml())
+        write_text(folder / SWEEP_FILE, plan.to_yaml())
         yield sweep
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end: a reader sees the old file or the new one, and
-    a killed sweep leaves no half of one behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, see `replacing`."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, "utf-8")
 
 
 def _read_trial(file: Path) -> TrialRecord:

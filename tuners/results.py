@@ -14,7 +14,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuners.ledger import Report, TrialRecord, replacing
+from common.storage import replacing
+from tuners.ledger import Report, TrialRecord
 
 Mode = Literal["max", "min"]
 ABSENT = object()  # a conditional setting that did not apply
@@ -104,7 +105,7 @@ def trials_table(trials: Sequence[TrialRecord], facts: SweepFacts) -> pa.Table:
 
 def write_trials(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFacts) -> None:
     """Write `trials_table` to a Parquet file; a reader sees the old file or the new one, never half of one."""
-    with replacing(Path(path)) as temporary:
+    with replacing(path) as temporary:
         pq.write_table(trials_table(trials, facts), temporary)
 
 

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from common.storage.local import write_text
 from trainers.core.config import ConfigError, nearest
 from trainers.core.launch import adopt, demand
 from trainers.core.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
-from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep, write_atomically
+from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep
 from tuners.plan import Plan
 from tuners.report import write_report
 from tuners.results import SweepFacts, write_trials
@@ -228,7 +229,7 @@ def write_results(plan: Plan, sweep: SweepFolder, facts: SweepFacts, trials: lis
     """Write best.yaml, the best trial as a run folder, trials.parquet and report.html."""
     best = best_trial(trials, plan.metric, plan.mode)
     if best is not None:
-        write_atomically(sweep.folder / BEST_CONFIG, plan.tuned_config(best.values).to_yaml())
+        write_text(sweep.folder / BEST_CONFIG, plan.tuned_config(best.values).to_yaml())
         _write_best_run(plan, sweep, best)
     write_trials(sweep.folder / TRIALS_TABLE, trials, facts)
     write_report(sweep.folder / REPORT, trials, facts)
@@ -245,9 +246,9 @@ def _write_best_run(plan: Plan, sweep: SweepFolder, best: TrialRecord) -> None:
     with Checkpoint(best.checkpoint).as_directory() as source:
         adopt(Path(source), folder / CHECKPOINT_FOLDER)
     config = plan.trial_config(best.values)
-    write_atomically(folder / CONFIG_FILE, config.to_yaml())
+    write_text(folder / CONFIG_FILE, config.to_yaml())
     command = f"trial {best.number} of the sweep {sweep.folder.name}"
-    write_atomically(folder / RUN_FILE, json.dumps({"host": "ray", "command": command}) + "\n")
+    write_text(folder / RUN_FILE, json.dumps({"host": "ray", "command": command}) + "\n")
 
 
 def _leave_behind(sweep: SweepFolder, scheduler, trials: list[TrialRecord]) -> None:

@@ -1,7 +1,8 @@
 """Opening a document and decoding one of its pages: PNG, JPEG, WebP, BMP, multi-page TIFF, PDF, rows of Parquet files.
 
-Local paths and any fsspec URI. What cannot be read raises a `DocumentError`, one class a cause, whose message names the
-document and the remedy. Nothing here lists inputs (see `pipelines.sources`) or knows Ray.
+Local paths and any fsspec URI. What cannot be read raises a `DocumentError`, one class for each cause, whose message
+names the document and the remedy, or `common.storage.StorageUnavailable` while its storage does not answer. Nothing
+here lists inputs (see `pipelines.sources`) or knows Ray.
 """
 
 from pipelines.documents.access import read_bytes
@@ -15,14 +16,12 @@ from pipelines.documents.errors import (
     PageNotFound,
     PageTooLarge,
     PageTooSlow,
-    StorageUnavailable,
     UnknownFormat,
     UnreadableDocument,
 )
 from pipelines.documents.formats import SUFFIXES
 from pipelines.documents.images import encode_jpeg, encode_png
 from pipelines.documents.limits import Limits
-from pipelines.documents.locations import open_filesystem
 
 __all__ = [
     "SUFFIXES",
@@ -35,7 +34,6 @@ __all__ = [
     "PageNotFound",
     "PageTooLarge",
     "PageTooSlow",
-    "StorageUnavailable",
     "UnknownFormat",
     "UnreadableDocument",
     "count_pages",
@@ -43,6 +41,5 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "load_page",
-    "open_filesystem",
     "read_bytes",
 ]

@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 
 from fsspec import AbstractFileSystem
 
-from pipelines.documents.causes import access_error, says_no_reason
-from pipelines.documents.errors import InaccessibleDocument
-from pipelines.documents.locations import local_path, open_filesystem
-from pipelines.documents.patience import patiently
+from common.storage.causes import says_no_reason
+from common.storage.locations import local_path, open_filesystem
+from common.storage.patience import patiently
+from pipelines.documents.errors import InaccessibleDocument, access_error
 
 _BUFFER_BYTES = 64 * 1024
 

@@ -5,13 +5,14 @@ from io import BytesIO
 
 import numpy as np
 
+from common.storage import StorageUnavailable
 from pipelines.documents.access import read_bytes
 from pipelines.documents.decode import count_pages, decode_page
-from pipelines.documents.errors import StorageUnavailable, UnreadableDocument
+from pipelines.documents.errors import UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from pipelines.documents.limits import Limits
-from pipelines.documents.locations import base_uri
 from pipelines.documents.parquet import ParquetImages
+from pipelines.documents.rows import base_uri
 
 
 class DocumentCache:

@@ -1,5 +1,8 @@
 """Why a document or one of its pages cannot be read. One class a cause; the class name is the record's `error.type`."""
 
+from common.storage import StorageUnavailable
+from common.storage.causes import access_problem, is_passing
+
 
 class DocumentError(Exception):
     """Base of all; the message names the document and the remedy."""
@@ -8,14 +11,8 @@ class DocumentError(Exception):
 class InaccessibleDocument(DocumentError):
     """The bytes cannot be fetched, and asking again will not help: missing, no permission, a folder, no such protocol.
 
-    See `StorageUnavailable` for what passes.
-    """
-
-
-class StorageUnavailable(DocumentError):
-    """Storage did not answer, or took no credentials, for as long as it was asked: it cannot be read *now*.
-
-    That says nothing of the document, so its pages are not done: no row of them is committed, the next run reads them.
+    For what passes there is `common.storage.StorageUnavailable`. It says nothing of the document, so its pages are not
+    done: no row of them is committed, and the next run reads them.
     """
 
 
@@ -50,6 +47,14 @@ class PageNotFound(DocumentError):
 
 class ReadingFailed(DocumentError):
     """A library refused the page in a way nobody foresaw: a fault of the reader rather than of the document."""
+
+
+def access_error(uri: str, error: Exception) -> DocumentError | StorageUnavailable:
+    """Return the error for a failed access, in words a user can act on: StorageUnavailable for what passes."""
+    if isinstance(error, DocumentError | StorageUnavailable):
+        return error
+    kind = StorageUnavailable if is_passing(error) else InaccessibleDocument
+    return kind(f"{uri}: {access_problem(error)}")
 
 
 _LIBRARIES = frozenset({"cv2", "PIL", "numpy", "openvino", "onnxruntime", "pypdfium2", "pypdfium2_raw"})

@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.documents.access import open_file
-from pipelines.documents.causes import access_error
-from pipelines.documents.errors import EmptyDocument, InaccessibleDocument
-from pipelines.documents.locations import row_uri
+from pipelines.documents.errors import EmptyDocument, InaccessibleDocument, access_error
+from pipelines.documents.rows import row_uri
 
 _ROWS_A_BATCH = 8
 _BUFFER_BYTES = 1 << 20

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from common.storage import Storage, atomic_file
 from pipelines.exports.alto import AltoWriter
 from pipelines.exports.hocr import HocrWriter
 from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
@@ -17,7 +18,6 @@ from pipelines.exports.store import RecordStore, reader_of
 from pipelines.exports.text import TextWriter
 from pipelines.exports.tree import Document, build_page
 from pipelines.job import EXPORTS
-from pipelines.storage import Storage, atomic_file
 
 __all__ = ["FORMATS", "ExportError", "check_formats", "export"]
 

@@ -6,7 +6,8 @@ import unicodedata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.documents.locations import base_uri, naming_link, row_uri, split_row
+from common.storage.locations import naming_link
+from pipelines.documents.rows import base_uri, row_uri, split_row
 
 # File systems allow 255 bytes a name; Hangul takes 3 a syllable. The rest is for the hash and the suffix.
 MAX_STEM_BYTES = 180

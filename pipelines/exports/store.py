@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from common.storage import Storage
 from pipelines.job import CARD
 from pipelines.ledger import PARTS, Ledger
 from pipelines.records import RECORDS, BaseRecord, table_to_records
-from pipelines.storage import Storage
 
 KEPT_ROW_GROUPS = 8
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from common.storage.locations import naming_link
 from pipelines.documents.errors import UnknownFormat
 from pipelines.documents.formats import SUFFIXES, supported
-from pipelines.documents.locations import base_uri, naming_link, row_uri
+from pipelines.documents.rows import base_uri, row_uri
 from pipelines.records import PageError
 
 STAGE = "plan"
@@ -35,7 +36,7 @@ class Document:
 
     Attributes:
         uri: absolute local path, or the URI; `file.parquet#row=17` for a row of a Parquet file. It is text and leads
-            back to the document, whatever its name is (`pipelines.documents.locations`).
+            back to the document, whatever its name is (`common.storage.locations`).
         version: changes when the document does: ETag, or "size-mtime".
         size: bytes; -1 when unknown.
         suffix: lower case with its dot; empty for Parquet rows and names without one.

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from common.storage import StorageUnavailable
+from common.storage.causes import access_problem
+from common.storage.locations import existing_path, local_path, open_filesystem, spelled_uri, uri_in
 from pipelines.documents.access import file_info
-from pipelines.documents.causes import access_error, access_problem
-from pipelines.documents.errors import StorageUnavailable
+from pipelines.documents.errors import access_error
 from pipelines.documents.formats import SUFFIXES, supported
-from pipelines.documents.locations import existing_path, local_path, open_filesystem, row_uri, spelled_uri, uri_in
+from pipelines.documents.rows import row_uri
 from pipelines.sources.document import Document, InputError, Listing, named_document, page_error, suffix_of
 from pipelines.sources.sightings import MeterColumns, SightingError
 from pipelines.sources.tables import TABLE_SUFFIXES, read_table

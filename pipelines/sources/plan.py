@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
+from common.storage import StorageUnavailable
+from common.storage.locations import local_path
 from pipelines.documents.access import open_file, read_bytes
 from pipelines.documents.cache import DocumentCache
-from pipelines.documents.causes import access_error
 from pipelines.documents.decode import count_pages
-from pipelines.documents.errors import DocumentError, EmptyDocument
+from pipelines.documents.errors import DocumentError, EmptyDocument, access_error
 from pipelines.documents.formats import MULTI_PAGE, SUFFIXES
 from pipelines.documents.limits import Limits
-from pipelines.documents.locations import local_path
 from pipelines.records import PageError, page_id
 from pipelines.sources.document import Document, page_error
 
@@ -35,7 +35,7 @@ def plan_document(document: Document, cache: DocumentCache, limits: Limits) -> l
     if error is None:
         try:
             count = _count(document, cache, limits)
-        except DocumentError as problem:
+        except (DocumentError, StorageUnavailable) as problem:
             error = page_error(problem)
     if error is not None:
         return [_row(document, 1, 0, error)]
@@ -59,7 +59,7 @@ def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
     try:
         with open_file(uri) as file:
             return count_pages(file, uri)
-    except DocumentError:
+    except (DocumentError, StorageUnavailable):
         raise
     except Exception as error:  # storage back ends raise anything
         raise access_error(uri, error) from error

@@ -14,25 +14,24 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem, sync
 
-from pipelines.documents.access import file_info
-from pipelines.documents.causes import Cause, access_error, access_problem, cause_of, is_passing, says_no_reason
-from pipelines.documents.errors import StorageUnavailable
-from pipelines.documents.locations import (
+from common.storage import StorageUnavailable
+from common.storage.causes import Cause, access_problem, cause_of, is_passing, says_no_reason
+from common.storage.locations import (
     Place,
-    base_uri,
     is_uri,
     local_path,
     locate,
     open_filesystem,
-    row_uri,
     spelled,
     spelled_uri,
     split_chain,
-    split_row,
     uri_in,
 )
+from pipelines.documents.access import file_info
+from pipelines.documents.errors import access_error
 from pipelines.documents.parquet import image_column as column_of_images
 from pipelines.documents.parquet import is_image_type, open_parquet
+from pipelines.documents.rows import base_uri, row_uri, split_row
 from pipelines.records import PageError
 from pipelines.sources.csv_table import open_csv
 from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error, suffix_of

@@ -1,7 +1,7 @@
 """Files below a folder or matching a glob, with size and version tag from the listing itself.
 
 Locally `os.scandir` and one stat a file; remotely one flat listing (1,000 objects a request on S3), no request a file.
-What is found is spelled so that its URI leads back to it (`pipelines.documents.locations`). Storage is asked with
+What is found is spelled so that its URI leads back to it (`common.storage.locations`). Storage is asked with
 patience; credentials that are missing or expired are told at once, for whoever starts a job must mend them.
 """
 
@@ -18,19 +18,11 @@ from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.utils import glob_translate
 
-from pipelines.documents.causes import Cause, is_passing
-from pipelines.documents.errors import StorageUnavailable
+from common.storage import StorageUnavailable
+from common.storage.causes import Cause, is_passing
+from common.storage.locations import composed, existing_path, local_path, naming_link, open_filesystem, spelled, uri_in
+from common.storage.patience import patiently
 from pipelines.documents.formats import SUFFIXES
-from pipelines.documents.locations import (
-    composed,
-    existing_path,
-    local_path,
-    naming_link,
-    open_filesystem,
-    spelled,
-    uri_in,
-)
-from pipelines.documents.patience import patiently
 
 _MAGIC = re.compile(r"[*?\[]")
 _TAG_KEYS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")

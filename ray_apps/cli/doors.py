@@ -5,17 +5,17 @@ import os
 import sys
 from collections.abc import Callable
 
+from common.storage import OutputError, OutputFull, OutputUnavailable, StorageUnavailable
+from common.storage.errors import FULL, UNUSABLE
 from models.bundle import BundleError
 from models.runtime import DeviceError
 from pipelines.config import ConfigError
-from pipelines.documents import StorageUnavailable
 from pipelines.exports import ExportError
 from pipelines.job import IncompleteJob, JobError
 from pipelines.placement import PlacementError
 from pipelines.runner import TooManyErrors
 from pipelines.shared_paths import NotShared
 from pipelines.sources import InputError
-from pipelines.storage import FULL, UNUSABLE, OutputError, OutputFull, OutputUnavailable
 from ray_apps.cli import signals
 
 OK = 0  # done; pages that could not be read are rows with status=error, not a failure of the job

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common.storage import Storage
 from models.runtime import DEVICES, PRECISIONS
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import DocumentsConfig, LimitSettings, validate
 from pipelines.exports.store import RecordStore
 from pipelines.job import JobError, read_card
 from pipelines.source_pages import SourcePages
-from pipelines.storage import Storage
 from ray_apps.cli import doors
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.labelling import GROUP_PATTERN, LABELS, PAGE, write_labelling

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common.storage import StorageUnavailable
 from models.text_recognition.crops import crop_line
 from pipelines.documents import DocumentError
 from pipelines.exports.store import RecordStore
@@ -99,7 +100,7 @@ def disagreements(
             continue
         try:
             image = load_page(record)
-        except DocumentError as error:
+        except (DocumentError, StorageUnavailable) as error:
             lost.add(record, error)
             continue
         left -= len(numbers)

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.storage import StorageUnavailable
 from models.text_recognition.crops import crop_line
 from pipelines.documents import DocumentError
 from pipelines.exports.publish import document_stem
@@ -92,7 +93,7 @@ def _rows(
         record = store.record(part, row)
         try:
             image = load_page(record)
-        except DocumentError as error:
+        except (DocumentError, StorageUnavailable) as error:
             lost.add(record, error)
             continue
         for number in numbers:

@@ -10,13 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from common.storage import StorageUnavailable
 from pipelines.documents import DocumentError
 from pipelines.records import PageError
 from ray_apps.serving.metrics import RequestMetrics
 
 MEDIA_TYPE = "application/problem+json"
 
-# Class names of `pipelines.documents.errors`; a page's error record carries no more than the name.
+# Class names of what reading a document raises; a page's error record carries no more than the name.
 _DOCUMENT_STATUS = {
     "EmptyDocument": 400,
     "PageTooLarge": 413,
@@ -80,7 +81,8 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
         return problem_answer(request, error)
 
     @app.exception_handler(DocumentError)
-    async def document(request: Request, error: DocumentError) -> JSONResponse:
+    @app.exception_handler(StorageUnavailable)
+    async def document(request: Request, error: DocumentError | StorageUnavailable) -> JSONResponse:
         # As the error of a page that cannot be decoded: the same trouble, found before there were pages.
         told = PageError(stage="decode", type=type(error).__name__, message=str(error))
         return await problem(request, page_problem(told))

@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_random_exponential
 from typing_extensions import Self
 
-from pipelines.documents import open_filesystem
-from pipelines.documents.causes import is_passing
+from common.storage.causes import is_passing
+from common.storage.locations import open_filesystem
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.settings import AppSettings
 

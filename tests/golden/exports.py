@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pypdfium2
 
 from common.project import VERSION
+from common.storage import Storage
 from pipelines.config import ReaderConfig, load_config
 from pipelines.exports import export
 from pipelines.job import JobCard
@@ -22,7 +23,6 @@ from pipelines.ledger import Ledger
 from pipelines.records import MANIFEST_SCHEMA, RECORDS, BaseRecord
 from pipelines.report import write_report
 from pipelines.source_pages import SourcePages
-from pipelines.storage import Storage
 from tests.golden import PAGES, kept
 from tests.golden.comparing import visible_text
 

@@ -1,11 +1,12 @@
 """Reading and writing training state: atomic checkpoints, strict loading of weights."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
+
+from common.storage import replacing
 
 LAST_FILE = "last.pt"
 BEST_FILE = "best.pt"
@@ -18,14 +19,9 @@ class WeightsError(Exception):
 
 
 def save_atomically(state: dict, path: Path) -> None:
-    """torch.save to a temporary file beside `path`, then rename: a reader or a crash never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Save a state with torch.save; a reader or a crash meets the old file or the new one."""
+    with replacing(path, durable=True) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)  # to an open file: given a path it would write the name into the checkpoint
 
 
 def load_state(path: Path) -> dict:

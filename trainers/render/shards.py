@@ -1,6 +1,5 @@
 """Rendered pages in Parquet shards, and contact sheets of them."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.storage import replacing
 from trainers.data.encoding import encode_page
 from trainers.render.page import Split, render_page
 from trainers.render.texts.source import TextSource
@@ -128,10 +128,8 @@ def write_whole(table, path: Path, row_group_size: int) -> int:
     """Write an Arrow table to a Parquet file that appears whole or not at all. Returns its bytes."""
     import pyarrow.parquet as pq
 
-    # The leading dot keeps an unfinished file out of globs and of Ray Data's folder listing.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, part, compression="zstd", row_group_size=row_group_size)
-    part.replace(path)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group_size)
     return path.stat().st_size
 
 

@@ -5,8 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from common.storage.local import write_text
 from trainers.core.report_page import escape
-from tuners.ledger import TrialRecord, write_atomically
+from tuners.ledger import TrialRecord
 from tuners.report import charts, sections
 from tuners.results import SweepFacts
 
@@ -39,4 +40,4 @@ def write_report(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFa
         trials=sections.trials_table(trials, facts),
         failures=sections.failures(trials),
     )
-    write_atomically(path, html)
+    write_text(path, html)

@@ -4,9 +4,8 @@ import contextlib
 
 from ray.serve.handle import DeploymentHandle
 
+from common.storage import Storage, StorageUnavailable
 from pipelines.config import DocumentsConfig
-from pipelines.documents import StorageUnavailable
-from pipelines.storage import Storage
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.chain import DocumentsChain, Unavailable
 from ray_apps.serving.jobs.record import JobRecord, JobResult

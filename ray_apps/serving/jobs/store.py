@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, timezone
 
 from pydantic import ValidationError
 
-from pipelines.storage import Storage
+from common.storage import Storage
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs.record import JobNotFound, JobRecord, JobResult, is_id, new_id, now, time_in
 from ray_apps.serving.requests import Document, ReadOptions

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from pipelines.storage import FULL, OutputFull
+from common.storage import OutputFull
+from common.storage.errors import FULL
 from ray_apps.serving.jobs.record import JobNotFound
 
 Result = TypeVar("Result")

@@ -1,52 +1,21 @@
-"""Files of a job's output, on the local disk or any fsspec filesystem: whole or not there at all."""
+"""A folder on the local disk or any fsspec filesystem, whose files are whole or not there at all."""
 
-import errno
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, TypeVar
 
 from fsspec import AbstractFileSystem
 
-from pipelines.documents.causes import access_problem
-from pipelines.documents.errors import StorageUnavailable
-from pipelines.documents.locations import local_path, open_filesystem
-from pipelines.documents.patience import patiently
+from common.storage.errors import cannot_be_written
+from common.storage.local import replacing
+from common.storage.locations import local_path, open_filesystem
+from common.storage.patience import patiently
 
 _Answer = TypeVar("_Answer")
-
-
-# What a file system may refuse, with what to do about it.
-UNUSABLE = {
-    errno.EACCES: "choose a place that you may write to, or have the permission changed",
-    errno.EPERM: "choose a place that you may write to, or have the permission changed",
-    errno.EROFS: "it cannot be written to; choose another place",
-    errno.ENOTDIR: "a file is where a folder should be; choose another place",
-    errno.EEXIST: "a file is where a folder should be; choose another place",
-    errno.EISDIR: "a folder is where a file should be; choose another place",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "its symbolic links lead in a circle; choose another place",
-}
-FULL = {
-    errno.ENOSPC: "make room; the same command goes on where it stopped",
-    errno.EDQUOT: "make room or have the quota raised; the same command goes on where it stopped",
-}
-
-
-class OutputError(Exception):
-    """The output cannot be written; the message says why and what to do."""
-
-
-class OutputFull(OutputError):
-    """There is no room for it, or no quota."""
-
-
-class OutputUnavailable(OutputError):
-    """Its storage does not answer."""
 
 
 @dataclass(frozen=True)
@@ -139,58 +108,30 @@ class Storage:
 
 
 def _write_local(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def cannot_be_written(uri: str, error: Exception) -> OutputError:
-    """The error of a file or folder that cannot be written, in one line."""
-    code = getattr(error, "errno", None)
-    if code in FULL:
-        return OutputFull(f"{uri} cannot be written: {os.strerror(code)}; {FULL[code]}")
-    if code in UNUSABLE:
-        return OutputError(f"{uri} cannot be written: {os.strerror(code)}; {UNUSABLE[code]}")
-    if isinstance(error, StorageUnavailable):
-        return OutputUnavailable(f"{error}; what is written stays")
-    return OutputError(f"{uri} cannot be written: {access_problem(error)}")
+    with replacing(path, durable=True) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextmanager
 def atomic_file(output: Storage, name: str, keep: Callable[[], bool] = lambda: False) -> Iterator[BinaryIO]:
-    """A binary file that appears in `output` only when the block ends without an error.
+    """Yield a binary file, open for reading and writing, that appears in `output` when the block ends without an error.
 
-    It is `Storage.write` for content that is too large to be held in memory. `keep` is asked when the content is
-    written: whether what is there already is to stay instead.
+    Like `Storage.write`, for content that is too large to be held in memory: a local file is written beside its place
+    and renamed, a remote one is written to a local temporary file and uploaded.
 
-    Local: written beside its target, then renamed. Remote: written to a local temporary file, then uploaded.
+    Args:
+        output: the folder.
+        name: path of the file in it.
+        keep: called once the content is written: True leaves in place what is there already.
     """
     path = output.path(name)
-    local = output.is_local
-    folder = os.path.dirname(path)
-    output.filesystem.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=folder if local else None)
-    try:
-        with os.fdopen(descriptor, "w+b") as stream:
+    if output.is_local:
+        with replacing(path, keep=keep) as temporary, open(temporary, "w+b") as stream:
             yield stream
-        if keep():
-            return
-        if local:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files private
-            os.replace(temporary, path)
-        else:
-            patiently(lambda: output.filesystem.put_file(temporary, path), f"{output.uri}/{name}")
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        return
+    output.filesystem.makedirs(os.path.dirname(path), exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix="ocray-") as temporary:
+        with open(temporary.name, "w+b") as stream:
+            yield stream
+        if not keep():
+            patiently(lambda: output.filesystem.put_file(temporary.name, path), f"{output.uri}/{name}")

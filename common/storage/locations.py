@@ -19,7 +19,6 @@ from fsspec.implementations.chained import ChainedFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BARE_PROTOCOL = re.compile(r"([a-z][a-z0-9+.-]*)::")
-_ROW = re.compile(r"#row=(-1|\d+)\Z")
 # Bytes that are no UTF-8, as Python's names hold them, and control characters.
 _ODD = re.compile("[\x00-\x1f\x7f\udc80-\udcff]")
 _QUOTED = re.compile("[%\x00-\x1f\x7f\udc80-\udcff]")
@@ -86,25 +85,6 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def row_uri(uri: str, row: int) -> str:
-    """URI of one row of a Parquet file, `file.parquet#row=17` (0-based); with row -1 that of a file.
-
-    A file's URI is its own, unless its name ends like a row's: then `#row=-1` says that the file itself is meant.
-    """
-    return f"{uri}#row={row}" if row >= 0 or _ROW.search(uri) else uri
-
-
-def base_uri(uri: str, row: int) -> str:
-    """URI of the file in whose `row` a document is (-1: the file is the document); `uri` is the document's."""
-    return uri.removesuffix(f"#row={row}")
-
-
-def split_row(uri: str) -> tuple[str, int]:
-    """URI of the file and the row in it, the reverse of `row_uri`; row -1 is the file itself."""
-    found = _ROW.search(uri)
-    return (uri[: found.start()], int(found[1])) if found else (uri, -1)
-
-
 def split_chain(uri: str) -> list[str]:
     """The links of a chain, outermost first: `zip://a.png::s3://b/c.zip` → [`zip://a.png`, `s3://b/c.zip`].
 
@@ -123,7 +103,7 @@ def split_chain(uri: str) -> list[str]:
 
 
 def naming_link(uri: str) -> str:
-    """The link of a chain whose path names the document: the first one, but for caches."""
+    """Return the link of a chain whose path names the file: the first one, but for caches."""
     return next(link for link in split_chain(uri) if not _is_cache(link))
 
 

@@ -8,8 +8,6 @@ import ssl
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from pipelines.documents.errors import DocumentError, InaccessibleDocument, StorageUnavailable
-
 
 class Cause(Enum):
     """Why storage did not give what it was asked for."""
@@ -18,7 +16,7 @@ class Cause(Enum):
     FORBIDDEN = auto()
     FOLDER = auto()
     NO_SUCH_STORAGE = auto()  # an unknown protocol, or its package is not installed
-    NO_CREDENTIALS = auto()  # none, or expired or unknown ones: of the whole job, not of this document
+    NO_CREDENTIALS = auto()  # none, or expired or unknown ones: of all that is asked with them, not of this file
     NO_ANSWER = auto()  # 5xx, throttling, time-outs, resets, DNS, a mount that hangs
     OTHER = auto()
 
@@ -84,14 +82,6 @@ def is_passing(error: BaseException) -> bool:
 def says_no_reason(error: BaseException) -> bool:
     """Whether storage refused a HEAD request, whose answer has no body: it may be of the object or of credentials."""
     return any(_code(link) in ("400", "403") for link in _chain(error, implied=True))
-
-
-def access_error(uri: str, error: Exception) -> DocumentError:
-    """The DocumentError for a failed access, in words a user can act on: StorageUnavailable for what passes."""
-    if isinstance(error, DocumentError):
-        return error
-    kind = StorageUnavailable if is_passing(error) else InaccessibleDocument
-    return kind(f"{uri}: {access_problem(error)}")
 
 
 def access_problem(error: Exception) -> str:

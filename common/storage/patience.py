@@ -4,18 +4,18 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from fsspec.registry import registry
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_random_exponential
 
-from pipelines.documents.causes import PASSING, Cause, access_problem, cause_of
-from pipelines.documents.errors import StorageUnavailable
-from pipelines.watchdog import paused
+from common.storage.causes import PASSING, Cause, access_problem, cause_of
+from common.storage.errors import StorageUnavailable
 
 logger = logging.getLogger("ocray")
 
-#: How long storage is asked again before a document counts as not readable now, in seconds; the variable overrides it.
+#: How long storage is asked again before it counts as unavailable, in seconds; the variable overrides it.
 PATIENCE_SECONDS = 300.0
 PATIENCE_VARIABLE = "OCRAY_STORAGE_PATIENCE"
 # Waits grow from here, drawn at random so that a thousand workers do not come back at once.
@@ -23,6 +23,17 @@ _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
 
 _Answer = TypeVar("_Answer")
+
+_around_waits: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def enter_around_waits(context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Make every wait for storage in this process within a `context()`; it replaces the one set before.
+
+    A process that limits the time of its work stops its clock so.
+    """
+    global _around_waits
+    _around_waits = context
 
 
 class _Outages:
@@ -74,7 +85,7 @@ def patiently(
 ) -> _Answer:
     """What `ask()` returns, asked again with growing waits while storage refuses for one of `causes`.
 
-    The one place where anything waits for storage; a page's time does not run meanwhile (`pipelines.watchdog`).
+    The one place where anything waits for storage; see `enter_around_waits`.
 
     Args:
         ask: makes the request; called once or more.
@@ -105,7 +116,7 @@ def patiently(
         reraise=True,
     )
     try:
-        with paused():
+        with _around_waits():
             answer = retrying(ask)
     except Exception as error:
         if isinstance(error, StorageUnavailable) or cause_of(error) not in causes:

@@ -1,0 +1,53 @@
+"""Why storage could not be read or written. Messages name the place and what to do."""
+
+import errno
+import os
+
+from common.storage.causes import access_problem
+
+# What a file system may refuse, with what to do about it.
+UNUSABLE = {
+    errno.EACCES: "choose a place that you may write to, or have the permission changed",
+    errno.EPERM: "choose a place that you may write to, or have the permission changed",
+    errno.EROFS: "it cannot be written to; choose another place",
+    errno.ENOTDIR: "a file is where a folder should be; choose another place",
+    errno.EEXIST: "a file is where a folder should be; choose another place",
+    errno.EISDIR: "a folder is where a file should be; choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its symbolic links lead in a circle; choose another place",
+}
+FULL = {
+    errno.ENOSPC: "make room; the same command goes on where it stopped",
+    errno.EDQUOT: "make room or have the quota raised; the same command goes on where it stopped",
+}
+
+
+class StorageUnavailable(Exception):
+    """Storage did not answer, or took no credentials, for as long as it was asked: it cannot be read *now*.
+
+    That says nothing of the file, which may be there and good.
+    """
+
+
+class OutputError(Exception):
+    """The output cannot be written; the message says why and what to do."""
+
+
+class OutputFull(OutputError):
+    """There is no room for it, or no quota."""
+
+
+class OutputUnavailable(OutputError):
+    """Its storage does not answer."""
+
+
+def cannot_be_written(uri: str, error: Exception) -> OutputError:
+    """The error of a file or folder that cannot be written, in one line."""
+    code = getattr(error, "errno", None)
+    if code in FULL:
+        return OutputFull(f"{uri} cannot be written: {os.strerror(code)}; {FULL[code]}")
+    if code in UNUSABLE:
+        return OutputError(f"{uri} cannot be written: {os.strerror(code)}; {UNUSABLE[code]}")
+    if isinstance(error, StorageUnavailable):
+        return OutputUnavailable(f"{error}; what is written stays")
+    return OutputError(f"{uri} cannot be written: {access_problem(error)}")
