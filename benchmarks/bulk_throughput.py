@@ -26,8 +26,8 @@ from models.layout.reading_order import reading_order
 from models.orientation.predictor import OrientationPredictor
 from models.page_contrast import angle_view
 from models.text_detection.predictor import TextDetector
-from models.text_recognition.crops import crop_line
 from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.preprocess import crop_line
 from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page
 from pipelines.runner import JobOptions, run_job

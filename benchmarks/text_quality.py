@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from models.layout.reading_order import page_text, reading_order
-from models.text_recognition.crops import crop_line
+from models.text_recognition.preprocess import crop_line
 from pipelines.config import load_config
 from trainers.detection.text_metrics import TextScore
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from models.text_detection.predictor import TextDetector
-from models.text_recognition.crops import crop_line
 from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.preprocess import crop_line
 
 pytestmark = pytest.mark.slow
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.meter.strip import StripInput
 from models.meter_digits.network import DigitNet
 from models.meter_digits.predictor import LABELS, decode
+from models.meter_digits.preprocess import StripInput
 from models.meter_screen.network import ScreenNet
 from models.meter_screen.predictor import decode as decode_screens
 

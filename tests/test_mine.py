@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.storage import Storage
-from models.text_recognition.crops import crop_line
+from models.text_recognition.preprocess import crop_line
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.records import Line, PageError, PageRecord, page_id

@@ -7,7 +7,6 @@ import pytest
 
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
-from models.text_recognition.crops import crop_line, cut_long_line, resize_to_height
 from models.text_recognition.predictor import (
     RecognitionInput,
     TextRecognizer,
@@ -15,6 +14,7 @@ from models.text_recognition.predictor import (
     bundle_characters,
     in_batches,
 )
+from models.text_recognition.preprocess import crop_line, cut_long_line, resize_to_height
 
 
 @pytest.fixture(scope="module")

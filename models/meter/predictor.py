@@ -10,8 +10,8 @@ from models.blob import rgb
 from models.bundle import Bundle
 from models.geometry import quad_size
 from models.meter.reading import Reading, to_reading
-from models.meter.strip import cut_strip, map_points
 from models.meter_digits.predictor import DigitReader, StripDigit
+from models.meter_digits.preprocess import cut_strip, map_points
 from models.meter_screen.predictor import Screen, ScreenDetector
 
 SMALLEST = 64  # px; shorter photos hold no legible display

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import blob
 from models.bundle import Bundle, BundleError, load_bundle
-from models.meter.strip import StripInput
+from models.meter_digits.preprocess import StripInput
 from models.runtime import Network
 
 STEP = 8  # px of a column of the network's output
@@ -60,7 +60,7 @@ class DigitReader:
         device, threads, precision: see `models.runtime.Network`.
 
     Attributes:
-        form: the strips it takes, see `models.meter.strip.cut_strip`.
+        form: the strips it takes, see `models.meter_digits.preprocess.cut_strip`.
 
     Raises:
         BundleError, DeviceError: the bundle or the device cannot be used.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, load_bundle
 from models.geometry import halved, quad_size
-from models.meter.strip import map_points, warp
+from models.meter_digits.preprocess import map_points, warp
 from models.runtime import Network
 
 STRIDE = 8  # px of a cell of the network's output

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.bundle import Bundle, BundleError, load_bundle
+from models.orientation.line_reader import LineReader
 from models.orientation.preprocess import TileSettings, page_tiles
-from models.orientation.reading import LineReader
 from models.results import Orientation
 from models.runtime import Network
 

@@ -12,7 +12,7 @@ from models.geometry import median_colour, quad_size
 from models.results import TextRegion
 from models.runtime import Network
 from models.text_detection.db import DBDecoding, decode
-from models.text_detection.tiling import stitched
+from models.text_detection.preprocess import stitched
 
 _STRIDE = 32  # sides of the network's input are multiples of it
 # A crop of a single line is no page: enlarged until its short side had a page's, its letters came out hundreds of px

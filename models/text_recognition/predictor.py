@@ -12,8 +12,8 @@ from models.bundle import Bundle, BundleError, load_bundle
 from models.results import RecognizedText
 from models.runtime import Network
 from models.text_recognition import ctc, language_model
-from models.text_recognition.crops import cut_long_line, resize_to_height, strip_width
 from models.text_recognition.language_model import LanguageModel, LanguageModelError
+from models.text_recognition.preprocess import cut_long_line, resize_to_height, strip_width
 
 # Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
 _BATCH_SIZES = (8, 4, 2, 1)

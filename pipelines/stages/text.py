@@ -11,9 +11,9 @@ from models.layout.reading_order import page_text, reading_order
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.cascade import RecognizerCascade
-from models.text_recognition.crops import crop_line
 from models.text_recognition.languages import line_languages
 from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.preprocess import crop_line
 from pipelines.page import Page
 from pipelines.records import Line
 

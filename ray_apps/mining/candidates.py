@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.storage import StorageUnavailable
-from models.text_recognition.crops import crop_line
+from models.text_recognition.preprocess import crop_line
 from pipelines.documents import DocumentError
 from pipelines.exports.store import RecordStore
 from pipelines.records import PageRecord

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.storage import StorageUnavailable
-from models.text_recognition.crops import crop_line
+from models.text_recognition.preprocess import crop_line
 from pipelines.documents import DocumentError
 from pipelines.exports.publish import document_stem
 from pipelines.exports.store import RecordStore

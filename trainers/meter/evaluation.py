@@ -21,7 +21,7 @@ import numpy as np
 
 from models.bundle import BundleError, load_bundle, save_bundle
 from models.meter.predictor import MeterPredictor
-from models.meter.strip import cut_strip
+from models.meter_digits.preprocess import cut_strip
 from models.runtime import PRECISIONS, DeviceError
 from trainers.meter.metrics import ReadMeter, compare, fit_sure, meter_metrics
 from trainers.meter.report import write_meter_report

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.geometry import quad_size
-from models.meter.strip import map_points
+from models.meter_digits.preprocess import map_points
 from models.meter_screen.network import DIRECTIONS
 from models.meter_screen.predictor import CORNER_UNIT, STRIDE
 from trainers.data.meter_sample import MeterSample

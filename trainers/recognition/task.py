@@ -23,7 +23,6 @@ from torch.nn import functional
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
 from models.text_recognition.charset import Charset, charset
-from models.text_recognition.crops import resize_to_height
 from models.text_recognition.hangul import jamo_parts
 from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks import CRNN, CTCNetwork, PPOCRv6, SVTRLCNet
@@ -36,6 +35,7 @@ from models.text_recognition.predictor import (
     bundle_language_model,
     language_model_file,
 )
+from models.text_recognition.preprocess import resize_to_height
 from trainers.core.checkpoint import WeightsError
 from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 from trainers.recognition.augmentation import augment_line

@@ -211,7 +211,7 @@ class _Import:
             yield Region(region.quad, text, region.ignore)
 
     def _cut(self, found: PageFound, image: bytes, regions: tuple[Region, ...]) -> Iterator[tuple[str, Line]]:
-        from models.text_recognition.crops import crop_line
+        from models.text_recognition.preprocess import crop_line
         from trainers.data.encoding import encode_page
 
         pixels: np.ndarray | None = None

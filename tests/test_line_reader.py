@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.geometry import turn
+from models.orientation.line_reader import LineReader, text_lines
 from models.orientation.predictor import OrientationPredictor
-from models.orientation.reading import LineReader, text_lines
 from tests.test_deskew import text_page
 
 pytestmark = pytest.mark.slow
