@@ -1,33 +1,21 @@
-"""Importers are found by their modules alone: a new format is one file."""
+"""Importers are found by their modules alone; the one that the documentation shows works as it is printed."""
 
 import importlib
+import re
 import sys
 
 import pytest
 
+from common.project import ROOT
 from tests.labelled_images import labels, ocray, write_pictures
 from trainers.data import importers as package
 from trainers.data.importers.importer import Importer, importers
 
-TOY = '''
-"""Toy format: one image per line of index.toy, its label given by an option."""
-
-from trainers.data.importers.importer import Importer
-from trainers.data.importers.rows import LineFound
-
-
-def _read(options):
-    for name in (options.source / "index.toy").read_text().split():
-        yield LineFound(f"{options.source}:{name}", name, options.images / name, options.text, str(options.source))
-
-
-IMPORTER = Importer(
-    help="a toy format",
-    layouts=("lines",),
-    read=_read,
-    add_arguments=lambda parser: parser.add_argument("--text", required=True, help="label of all images"),
+DOCUMENTED = next(
+    code
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text("utf-8"), re.DOTALL)
+    if "IMPORTER = " in code
 )
-'''
 
 
 @pytest.fixture
@@ -56,25 +44,29 @@ def test_formats_that_come_with_ocray():
     assert all(isinstance(importer, Importer) and importer.layouts for importer in found.values())
 
 
-def test_a_module_is_all_that_a_new_format_needs(a_module, capsys, tmp_path):
-    a_module("toy", TOY)
-    write_pictures(tmp_path / "images", "a.png", "b.png")
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "index.toy").write_text("a.png b.png")
-    command = ("data", "import", "toy", tmp_path / "set", "--images", tmp_path / "images", "--text", "서울")
-    code, text = ocray(capsys, *command, "--output", tmp_path / "out")
+def test_the_importer_of_the_documentation_is_one_file(a_module, capsys, tmp_path):
+    a_module("json_lines", DOCUMENTED)
+    write_pictures(tmp_path / "set", "a.png", "b.png")
+    lines = ('{"file": "a.png", "text": "서울", "font": "serif"}', '{"file": "b.png", "text": "부산"}', "[]", "no JSON")
+    (tmp_path / "set/labels.jsonl").write_text("\n".join(lines), "utf-8")
+    command = ("data", "import", "json_lines", tmp_path / "set/labels.jsonl")
+    code, text = ocray(capsys, *command, "--output", tmp_path / "all")
     assert code == 0, text
-    assert labels(tmp_path / "out") == {"a.png": "서울", "b.png": "서울"}
+    assert labels(tmp_path / "all") == {"a.png": "서울", "b.png": "부산"}
+    assert "left out: 2 not an object with file and text" in text
+    code, text = ocray(capsys, *command, "--output", tmp_path / "some", "--font", "serif")
+    assert code == 0, text
+    assert labels(tmp_path / "some") == {"a.png": "서울"}
 
 
 def test_its_help_is_listed(a_module, capsys):
-    a_module("toy", TOY)
+    a_module("json_lines", DOCUMENTED)
     code, text = ocray(capsys, "data", "import", "--help")
     assert code == 0
-    assert "a toy format" in text
+    assert "JSON Lines with file and text" in text
 
 
 def test_something_else_called_importer_is_named(a_module):
-    a_module("toy", "IMPORTER = 3\n")
-    with pytest.raises(TypeError, match=r"importers\.toy\.IMPORTER is a int, not an Importer"):
+    a_module("three", "IMPORTER = 3\n")
+    with pytest.raises(TypeError, match=r"importers\.three\.IMPORTER is a int, not an Importer"):
         importers()
