@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 from fsspec import AbstractFileSystem
 
@@ -74,7 +74,7 @@ class Storage:
         Raises:
             FileNotFoundError: there is none. StorageUnavailable.
         """
-        return self._ask(lambda: self.filesystem.cat_file(self.path(name)), name)
+        return self._ask(lambda: cast(bytes, self.filesystem.cat_file(self.path(name))), name)
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder is there. Raises StorageUnavailable."""

@@ -145,7 +145,8 @@ def locate(uri: str) -> Place:
         scheme = _SCHEME.match(link)
         protocol = scheme[1] if scheme else "file"
         kind = get_filesystem_class(protocol)
-        path = local_path(link) if protocol == "file" else kind._strip_protocol(link)
+        local = local_path(link) if protocol == "file" else None
+        path = str(kind._strip_protocol(link)) if local is None else local
         if protocol == "memory" and not path.startswith("/"):  # it does not strip what looks like a chain
             path = f"/{path}"
         if beneath:

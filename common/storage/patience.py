@@ -102,7 +102,9 @@ def patiently(
         allowed = 0.0
 
     def before_waiting(state: RetryCallState) -> None:
-        error = state.outcome.exception()
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, Exception):
+            return
         if _outages.begins(storage):
             logger.warning("%s: %s. Asking again for up to %.0f s", uri, access_problem(error), allowed)
         if cause_of(error) is Cause.NO_CREDENTIALS:
