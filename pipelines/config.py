@@ -4,16 +4,15 @@ A job takes any `ReaderConfig` and asks it for all that differs from reader to r
 meters reader in `pipelines.meters`.
 """
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from common.config import ConfigError, Settings, find_yaml, read_yaml, validate
 from common.project import config_folder
 from models.bundle import Bundle, load_bundle
 from models.text_recognition.languages import bundle_languages
@@ -24,14 +23,6 @@ from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import StageSpec
 
 CONFIGS = config_folder("pipelines")
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; the message names the key and the remedy."""
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class LimitSettings(Settings):
@@ -271,51 +262,3 @@ def load_config(reference: str | Path) -> ReaderConfig:
     if reader not in readers:
         raise ConfigError(f"{path}: reader is {reader!r}; known: {', '.join(readers)}")
     return validate(readers[reader], content, str(path))
-
-
-def find_yaml(reference: str | Path, folder: Path, kind: str) -> Path:
-    """The file of `reference`: a name in `folder` or a YAML file. Raises ConfigError; `kind` says of what."""
-    path = Path(reference)
-    if path.suffix not in (".yaml", ".yml"):
-        path = folder / f"{reference}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ConfigError(f"no {kind} {reference}; give a YAML file or one of: {known}")
-    return path
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping a YAML file holds. Raises ConfigError."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold a mapping of settings")
-    return content
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def validate(model: type[_Model], content: dict, name: str) -> _Model:
-    """Settings from the content of a YAML file called `name`.
-
-    Raises:
-        ConfigError: an unknown key (the nearest known one is named), a missing one, or a value out of range.
-    """
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{name}: " + "; ".join(_explain(model, e) for e in error.errors())) from error
-
-
-def _explain(model: type[BaseModel], error) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg']}" if where else error["msg"]
-    for part in error["loc"][:-1]:
-        model = model.model_fields[part].annotation
-    near = difflib.get_close_matches(str(error["loc"][-1]), model.model_fields, n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(model.model_fields)}"
-    return f"unknown setting {where}{hint}"

@@ -46,14 +46,14 @@ def test_requests_that_cannot_be_met_are_refused_before_anything_starts(capsys, 
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ("text_detection: {bundel: x}", "unknown setting text_detection.bundel; did you mean bundle?"),
-        ("deskw: {bundle: deskew@1}", "unknown setting deskw; did you mean deskew?"),
+        ("text_detection: {bundel: x}", "unknown setting text_detection.bundel (did you mean bundle?)"),
+        ("deskw: {bundle: deskew@1}", "unknown setting deskw (did you mean deskew?)"),
         ("text_recognition: {bundle: x}", "unknown setting text_recognition.bundle"),
         ("text_recognition: {recognizers: {}}", "text_recognition.recognizers: Dictionary should have at least 1 item"),
         ("text_recognition: {recognizers: {a: [en], b: [ko, en]}}", "en stands twice; name one recogniser for each"),
         ("text_recognition: {recognizers: {a: []}}", "every recogniser needs a language"),
         ("limits: {pdf_dpi: 5}", "limits.pdf_dpi: Input should be greater than or equal to 36"),
-        ("[1, 2", "is not valid YAML"),
+        ("[1, 2", "cannot be read as YAML"),
         ("just text", "must hold a mapping"),
     ],
 )

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from common.config import ConfigError
 from common.storage import Storage
 from models.bundle import BundleError
-from pipelines.config import ConfigError, DocumentsConfig, load_config
+from pipelines.config import DocumentsConfig, load_config
 from pipelines.exports import ExportError, check_formats, export
 from pipelines.job import JobCard, fingerprint
 from pipelines.ledger import Ledger
@@ -220,7 +221,7 @@ def test_readers_are_told_apart_by_their_configuration(tmp_path):
     for content, said in {
         "reader: receipts": "reader is 'receipts'; known: documents, meters",
         "reader: meters\ndeskew: {bundle: a}": "unknown setting deskew",
-        "reader: meters\ncolumns: {meter: id}": "unknown setting columns.meter; did you mean meter_id?",
+        "reader: meters\ncolumns: {meter: id}": "unknown setting columns.meter (did you mean meter_id?)",
         "reader: meters\ncolumns: {time_zone: Mars}": "no time zone 'Mars'; give an IANA name",
         "reader: meters\nmax_rate: 0": "max_rate: Input should be greater than 0",
     }.items():

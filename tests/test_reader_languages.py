@@ -2,9 +2,10 @@
 
 import pytest
 
+from common.config import ConfigError
 from common.storage import Storage
 from models.bundle import BundleError
-from pipelines.config import ConfigError, DocumentsConfig, load_config
+from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobCard, JobError, fingerprint
 from pipelines.page import Page
 from pipelines.records import PageRecord

@@ -9,7 +9,7 @@ import yaml
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import DeploymentSchema
 
-from pipelines.config import ConfigError
+from common.config import ConfigError
 from pipelines.placement import PlacementError
 from ray_apps.apps import meters as meters_app
 from ray_apps.apps.documents import build
@@ -82,9 +82,12 @@ def test_shipped_apps_set_what_serve_leaves_open(name, meter_reader):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda app: app["args"]["limits"].update(upload_mb=3), "limits.upload_mb; did you mean upload_mib?"),
+        (lambda app: app["args"]["limits"].update(upload_mb=3), "limits.upload_mb (did you mean upload_mib?)"),
         (lambda app: app["args"]["limits"].update(pages=0), "limits.pages: Input should be greater than or equal to 1"),
-        (lambda app: app["deployments"][0].update(max_queued=3), "deployment ingress: unknown setting max_queued"),
+        (
+            lambda app: app["deployments"][0].update(max_queued=3),
+            "deployment ingress: unknown setting max_queued (did you mean",
+        ),
         (
             lambda app: app["deployments"][2]["autoscaling_config"].update(max=3),
             "deployment reader: unknown setting max",

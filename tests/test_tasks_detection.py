@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from common.config import ConfigError
 from models.bundle import load_bundle
 from models.text_detection.predictor import TextDetector
 from trainers.core.checkpoint import WeightsError, load_state
-from trainers.core.config import Config, ConfigError, parse_config
+from trainers.core.config import Config, parse_config
 from trainers.core.evaluate import evaluate, measure
 from trainers.core.export import export_run
 from trainers.core.launch import launch

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from common.config import ConfigError
 from models.bundle import BundleError, load_bundle, save_bundle
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.language_model import FILE, LanguageModel
@@ -14,7 +15,7 @@ from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer, bucket_width
 from ray_apps.cli import evaluate as evaluate_app
 from trainers.core.checkpoint import WeightsError, load_labels, load_state, load_weights
-from trainers.core.config import Config, ConfigError, parse_config
+from trainers.core.config import Config, parse_config
 from trainers.core.evaluate import evaluate
 from trainers.core.export import ExportError, export_run
 from trainers.core.launch import launch

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from common.config import ConfigError
 from tests.tiny_task import tiny_config
-from trainers.core.config import ConfigError, parse_config
+from trainers.core.config import parse_config
 from tuners.plan import Plan, load_sweep
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tune"
@@ -180,14 +181,14 @@ def test_overrides(sweep_file, tmp_path):
     [
         ({"space": {}}, "nothing is searched"),
         ({"space": None}, "nothing is searched"),
-        ({"trial": 3}, r"unknown key trial \(did you mean trials\?\)"),
+        ({"trial": 3}, r"unknown setting trial \(did you mean trials\?\)"),
         (
             {"space": {"train.lr": {"unifrm": [1, 2]}}},
-            r"unknown key space\.train\.lr\.unifrm \(did you mean uniform\?\)",
+            r"unknown setting space\.train\.lr\.unifrm \(did you mean uniform\?\)",
         ),
         ({"space": {"train.lr": {"uniform": [2, 1]}}}, r"space\.train\.lr: low 2 is not below high 1"),
-        ({"space": {"settings.hiden": {"choice": [1]}}}, r"unknown key settings\.hiden \(did you mean hidden\?\)"),
-        ({"space": {"train.beta": {"choice": [1]}}}, r"unknown key train\.beta \(did you mean beta2\?\)"),
+        ({"space": {"settings.hiden": {"choice": [1]}}}, r"unknown setting settings\.hiden \(did you mean hidden\?\)"),
+        ({"space": {"train.beta": {"choice": [1]}}}, r"unknown setting train\.beta \(did you mean beta2\?\)"),
         ({"space": {"train.beta2": {"uniform": [0.9, 1.5]}}}, r"train\.beta2: .*less than 1 \(it is 1\.5\)"),
         ({"space": {"settings.hidden": {"choice": [4, "many"]}}}, r"settings\.hidden: .*'many'"),
         ({"space": {"trian.lr": LR}}, r"only settings\.\* and train\.\* .*did you mean train\?"),

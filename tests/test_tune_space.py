@@ -7,7 +7,7 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from trainers.core.config import ConfigError
+from common.config import ConfigError
 from tuners.space import Parameter, Space
 
 PAIRS = [[0.65, 1.25], [0.45, 1.5]]

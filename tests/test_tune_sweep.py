@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 
+from common.config import ConfigError
 from ray_apps.cli import tune
 from tests.golden import kept
 from tests.tiny_task import GRID, sweep_file
-from trainers.core.config import ConfigError
 from tuners.ledger import SweepError, SweepFolder
 from tuners.plan import load_sweep
 from tuners.sweep import ClusterError, check_metric, concurrent_trials, run_sweep
@@ -246,7 +246,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
 def test_the_door_refuses_in_one_line(tmp_path, capsys):
     path = sweep_file(tmp_path)
     for override, told in (
-        ("space.train.lrr={grid: [1, 2]}", "unknown key train.lrr (did you mean lr?)"),
+        ("space.train.lrr={grid: [1, 2]}", "unknown setting train.lrr (did you mean lr?)"),
         ("space=null", "space"),
         ("metric=acuracy", "mode is missing"),
     ):

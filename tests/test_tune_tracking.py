@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from common.config import ConfigError
 from tests.tiny_task import tiny_config
-from trainers.core.config import ConfigError
 from trainers.core.reporters import MLFLOW_RUN_FILE, MLFLOW_STORE
 from tuners.ledger import Report, TrialRecord
 from tuners.tracking import Tracker

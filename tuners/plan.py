@@ -20,19 +20,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from trainers.core.config import (
-    Config,
-    ConfigError,
-    assign,
-    explain,
-    find_config,
-    nearest,
-    open_pages,
-    parse_assignment,
-    parse_config,
-    read_config_yaml,
-    task_class,
-)
+from common.config import ConfigError, assign, explain, find_yaml, nearest, parse_assignment, read_yaml
+from common.project import config_folder
+from trainers.core.config import Config, open_pages, parse_config, task_class
 from trainers.data.pages import PagesError, count_pages
 from trainers.meter.source import RENDERED
 from tuners.settings import Budget, SweepSettings, scheduler_of_word
@@ -169,8 +159,8 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         ConfigError: anything that could be known to fail; the message begins with the path and names the key.
     """
-    path = find_config(path, "tune")
-    content = read_config_yaml(path, "a sweep is a mapping (config, space, search, scheduler, budget, trials, …)")
+    path = find_yaml(path, config_folder("tune"), "sweep")
+    content = read_yaml(path, "a sweep is a mapping (config, space, search, scheduler, budget, trials, …)")
     try:
         for assignment in overrides:
             _override(content, *parse_assignment(assignment))
@@ -233,7 +223,7 @@ def _training(settings: SweepSettings, folder: Path) -> tuple[Config, Config]:
     content, source = settings.config, "config"
     if isinstance(content, str):
         source = str(folder / content)
-        content = read_config_yaml(source, "a training config is a mapping (task, settings, train, data, …)")
+        content = read_yaml(source, "a training config is a mapping (task, settings, train, data, …)")
     if settings.set:
         source = f"{source} with `set`"
     for key, value in settings.set.items():

@@ -2,16 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
+from common.config import Settings
 from tuners.space import Parameter
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Scheduler(_Strict):
+class Scheduler(Settings):
     """Which trials end early, and on what grounds. Shares are of a full trial's samples, 0..1."""
 
     kind: Literal["none", "asha", "pbt"] = "none"
@@ -36,7 +33,7 @@ class Scheduler(_Strict):
         return {"kind"} | own[self.kind]
 
 
-class Budget(_Strict):
+class Budget(Settings):
     """How long a full trial trains; without epochs and samples as long as the training config says."""
 
     epochs: float | None = Field(default=None, gt=0, description="passes over the training pages, which are shards")
@@ -57,7 +54,7 @@ def scheduler_of_word(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-class SweepSettings(_Strict):
+class SweepSettings(Settings):
     """A sweep as its YAML says it."""
 
     config: str | dict[str, Any] = Field(description="training config: path from this file's folder, or its content")

@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_serializer, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_serializer, model_validator
 
-from trainers.core.config import ConfigError, nearest
+from common.config import ConfigError, Settings, nearest
 
 MOST_POINTS = 10_000  # of a grid; more is a slip of the pen
 _KINDS = ("grid", "choice", "uniform", "loguniform", "int")
@@ -44,10 +44,8 @@ Floats = tuple[FiniteFloat, FiniteFloat]
 Integers = tuple[int, int]  # named here, because within Parameter `int` is a field
 
 
-class Parameter(BaseModel):
+class Parameter(Settings):
     """What is tried for one setting: exactly one of grid, choice, uniform, loguniform and int."""
-
-    model_config = ConfigDict(extra="forbid")
 
     grid: Values | None = Field(default=None, description="every one of these values; with search: grid only")
     choice: Values | None = Field(default=None, description="one of these values")

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from common.config import ConfigError, nearest
 from common.storage.local import write_text
-from trainers.core.config import ConfigError, nearest
 from trainers.core.launch import adopt, demand
 from trainers.core.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
 from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep

@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.core.config import Config, ConfigError
+from common.config import ConfigError
+from trainers.core.config import Config
 from trainers.core.reporters import TENSORBOARD_FOLDER, MLflowRun, TensorBoard, missing_sink_named, open_mlflow_run
 from tuners.ledger import VALIDATION, Report, SweepFolder, TrialRecord
 

@@ -5,11 +5,11 @@ import os
 import sys
 from collections.abc import Callable
 
+from common.config import ConfigError
 from common.storage import OutputError, OutputFull, OutputUnavailable, StorageUnavailable
 from common.storage.errors import FULL, UNUSABLE
 from models.bundle import BundleError
 from models.runtime import DeviceError
-from pipelines.config import ConfigError
 from pipelines.exports import ExportError
 from pipelines.job import IncompleteJob, JobError
 from pipelines.placement import PlacementError

@@ -9,10 +9,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from common.config import ConfigError
 from models.bundle import BundleError
 from ray_apps.cli import doors
 from trainers.core.checkpoint import WeightsError
-from trainers.core.config import ConfigError, load_config
+from trainers.core.config import load_config
 from trainers.core.evaluate import fit, has_fit, has_report, is_bundle, measure, record
 from trainers.core.runs import CONFIG_FILE
 from trainers.data.pages import PagesError

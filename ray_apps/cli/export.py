@@ -4,10 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from common.config import ConfigError
 from models.bundle import BundleError
 from ray_apps.cli import doors
 from trainers.core.checkpoint import WeightsError
-from trainers.core.config import ConfigError, load_config
+from trainers.core.config import load_config
 from trainers.core.export import ExportError, export_run, parity_runtimes
 from trainers.core.runs import CONFIG_FILE, Run, RunError
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from common.config import validate
 from common.storage import Storage
 from models.runtime import DEVICES, PRECISIONS
 from models.text_recognition.predictor import TextRecognizer
-from pipelines.config import DocumentsConfig, LimitSettings, validate
+from pipelines.config import DocumentsConfig, LimitSettings
 from pipelines.exports.store import RecordStore
 from pipelines.job import JobError, read_card
 from pipelines.source_pages import SourcePages

@@ -9,8 +9,9 @@ import argparse
 import logging
 import sys
 
+from common.config import ConfigError
 from common.storage.locations import spelled_uri
-from pipelines.config import ConfigError, ReaderConfig, load_config
+from pipelines.config import ReaderConfig, load_config
 from pipelines.exports import check_formats, export
 from pipelines.progress import duration
 from pipelines.records import RECORDS

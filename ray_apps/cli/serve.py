@@ -15,8 +15,8 @@ from typing import Any
 import ray
 from ray import serve
 
+from common.config import ConfigError
 from common.storage.locations import local_path
-from pipelines.config import ConfigError
 from pipelines.placement import cluster_resources
 from ray_apps.cli import doors
 from ray_apps.cli.cluster import connect

@@ -5,9 +5,10 @@ import shlex
 import sys
 from pathlib import Path
 
+from common.config import ConfigError
 from ray_apps.cli import cluster, doors
 from trainers.core.checkpoint import WeightsError
-from trainers.core.config import ConfigError, load_config
+from trainers.core.config import load_config
 from trainers.core.launch import launch
 from trainers.core.loop import TrainingError
 from trainers.core.runs import RunError

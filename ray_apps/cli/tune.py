@@ -7,10 +7,10 @@ from pathlib import Path
 
 import ray
 
+from common.config import ConfigError
 from pipelines.placement import cluster_resources
 from ray_apps.cli import cluster, doors, signals
 from trainers.core.checkpoint import WeightsError
-from trainers.core.config import ConfigError
 from trainers.data.pages import PagesError
 from tuners.ledger import SweepError
 from tuners.plan import load_sweep

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query, Request
 
-from pipelines.config import ConfigError
+from common.config import ConfigError
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
 from ray_apps.serving.chain import Chain, DocumentsChain, Unavailable
 from ray_apps.serving.metrics import RequestMetrics

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from ray import serve
 from ray._common.utils import import_attr
 from ray.exceptions import RayError
@@ -25,8 +25,8 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
+from common.config import ConfigError, find_yaml, read_yaml, unknown_setting, validate
 from common.project import config_folder
-from pipelines.config import ConfigError, find_yaml, read_yaml, validate
 from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 
@@ -56,10 +56,7 @@ def load(reference: str | Path) -> dict[str, Any]:
             name = f"{where}, deployment {deployment.get('name')}"
             _no_unknown(DeploymentSchema, deployment, name)
             _no_unknown(AutoscalingConfig, deployment.get("autoscaling_config", {}), name)
-    try:
-        ServeDeploySchema.model_validate(config)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    validate(ServeDeploySchema, config, str(path))
     return config
 
 
@@ -83,9 +80,9 @@ def settings_type(app: dict[str, Any]) -> type[AppSettings]:
 
 
 def _no_unknown(model: type[BaseModel], content: dict[str, Any], where: str) -> None:
-    unknown = content.keys() - model.model_fields.keys()
+    unknown = sorted(content.keys() - model.model_fields.keys())
     if unknown:
-        raise ConfigError(f"{where}: unknown setting {', '.join(sorted(unknown))}")
+        raise ConfigError(f"{where}: " + "; ".join(unknown_setting(key, model.model_fields) for key in unknown))
 
 
 def build_apps(config: dict[str, Any]) -> None:

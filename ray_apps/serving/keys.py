@@ -6,7 +6,7 @@ import os
 
 from fastapi import Request
 
-from pipelines.config import ConfigError
+from common.config import ConfigError
 from ray_apps.serving.problems import Problem
 
 VARIABLE = "OCRAY_API_KEYS"

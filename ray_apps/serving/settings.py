@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
-from pipelines.config import ConfigError, ReaderConfig, Settings
+from common.config import ConfigError, Settings
+from pipelines.config import ReaderConfig
 
 # Storage whose address alone says what is read. HTTP is not among them: a redirect may lead anywhere.
 _FETCHED = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")

@@ -17,8 +17,9 @@ import cv2
 from pydantic import Field
 from ray import serve
 
+from common.config import Settings
 from models.text_recognition.predictor import TextRecognizer
-from pipelines.config import Settings, TextRecognitionSettings
+from pipelines.config import TextRecognitionSettings
 from pipelines.documents import DocumentError, PageTooLarge, PageTooSlow
 from pipelines.documents.decoders import Decoders, needs_a_process
 from pipelines.page import Page

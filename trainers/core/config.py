@@ -8,20 +8,19 @@
     logging: {tensorboard: true, mlflow: true}
     card: {name: deskew, version: "1", licence: Apache-2.0, data: …, validation_data: …}
 
-An unknown key is an error that names the nearest valid one.
+An unknown setting is an error that names the nearest valid one.
 """
 
-import difflib
 import importlib
-import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 import trainers
+from common.config import ConfigError, Settings, assign, find_yaml, nearest, parse_assignment, read_yaml, validate
 from common.project import config_folder
 from trainers.core.task import PageSource, Split, Task
 from trainers.data.pages import ShardPages
@@ -31,15 +30,7 @@ from trainers.pages.source import RenderedPages
 from trainers.recognition.source import DrawnLines, LineSource, ShardLines
 
 
-class ConfigError(Exception):
-    """A config that cannot be used; the message names the key and the remedy."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TrainSettings(_Strict):
+class TrainSettings(Settings):
     """The loop's settings. Steps are optimizer steps; a global batch is what all workers together see in a step."""
 
     total_steps: int = Field(ge=1)
@@ -65,7 +56,7 @@ class TrainSettings(_Strict):
         return self.model_dump(exclude={"validate_every", "log_every", "checkpoint_every", "checkpoint_minutes"})
 
 
-class PagesSettings(_Strict):
+class PagesSettings(Settings):
     """One source of pages or of text lines: Parquet shards, or rendered as they are needed."""
 
     shards: str | None = Field(default=None, description="folder of Parquet files with an `image` column, or one file")
@@ -122,7 +113,7 @@ class PagesSettings(_Strict):
         return self
 
 
-class DataSettings(_Strict):
+class DataSettings(Settings):
     """Where pages or lines come from and how many processes make samples of them."""
 
     train: PagesSettings | None = None
@@ -134,7 +125,7 @@ Source = PageSource | LineSource | RegionSource | MeterSource
 OpenPages = Callable[[PagesSettings, Split, int], Source]
 
 
-class ScalingSettings(_Strict):
+class ScalingSettings(Settings):
     """How a run is spread by Ray Train. CPUs are logical; several workers and tasks may share one."""
 
     workers: int = Field(default=1, ge=1)
@@ -148,14 +139,14 @@ class ScalingSettings(_Strict):
     storage: str | None = Field(default=None, description="shared folder or URI of checkpoints; several nodes need it")
 
 
-class LoggingSettings(_Strict):
+class LoggingSettings(Settings):
     """Where figures go beside the console and `progress.jsonl`."""
 
     tensorboard: bool = True
     mlflow: bool = True
 
 
-class CardSettings(_Strict):
+class CardSettings(Settings):
     """What the exported bundle's card says of its origin."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)  # version: 2
@@ -168,7 +159,7 @@ class CardSettings(_Strict):
     note: str = ""
 
 
-class Config(_Strict):
+class Config(Settings):
     """A whole training config; `settings` is checked by the task's own class."""
 
     task: str = Field(description="a folder of trainers with a `task.py`, or `module:Class` of your own")
@@ -215,8 +206,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: unreadable file, unknown task or key, a value out of range. Every problem is named at once.
     """
-    path = find_config(path, "train")
-    content = read_config_yaml(path, "a training config is a mapping (task, settings, train, data, scaling, card)")
+    path = find_yaml(path, config_folder("train"), "training config")
+    content = read_yaml(path, "a training config is a mapping (task, settings, train, data, scaling, card)")
     for assignment in overrides:
         assign(content, *parse_assignment(assignment))
     return parse_config(content, str(path))
@@ -224,84 +215,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def parse_config(content: Mapping[str, Any], source: str) -> Config:
     """Check a config's content, the task's settings included; errors begin with `source`. Raises ConfigError."""
-    try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {explain(error, Config)}") from error
-    settings = task_class(config.task).Settings
-    try:
-        settings.model_validate(config.settings)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {explain(error, settings, 'settings.')}") from error
+    config = validate(Config, content, source)
+    validate(task_class(config.task).Settings, config.settings, source, "settings.")
     return config
-
-
-def find_config(reference: str | Path, kind: str) -> Path:
-    """A YAML file, or the one of that name that comes with ocray; `kind` is `train` or `tune`. Raises ConfigError."""
-    path = Path(reference)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        return path
-    path = config_folder(kind) / f"{reference}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(known.stem for known in path.parent.glob("*.yaml")))
-        raise ConfigError(f"no config {reference}; give a YAML file or one of: {known}")
-    return path
-
-
-def read_config_yaml(path: str | Path, expected: str) -> dict[str, Any]:
-    """The mapping that a YAML file holds; `expected` says what it should be. Raises ConfigError."""
-    try:
-        content = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: {expected}")
-    return content
-
-
-def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """Key and value of `train.lr=1e-3`; the value is YAML. Raises ConfigError."""
-    key, separator, value = assignment.partition("=")
-    if not separator:
-        raise ConfigError(f"--set {assignment}: write it as KEY=VALUE, for example train.lr=1e-3")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {assignment}: the value cannot be read as YAML: {error}") from error
-
-
-def assign(content: dict, key: str, value: Any) -> None:
-    """Set a dotted key in nested mappings. Raises ConfigError when a part of it is a value."""
-    *parents, last = key.split(".")
-    for parent in parents:
-        if content.get(parent) is None:
-            content[parent] = {}
-        content = content[parent]
-        if not isinstance(content, dict):
-            raise ConfigError(f"{key}: {parent} is a value, not a group of keys")
-    content[last] = value
-
-
-def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """Every problem of a validation in one line; an unknown key comes with the nearest valid one of `model`."""
-    lines = []
-    for problem in error.errors():
-        location = problem["loc"]
-        key = (prefix + ".".join(str(part) for part in location)).rstrip(".")
-        if problem["type"] == "extra_forbidden":
-            valid = sorted(_model_at(model, location[:-1]).model_fields)
-            lines.append(f"unknown key {key}{nearest(str(location[-1]), valid)}; valid here: {', '.join(valid)}")
-        elif problem["type"] == "missing":
-            lines.append(f"{key} is missing")
-        else:
-            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')} (it is {problem['input']!r})")
-    return "; ".join(lines)
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """` (did you mean NAME?)` with the most similar valid name; empty when none is similar."""
-    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def task_class(name: str) -> type[Task]:
@@ -348,13 +264,3 @@ def open_pages(source: PagesSettings, split: Split, seed: int) -> Source:
     if source.meters is not None:
         return open_meters(source.meters, split, seed, kind=source.meter_kind)
     return ShardPages(source.shards, skews=source.skews, shuffle_seed=shuffle_seed)
-
-
-def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel]:
-    for name in location:
-        if str(name) not in model.model_fields:  # a key of a mapping of models
-            continue
-        annotation = model.model_fields[str(name)].annotation
-        choices = [annotation, *typing.get_args(annotation)]
-        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
-    return model

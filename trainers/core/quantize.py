@@ -17,8 +17,9 @@ import onnx
 import torch
 from torch import nn
 
+from common.config import ConfigError
 from models.bundle import Bundle, Measurement, load_bundle, save_bundle
-from trainers.core.config import Config, ConfigError, task_class
+from trainers.core.config import Config, task_class
 from trainers.core.evaluate import evaluate
 from trainers.core.export import stored_in_full
 from trainers.core.onnx_network import OnnxNetwork

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainers.core.config import Config, ConfigError
+from common.config import ConfigError
+from trainers.core.config import Config
 
 PROGRESS_FILE = "progress.jsonl"
 MLFLOW_RUN_FILE = "mlflow_run_id"
