@@ -12,7 +12,7 @@ from pydantic import Field
 
 from models.deskew import preprocess
 from models.deskew.network import DeskewNet
-from models.deskew.predictor import Decoding, Input, decode
+from models.deskew.predictor import DeskewDecoding, DeskewInput, decode
 from models.geometry import fit_within, turn
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
@@ -96,8 +96,8 @@ class DeskewTask(Task):
     def card_fields(self) -> CardFields:
         return CardFields(
             architecture=f"DeskewNet width {self.settings.width} on the polar power spectrum",
-            input=Input().model_dump(),
-            decoding=Decoding(range_degrees=self.settings.range_degrees).model_dump(),
+            input=DeskewInput().model_dump(),
+            decoding=DeskewDecoding(range_degrees=self.settings.range_degrees).model_dump(),
         )
 
     def _train_turn(self, page: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:

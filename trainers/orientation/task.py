@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from models.geometry import fit_within, turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
-from models.orientation.predictor import Input
+from models.orientation.predictor import OrientationInput
 from models.orientation.preprocess import INK, MIN_INK, TileSettings, contrast, crop_to_content, pad_to, page_tiles
 from models.page_contrast import CLIP, sections, to_grey
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
@@ -142,7 +142,7 @@ class OrientationTask(Task):
         return CardFields(
             architecture=settings.architecture
             + (f" width {settings.width}" if settings.width != DEFAULT_WIDTH else ""),
-            input=Input(**vars(self._tile_settings())).model_dump(),
+            input=OrientationInput(**vars(self._tile_settings())).model_dump(),
             labels=[str(90 * quarter) for quarter in self.quarters],
         )
 
