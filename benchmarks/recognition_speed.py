@@ -13,7 +13,7 @@ from statistics import median
 import cv2
 
 from models.text_recognition.predictor import TextRecognizer
-from trainers.recognition.source import ShardLines
+from trainers.recognition.source import LineShards
 
 _PAGE = 64
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
 
-    source = ShardLines(options.lines)
+    source = LineShards(options.lines)
     images = [source.line(index).image for index in range(options.count)]
     pages = [images[first : first + _PAGE] for first in range(0, len(images), _PAGE)]
     cv2.setNumThreads(1)

@@ -148,7 +148,7 @@ def test_the_door_reports_on_a_checkpoint_and_a_bundle(weights, tmp_path, capsys
     assert sorted(row["truth"] for row in rows) == sorted(TEXTS)
     assert [row["name"] for row in rows if row["truth"] == TEXTS[2]] == ["2"]
     other = write_lines(tmp_path / "other", ["404", "7"])
-    assert door.main([*arguments, "--set", f"data.validation={{lines: {other}}}"]) == 0
+    assert door.main([*arguments, "--set", f"data.validation={{kind: line_shards, at: {other}}}"]) == 0
     assert len(pq.read_table(tmp_path / "r" / "lines.parquet")) == 2
 
 

@@ -73,6 +73,32 @@ def test_imports_go_in_no_circle():
     assert not waiting, f"a circle among {', '.join(sorted(waiting))}"
 
 
+TRAINERS = {  # folder of trainers: the others that it may import
+    "core": {"data"},
+    "data": set(),
+    "render": {"data"},
+    "pages": {"core", "data", "render"},
+    "deskew": {"core", "data", "render", "pages"},
+    "orientation": {"core", "data", "render", "pages"},
+    "detection": {"core", "data", "render"},
+    "recognition": {"core", "data", "render"},
+    "meter": {"core", "data", "render", "detection", "recognition"},  # their metrics
+    "meter_screen": {"core", "data", "meter", "detection"},  # starts from the weights of text detection
+    "meter_digits": {"core", "data", "meter", "recognition"},  # starts from the weights of text recognition
+}
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "trainers").iterdir() if path.is_dir()))
+def test_a_models_training_is_its_own(folder):
+    if not (modules := sorted((ROOT / "trainers" / folder).rglob("*.py"))):
+        return
+    for path in modules:
+        nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+        names = [(node.module or "").split(".") for node in nodes]
+        wrong = {name[1] for name in names if name[0] == "trainers" and len(name) > 1} - TRAINERS[folder] - {folder}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
 def test_torch_is_only_in_networks_and_trainers():
     for package in ("common", "models", "pipelines"):
         for path in (ROOT / package).rglob("*.py"):

@@ -5,7 +5,7 @@ import torch
 
 from tests.tiny_task import TinySettings, TinyTask, tiny_config
 from trainers.core.checkpoint import load_state
-from trainers.core.feed import PlainFeed
+from trainers.core.feed import PlainFeed, Share
 from trainers.core.launch import launch, train_worker
 from trainers.core.runs import Run, RunError
 
@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.train]
 SMALL = {"total_steps": 24, "validate_every": 24, "checkpoint_every": 8, "log_every": 8}
 
 
-def ray_batches(share: dict) -> tuple[list, list]:
+def ray_batches(share: Share) -> tuple[list, list]:
     """All batches of the Ray feed, as a train worker sees them."""
     from trainers.core.ray_feed import RayFeed
 
-    feed = RayFeed(TinyTask(TinySettings(), {}, 0), **share)
+    feed = RayFeed(TinyTask(TinySettings(), {}, 0), share)
     return list(feed.training(3, 16)), list(feed.validation())
 
 
@@ -26,8 +26,8 @@ def test_feeds_are_equal():
     import ray
 
     for rank in (0, 1):
-        share = {"global_batch": 4, "validation_samples": 11, "rank": rank, "world_size": 2}
-        plain = PlainFeed(TinyTask(TinySettings(), {}, 0), **share)
+        share = Share(4, 11, rank, world_size=2)
+        plain = PlainFeed(TinyTask(TinySettings(), {}, 0), share)
         # In a worker, where it runs in earnest: its threads would outlive this process's connection to Ray.
         training, validation = ray.get(ray.remote(num_cpus=0.5)(ray_batches).remote(share))
         for expected, given in ((plain.training(3, 16), training), (plain.validation(), validation)):

@@ -10,6 +10,7 @@ import torch
 
 from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 from trainers.core.checkpoint import WeightsError, load_state, load_weights, strict_load
+from trainers.core.feed import PlainFeed, Share
 from trainers.core.loop import TrainingError, learning_rate, train, update_ema
 from trainers.core.reporters import Silent
 from trainers.core.runs import Run
@@ -111,7 +112,8 @@ def test_not_a_number_stops_and_names_the_step(tmp_path):
 def test_batch_must_divide_among_workers(tmp_path):
     task = TinyTask(TinySettings(), {}, 0)
     with pytest.raises(TrainingError, match=r"global_batch 8 .* 3 workers"):
-        train(task, tiny_config().train, reporter=Silent(), checkpoint_dir=tmp_path, world_size=3)
+        feed = PlainFeed(task, Share(8, 50, world_size=3))
+        train(task, tiny_config().train, reporter=Silent(), checkpoint_dir=tmp_path, feed=feed)
 
 
 def test_starts_from_other_weights(tmp_path):

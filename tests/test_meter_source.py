@@ -13,7 +13,7 @@ from PIL import Image
 from tests.labelled_images import left_out, ocray, picture, rows
 from trainers.data.layouts import METERS_SCHEMA, LayoutError, Line, Meter, SetWriter, layout_of, read_lines, read_meters
 from trainers.data.meter_sample import MeterDigit, MeterSample, reading_of
-from trainers.meter.source import MetersError, RenderedMeters, ShardMeters, open_meters
+from trainers.meter.source import MetersError, MeterShards, MeterShardsSettings, RenderedMeters
 
 CORNERS = [[10.0, 20.0], [90.0, 20.0], [90.0, 40.0], [10.0, 40.0]]
 
@@ -176,7 +176,7 @@ def test_shards_give_samples(tmp_path):
     digits = (MeterDigit("7", 7.25, box, True), MeterDigit("x"))
     turned = Meter(shade(9, "JPEG", exif=exif), "turned", "g", "s", "strip", None, box, "7.x", False, digits)
     folder = write(tmp_path / "a", "made", [meter(1), turned])
-    source = ShardMeters(folder)
+    source = MeterShards(folder)
     assert len(source) == 2 and [source.name(index) for index in range(3)] == ["photo 1", "turned", "photo 1"]
     sample = source.meter(1)
     assert isinstance(sample, MeterSample) and sample.image.shape == (100, 50, 3) and sample.image.dtype == np.uint8
@@ -189,48 +189,54 @@ def test_shards_give_samples(tmp_path):
 
 def test_one_kind_alone_and_in_another_order_each_pass(tmp_path):
     folder = write(tmp_path / "a", "made", [meter(n, "strip" if n % 2 else "photo") for n in range(12)])
-    source = ShardMeters(folder, kind="strip", shuffle_seed=3)
+    source = MeterShards(folder, kind="strip", shuffle_seed=3)
     passes = [[int(source.meter(6 * turn + n).image[0, 0, 0]) for n in range(6)] for turn in range(2)]
     assert sorted(passes[0]) == sorted(passes[1]) == [1, 3, 5, 7, 9, 11]
     assert passes[0] != passes[1]
     photos = write(tmp_path / "b", "made", [meter(1)])
     with pytest.raises(MetersError, match="no meters of kind strip"):
-        ShardMeters(photos, kind="strip")
+        MeterShards(photos, kind="strip")
 
 
 def test_what_cannot_be_opened_or_decoded_is_named(tmp_path):
     bad = Meter(b"no image", "odd", None, "s", "photo", "analog")
     cut = Meter(picture(1)[:-30], "cut", None, "s", "photo", "analog")
-    source = ShardMeters(write(tmp_path / "a", "made", [bad, cut, meter(1)]))
+    source = MeterShards(write(tmp_path / "a", "made", [bad, cut, meter(1)]))
     for index, name in enumerate(("odd", "cut")):
         with pytest.raises(MetersError, match=f"meter {name} cannot be used"):
             source.meter(index)
     assert source.meter(2).image.shape == (50, 100, 3)
     with pytest.raises(MetersError, match="no Parquet files there"):
-        ShardMeters(str(tmp_path / "none"))
+        MeterShards(str(tmp_path / "none"))
     pq.write_table(pa.table({"image": [b"x"]}), tmp_path / "x.parquet")
     with pytest.raises(MetersError, match="holds no meters: it has no column name, group"):
-        ShardMeters(str(tmp_path / "x.parquet"))
+        MeterShards(str(tmp_path / "x.parquet"))
 
 
 def test_several_folders_share_as_told(tmp_path):
     one = write(tmp_path / "one", "made", [meter(n) for n in range(5)])
     other = write(tmp_path / "other", "made", [meter(100 + n) for n in range(5)])
-    mixed = open_meters({one: 3, other: 1}, "train", 0)
+    mixed = MeterShardsSettings(at={one: 3, other: 1}).open("train", 0)
     levels = np.array([mixed.meter(index).image[0, 0, 0] for index in range(400)])
     assert 0.68 < (levels < 100).mean() < 0.82
     assert mixed.name(7) == f"photo {levels[7]}"
-    assert isinstance(open_meters(one, "validation", 0), ShardMeters)
+    assert isinstance(MeterShardsSettings(at=one).open("validation", 0), MeterShards)
 
 
 def test_rendered_meters_come_from_their_index():
-    source = open_meters("rendered_strips", "train", 5, kind="strip")
+    source = MeterShardsSettings(at="rendered_strips", sample="strip").open("train", 5)
     assert isinstance(source, RenderedMeters)
     sample, again = source.meter(3), source.meter(3)
     assert sample.kind == "strip" and (sample.image == again.image).all() and sample.reading == again.reading
     assert source.name(3) == "strip rendered for train with seed 5: 3"
-    with pytest.raises(MetersError, match="rendered_photos are no meters of kind strip"):
-        open_meters({"rendered_strips": 1, "rendered_photos": 1}, "train", 5, kind="strip")
+    with pytest.raises(ValueError, match="rendered_photos holds no sample of kind strip"):
+        MeterShardsSettings(at={"rendered_strips": 1, "rendered_photos": 1}, sample="strip")
+
+
+def test_meters_in_files_are_counted(tmp_path):
+    folder = write(tmp_path / "a", "made", [meter(n) for n in range(5)])
+    assert MeterShardsSettings(at={folder: 1, "rendered_photos": 3}).count() == 5
+    assert MeterShardsSettings(at="rendered_photos").count() is None
 
 
 def test_readings_of_digits():

@@ -21,8 +21,8 @@ from ray_apps.mining.variety import Variety
 from tests.browser import open_page
 from tests.labelled_images import ocray
 from tests.pages import draw_page, write_page
-from trainers.core.config import PagesSettings, open_pages
 from trainers.data.layouts import read_lines
+from trainers.recognition.source import LineShardsSettings
 
 WORDS = ["Invoice date", "Customer name", "Total amount", "Bank account", "Delivery note", "Unit price", "Reference"]
 MISREAD = ["Custom3r nane", "Cu5tmner hame", "oustoMem neme"]
@@ -162,8 +162,8 @@ def test_there_and_back_again(job, tmp_path, capsys):
     assert lines[rows[0]["name"]].image == rows[0]["image"]
     assert all(name.startswith(line.group) for name, line in lines.items())
 
-    source = PagesSettings(lines={str(dataset / "train"): 1, str(mined / "lines.parquet"): 1}, bucket=4, balance=0.5)
-    assert open_pages(source, "train", 0).line(0).image.shape[2] == 3
+    source = LineShardsSettings(at={str(dataset / "train"): 1, str(mined / "lines.parquet"): 1}, bucket=4, balance=0.5)
+    assert source.open("train", 0).line(0).image.shape[2] == 3
 
 
 def test_a_second_recogniser_of_the_packaged_ones(job, tmp_path, capsys):

@@ -53,7 +53,7 @@ def test_the_truth_is_where_the_energy_lies(task, split):
 
 
 def test_a_blank_page_weighs_nothing(task):
-    task.pages["train"].page = lambda index: np.full((60, 50, 3), 255, np.uint8)
+    task.sources["train"].page = lambda index: np.full((60, 50, 3), 255, np.uint8)
     task.settings = DeskewSettings(width=4, damage=0)
     samples = [task.sample(index, "train") for index in range(3)]
     loss, _ = task.loss(task.network(), task.collate(samples))

@@ -155,6 +155,7 @@ def write_pages(folder, count: int) -> str:
 
 
 def config(folder: str, **train_settings) -> Config:
+    source = {"kind": "region_shards", "at": folder}
     return Config.model_validate(
         {
             "task": "detection",
@@ -170,7 +171,7 @@ def config(folder: str, **train_settings) -> Config:
                 "initial_weights": "ppocrv6-det@small",
             }
             | train_settings,
-            "data": {"train": {"regions": folder}, "validation": {"regions": folder}, "processes": 0},
+            "data": {"train": source, "validation": source, "processes": 0},
             "logging": {"tensorboard": False, "mlflow": False},
             "card": {"name": "det", "version": "1", "licence": "Apache-2.0", "data": "a", "validation_data": "b"},
         }

@@ -132,7 +132,7 @@ def test_a_window_keeps_what_it_shows():
 
 def test_a_blank_page_trains_nothing():
     task = make_task(damage=0)
-    task.pages["train"].page = lambda index: np.full((200, 150, 3), 255, np.uint8)
+    task.sources["train"].page = lambda index: np.full((200, 150, 3), 255, np.uint8)
     samples = [task.sample(index, "train") for index in range(2)]
     loss, _ = task.loss(task.network(), task.collate(samples))
     assert loss.item() == 0.0 or any(sample["count"] for sample in samples)

@@ -166,9 +166,9 @@ def test_settings_name_what_is_wrong():
         parse_config(content | {"settings": {"language_model": "ppocrv6-rec@small"}}, "file")
     with pytest.raises(ConfigError, match="tps belongs to architecture crnn"):
         parse_config(content | {"settings": {"tps": False}}, "file")
-    for data in ({"lines": "a", "shards": "b"}, {"lines": "a", "texts": "b"}, {"lines": {"a": 0}}, {"lines": {}}):
-        with pytest.raises(ConfigError, match=r"data\.train"):
-            parse_config(content | {"data": {"train": data}}, "file")
+    for wrong in ({"at": {"a": 0}}, {"at": {}}, {"at": "a", "balance": 2}, {"at": "a", "texts": "b"}, {"bucket": 8}):
+        with pytest.raises(ConfigError, match=r"data\.train\."):
+            parse_config(content | {"data": {"train": {"kind": "line_shards", **wrong}}}, "file")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 300), (40, 120), (96, 20)])
@@ -218,6 +218,7 @@ def write_lines(folder, texts):
 
 
 def config(shards, charset, **train):
+    source = {"kind": "line_shards", "at": shards}
     return Config.model_validate(
         {
             "task": "recognition",
@@ -235,7 +236,7 @@ def config(shards, charset, **train):
                 "log_every": 40,
             }
             | train,
-            "data": {"train": {"lines": shards, "bucket": 8}, "validation": {"lines": shards}, "processes": 0},
+            "data": {"train": source | {"bucket": 8}, "validation": source, "processes": 0},
             "logging": {"tensorboard": False, "mlflow": False},
             "card": {"name": "digits", "version": "1", "licence": "Apache-2.0", "data": "a", "validation_data": "b"},
         }

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from tests.tiny_task import TinySettings, TinyTask
-from trainers.core.feed import KeptValidation, PlainFeed, chunks, training_indices, validation_indices
-from trainers.data.pages import PagesError, ShardPages
+from trainers.core.feed import KeptValidation, PlainFeed, Share, chunks
+from trainers.data.image_shards import SourceError
+from trainers.pages.source import PageShards
 
 
 def png(value: int) -> bytes:
@@ -36,7 +37,7 @@ def colours(pages, indices):
 
 
 def test_shards_in_order_and_round_again(shards):
-    pages = ShardPages(str(shards))
+    pages = PageShards(str(shards))
     assert len(pages) == 5
     assert pages.page(0).shape == (4, 6, 3) and pages.page(0).dtype == np.uint8
     assert colours(pages, range(7)) == [0, 1, 2, 3, 4, 0, 1]
@@ -44,55 +45,54 @@ def test_shards_in_order_and_round_again(shards):
 
 
 def test_shuffled_shards_give_each_page_once_a_pass(shards):
-    pages = ShardPages(f"file://{shards}", shuffle_seed=1)
+    pages = PageShards(f"file://{shards}", shuffle_seed=1)
     passes = [colours(pages, range(5 * turn, 5 * turn + 5)) for turn in range(4)]
     assert all(sorted(order) == [0, 1, 2, 3, 4] for order in passes)
     assert len({tuple(order) for order in passes}) > 1
-    assert passes[2] == colours(ShardPages(str(shards), shuffle_seed=1), range(10, 15))
+    assert passes[2] == colours(PageShards(str(shards), shuffle_seed=1), range(10, 15))
 
 
 def test_pages_with_unknown_skew_are_left_out(shards, tmp_path):
     skews = tmp_path / "skew.parquet"
     rows = [("a", "0.png", 0.5), ("a", "1.png", None), ("b", "4.png", -1.25)]
     pq.write_table(pa.table(dict(zip(("set", "name", "skew_degrees"), zip(*rows, strict=True), strict=True))), skews)
-    pages = ShardPages(str(shards), skews=str(skews))
+    pages = PageShards(str(shards), skews=str(skews))
     assert colours(pages, range(2)) == [0, 4] and len(pages) == 2
     assert [pages.skew_degrees(0), pages.skew_degrees(1)] == [0.5, -1.25]
 
 
 def test_bad_pages(shards, tmp_path):
-    with pytest.raises(PagesError, match="no Parquet files"):
-        ShardPages(str(tmp_path / "none"))
+    with pytest.raises(SourceError, match="no Parquet files"):
+        PageShards(str(tmp_path / "none"))
     other = tmp_path / "other.parquet"
     pq.write_table(pa.table({"text": ["x"]}), other)
-    with pytest.raises(PagesError, match="no column image"):
-        ShardPages(str(other))
+    with pytest.raises(SourceError, match="no column image"):
+        PageShards(str(other))
     broken = tmp_path / "broken.parquet"
     pq.write_table(pa.table({"image": [b"no image"]}), broken)
-    with pytest.raises(PagesError, match="page 0"):
-        ShardPages(str(broken)).page(0)
+    with pytest.raises(SourceError, match="image 0"):
+        PageShards(str(broken)).page(0)
 
 
 def test_workers_share_every_global_batch():
     for world_size in (1, 2, 4):
-        step = [i for rank in range(world_size) for i in training_indices(3, 8, rank, world_size)]
-        assert step == list(range(24, 32))
-        validation = [i for rank in range(world_size) for i in validation_indices(10, rank, world_size)]
-        assert validation == list(range(10))
+        shares = [Share(8, 10, rank, world_size) for rank in range(world_size)]
+        assert [i for share in shares for i in share.training(3)] == list(range(24, 32))
+        assert [i for share in shares for batch in share.validation() for i in batch] == list(range(10))
     assert chunks(range(5, 10), 2) == [range(5, 7), range(7, 9), range(9, 10)]
 
 
 def test_processes_and_start_change_nothing():
     task = TinyTask(TinySettings(), {}, 0)
-    plain = PlainFeed(task, global_batch=4, validation_samples=10)
+    plain = PlainFeed(task, Share(4, 10))
     whole = list(plain.training(0, 6))
     assert whole[0]["point"].shape == (4, 2) and len(whole) == 6
 
-    def later(**how):
-        return list(PlainFeed(task, global_batch=4, validation_samples=10, **how).training(2, 6))
+    def later(share, processes=0):
+        return list(PlainFeed(task, share, processes=processes).training(2, 6))
 
-    halves = [later(rank=rank, world_size=2) for rank in (0, 1)]
-    for batch, other, first, second in zip(whole[2:], later(processes=2), *halves, strict=True):
+    halves = [later(Share(4, 10, rank, world_size=2)) for rank in (0, 1)]
+    for batch, other, first, second in zip(whole[2:], later(Share(4, 10), processes=2), *halves, strict=True):
         for name in batch:
             assert torch.equal(batch[name], other[name])
             assert torch.equal(batch[name], torch.cat([first[name], second[name]]))
@@ -108,7 +108,7 @@ def test_validation_batches_are_made_once_unless_they_are_too_large(most_bytes, 
             self.validations += 1
             return super().validation()
 
-    feed = Counted(TinyTask(TinySettings(), {}, 0), global_batch=4, validation_samples=11)
+    feed = Counted(TinyTask(TinySettings(), {}, 0), Share(4, 11))
     kept = KeptValidation(feed, most_bytes)
     first, second = list(kept.validation()), list(kept.validation())
     assert feed.validations == made

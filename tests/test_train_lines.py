@@ -10,8 +10,7 @@ from PIL import Image
 
 from models.text_recognition.charset import Charset, charset
 from tests.render_fonts import font_set
-from trainers.core.config import PagesSettings, open_pages
-from trainers.recognition.source import LinesError, ShardLines
+from trainers.recognition.source import LinesError, LineShards, LineShardsSettings, RenderedLinesSettings
 
 
 def write(path, texts, colour=0):
@@ -28,7 +27,7 @@ def write(path, texts, colour=0):
 def test_validation_lines_come_in_the_files_order_and_wrap_around(tmp_path):
     write(tmp_path / "a-00001.parquet", ["c"])
     folder = write(tmp_path / "a-00000.parquet", ["a", "bb"])
-    lines = open_pages(PagesSettings(lines=folder), "validation", 3)
+    lines = LineShardsSettings(at=folder).open("validation", 3)
     assert [lines.line(index).text for index in range(5)] == ["a", "bb", "c", "a", "bb"]
     assert lines.line(1).image.shape == (16, 16, 3) and lines.line(1).image.dtype == np.uint8
 
@@ -36,7 +35,7 @@ def test_validation_lines_come_in_the_files_order_and_wrap_around(tmp_path):
 def test_training_order_is_a_function_of_seed_and_index(tmp_path):
     texts = ["x" * length for length in range(1, 41)]
     folder = write(tmp_path / "a.parquet", texts)
-    one, again, other = (ShardLines(folder, shuffle_seed=seed, bucket=8) for seed in (1, 1, 2))
+    one, again, other = (LineShards(folder, shuffle_seed=seed, bucket=8) for seed in (1, 1, 2))
     order = [one.line(index).text for index in range(120)]
     assert [again.line(index).text for index in reversed(range(120))] == order[::-1]
     assert [other.line(index).text for index in range(120)] != order
@@ -47,7 +46,7 @@ def test_training_order_is_a_function_of_seed_and_index(tmp_path):
 
 def test_neighbours_in_training_are_about_equally_long(tmp_path):
     folder = write(tmp_path / "a.parquet", ["x" * (1 + number % 50) for number in range(200)])
-    lines = ShardLines(folder, shuffle_seed=0, bucket=20)
+    lines = LineShards(folder, shuffle_seed=0, bucket=20)
     runs = [[len(lines.line(index).text) for index in range(first, first + 20)] for first in range(0, 200, 20)]
     assert max(max(run) - min(run) for run in runs) <= 5
     assert [run[0] for run in runs] != sorted(run[0] for run in runs)
@@ -56,7 +55,7 @@ def test_neighbours_in_training_are_about_equally_long(tmp_path):
 def test_several_folders_share_as_told(tmp_path):
     old = write(tmp_path / "old" / "a.parquet", ["x"] * 90, colour=1)
     new = write(tmp_path / "new" / "a.parquet", ["y"] * 10, colour=2)
-    lines = open_pages(PagesSettings(lines={old: 3, new: 1}, bucket=10), "train", 0)
+    lines = LineShardsSettings(at={old: 3, new: 1}, bucket=10).open("train", 0)
     texts = [lines.line(index).text for index in range(100)]
     assert texts.count("y") == 25 and len(lines) == 100
 
@@ -65,7 +64,7 @@ def test_balance_evens_word_frequencies_out(tmp_path):
     folder = write(tmp_path / "a.parquet", ["합계"] * 60 + ["부가세"] * 15 + ["총 1,200", "총 3,450"] + ["봉사료"] * 3)
     counts = {}
     for balance in (0, 0.5, 1):
-        lines = ShardLines(folder, shuffle_seed=4, bucket=8, balance=balance)
+        lines = LineShards(folder, shuffle_seed=4, bucket=8, balance=balance)
         texts = [lines.line(index).text for index in range(800)]  # ten passes
         counts[balance] = {word: sum(word in text for text in texts) for word in ("합계", "부가세", "총", "봉사료")}
     assert counts[0] == {"합계": 600, "부가세": 150, "총": 20, "봉사료": 30}
@@ -75,22 +74,22 @@ def test_balance_evens_word_frequencies_out(tmp_path):
 
 def test_a_balanced_order_is_a_function_of_seed_and_index(tmp_path):
     folder = write(tmp_path / "a.parquet", ["자주"] * 50 + [f"드문 {chr(0xAC00 + i)}" for i in range(14)])
-    source = PagesSettings(lines=folder, bucket=8, balance=0.7)
-    one, again = (open_pages(source, "train", 1).for_charset(charset("ko_full")) for _ in range(2))
+    source = LineShardsSettings(at=folder, bucket=8, balance=0.7)
+    one, again = (source.open("train", 1).for_charset(charset("ko_full")) for _ in range(2))
     order = [one.line(index).text for index in range(200)]
     assert [again.line(index).text for index in reversed(range(200))] == order[::-1]
     # A rare line weighs more than one of the mean: it comes in every pass.
     assert all(
         set(order[64 * turn : 64 * turn + 64]) >= {f"드문 {chr(0xAC00 + i)}" for i in range(14)} for turn in (0, 1, 2)
     )
-    plain = open_pages(source, "validation", 1)
+    plain = source.open("validation", 1)
     assert [plain.line(index).text for index in range(64)].count("자주") == 50
 
 
 def test_balance_leaves_the_shares_of_folders_as_told(tmp_path):
     old = write(tmp_path / "old" / "a.parquet", ["가 나"] * 80 + ["다 라"] * 10)
     new = write(tmp_path / "new" / "a.parquet", ["가 x"] * 8 + ["y"] * 2)
-    lines = open_pages(PagesSettings(lines={old: 3, new: 1}, bucket=10, balance=1), "train", 0)
+    lines = LineShardsSettings(at={old: 3, new: 1}, bucket=10, balance=1).open("train", 0)
     texts = [lines.line(index).text for index in range(1000)]
     new_texts = [text for text in texts if text in ("가 x", "y")]
     assert len(new_texts) == 250 and new_texts.count("y") > 2 * 250 / 10
@@ -100,13 +99,13 @@ def test_lines_have_names(tmp_path):
     folder = write(tmp_path / "a.parquet", ["a", "b"])
     table = pq.read_table(tmp_path / "a.parquet").append_column("name", pa.array(["crops/1.png", None]))
     pq.write_table(table, tmp_path / "b.parquet")
-    lines = ShardLines(folder)
+    lines = LineShards(folder)
     assert [lines.name(index) for index in range(4)] == ["a.parquet#0", "a.parquet#1", "crops/1.png", "b.parquet#1"]
 
 
 def test_a_charset_leaves_lines_out_and_says_so(tmp_path):
     folder = write(tmp_path / "a.parquet", ["가", "漢", "７", ""])
-    lines = ShardLines(folder)
+    lines = LineShards(folder)
     korean = lines.for_charset(charset("ko_ksx1001"))
     assert [korean.line(index).text for index in range(3)] == ["가", "７", "가"]
     assert "4 labels: 1 kept, 1 mapped by rule, 2 left out" in korean.left_out and "'漢'" in korean.left_out
@@ -117,22 +116,22 @@ def test_a_charset_leaves_lines_out_and_says_so(tmp_path):
 
 def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(LinesError, match=r"no Parquet files there; import or render some"):
-        ShardLines(str(tmp_path))
+        LineShards(str(tmp_path))
     folder = write(tmp_path / "a.parquet", ["broken"])
     with pytest.raises(LinesError, match=r"line 0 \('broken'\) is no image"):
-        ShardLines(folder).line(0)
+        LineShards(folder).line(0)
     pq.write_table(pa.table({"image": [b""]}), tmp_path / "b.parquet")
     with pytest.raises(LinesError, match=r"b\.parquet has no column text"):
-        ShardLines(folder)
+        LineShards(folder)
     write(tmp_path / "none" / "a.parquet", [])
     with pytest.raises(LinesError, match="no lines"):
-        ShardLines(str(tmp_path / "none"))
+        LineShards(str(tmp_path / "none"))
 
 
 def test_drawn_lines_write_what_the_charset_has(tmp_path, monkeypatch):
     fonts = font_set(tmp_path)
     monkeypatch.setattr("trainers.render.lines.line.system_fonts", lambda: fonts)
-    lines = open_pages(PagesSettings(rendered_lines=True, balance=True), "train", 5)
+    lines = RenderedLinesSettings(balance=True).open("train", 5)
     few = lines.for_charset(Charset("0123456789.,-: "))
     for index in range(5):
         sample = few.line(index)
@@ -140,4 +139,4 @@ def test_drawn_lines_write_what_the_charset_has(tmp_path, monkeypatch):
         assert sample.image.dtype == np.uint8 and sample.image.shape[2] == 3
         np.testing.assert_array_equal(sample.image, few.line(index).image)
     with pytest.raises(LinesError, match=r"texts .*nowhere"):
-        open_pages(PagesSettings(rendered_lines=True, texts=str(tmp_path / "nowhere.parquet")), "train", 0)
+        RenderedLinesSettings(texts=str(tmp_path / "nowhere.parquet")).open("train", 0)

@@ -9,10 +9,15 @@ import pytest
 from PIL import Image
 
 from tests.render_fonts import font_set
-from trainers.core.config import PagesSettings, open_pages
+from trainers.data.image_shards import SourceError
 from trainers.data.layouts import REGIONS_SCHEMA, layout_of, read_pages
-from trainers.data.pages import PagesError
-from trainers.detection.source import MixedRegions, RenderedRegions, ShardRegions
+from trainers.detection.source import (
+    MixedRegions,
+    RegionShards,
+    RegionShardsSettings,
+    RenderedRegions,
+    RenderedRegionsSettings,
+)
 from trainers.render import render_page
 from trainers.render.canvas import RenderedLine
 from trainers.render.page import RenderedPage
@@ -45,13 +50,13 @@ def region(x: float, ignore: bool = False) -> dict:
 
 def test_shards_give_pages_with_their_regions(tmp_path):
     folder = write(tmp_path / "a" / "a.parquet", [[region(1)], [], [region(2), region(9, ignore=True)]])
-    source = open_pages(PagesSettings(regions=folder), "validation", 0)
+    source = RegionShardsSettings(at=folder).open("validation", 0)
     for index, (xs, ignore) in enumerate([([1], [False]), ([], []), ([2, 9], [False, True])] * 2):
         page = source.regions(index)
         assert page.image.shape == (10, 20, 3) and page.image[0, 0, 0] == index % 3
         assert page.quads.shape == (len(xs), 4, 2) and page.quads.dtype == np.float32
         assert page.quads[:, 0, 0].tolist() == xs and page.ignore.tolist() == ignore
-    shuffled = ShardRegions(folder, shuffle_seed=1)
+    shuffled = RegionShards(folder, shuffle_seed=1)
     for index in range(9):  # regions stay with their page in any order
         page = shuffled.regions(index)
         assert len(page.quads) == {0: 1, 1: 0, 2: 2}[int(page.image[0, 0, 0])]
@@ -60,7 +65,7 @@ def test_shards_give_pages_with_their_regions(tmp_path):
 def test_several_folders_share_as_told(tmp_path):
     old = write(tmp_path / "old" / "a.parquet", [[region(1)]] * 5)
     new = write(tmp_path / "new" / "a.parquet", [[region(2)]] * 2)
-    source = open_pages(PagesSettings(regions={old: 4, new: 1}), "train", 3)
+    source = RegionShardsSettings(at={old: 4, new: 1}).open("train", 3)
     assert isinstance(source, MixedRegions)
     firsts = [float(source.regions(index).quads[0, 0, 0]) for index in range(500)]
     assert 70 <= firsts.count(2.0) <= 130
@@ -70,24 +75,24 @@ def test_several_folders_share_as_told(tmp_path):
 def test_what_is_no_set_of_regions_is_named(tmp_path):
     Image.new("RGB", (4, 4)).save(buffer := io.BytesIO(), "PNG")
     pq.write_table(pa.table({"image": [buffer.getvalue()]}), tmp_path / "pages.parquet")
-    with pytest.raises(PagesError, match=r"pages.parquet has no column regions: import pages .*--layout regions"):
-        ShardRegions(str(tmp_path))
-    with pytest.raises(PagesError, match="no Parquet files"):
-        ShardRegions(str(tmp_path / "nowhere"))
+    with pytest.raises(SourceError, match=r"pages.parquet has no column regions: import pages .*--layout regions"):
+        RegionShards(str(tmp_path))
+    with pytest.raises(SourceError, match="no Parquet files"):
+        RegionShards(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "message"),
     [
-        {"regions": "a", "rendered_regions": True},
-        {"regions": {}},
-        {"regions": {"a": -1}},
-        {"regions": "a", "texts": "b"},
+        ({"at": {}}, "the shares must be above 0"),
+        ({"at": {"a": -1}}, "the shares must be above 0"),
+        ({"at": "a", "texts": "b"}, "texts"),
+        ({}, "at"),
     ],
 )
-def test_wrong_settings(wrong):
-    with pytest.raises(ValueError, match="regions"):
-        PagesSettings(**wrong)
+def test_wrong_settings(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        RegionShardsSettings(**wrong)
 
 
 def test_runs_of_a_row_are_one_region_with_air_around_its_ink():
@@ -105,7 +110,7 @@ def test_runs_of_a_row_are_one_region_with_air_around_its_ink():
 
 
 def test_rendered_pages(fonts):
-    source = open_pages(PagesSettings(rendered_regions=True), "validation", 5)
+    source = RenderedRegionsSettings().open("validation", 5)
     assert isinstance(source, RenderedRegions)
     one, again, other = source.regions(2), source.regions(2), source.regions(3)
     assert (one.image == again.image).all() and (one.quads == again.quads).all() and not one.ignore.any()

@@ -73,19 +73,20 @@ def test_never_more_validations_than_asked_for(sweep_file, steps, validations):
 
 
 def test_epochs_are_counted_in_the_shards(sweep_file, pages, tmp_path):
-    path = sweep_file(budget={"epochs": 3}, set={"data.train.shards": pages})
+    path = sweep_file(budget={"epochs": 3}, set={"data.train": {"kind": "page_shards", "at": pages}})
     plan = load_sweep(path)
     assert (plan.samples, plan.validations) == (150, 3)
     assert (half := load_sweep(path, ["budget.epochs=0.5"])).samples == 25 and half.validations == 10
-    lines = load_sweep(path, [f"data.train={{lines: {{{pages}: 10, {pages}/b.parquet: 1}}}}"])
+    pages_and_more = f"data.train.at={{{pages}: 10, {pages}/b.parquet: 1}}"
+    lines = load_sweep(CONFIGS / "recognition_lr.yaml", [pages_and_more, "budget.epochs=3"])
     assert lines.samples == 3 * (50 + 20)
     kept = plan.to_yaml()
     Path(pages).rename(tmp_path / "elsewhere")
     assert Plan.from_yaml(kept) == plan  # a sweep goes on with the samples that it began with
     with pytest.raises(ConfigError, match=r"budget\.epochs: .*no Parquet files"):
         load_sweep(path)
-    with pytest.raises(ConfigError, match=r"data\.train\.shards.*budget\.samples"):
-        load_sweep(path, ["data.train={rendered: true}"])
+    with pytest.raises(ConfigError, match=r"data\.train.*budget\.samples"):
+        load_sweep(path, ["data.train={kind: rendered_pages}"])
 
 
 def test_the_tuned_config_trains_as_many_samples_as_before(sweep_file):
@@ -145,7 +146,7 @@ def test_a_sweep_is_kept_whole(sweep_file):
         ("settings.dropout=0.0", []),  # the default
         ("settings.dropout=0.1", ["config.settings.dropout"]),
         ("train.weight_decay=0.1", ["config.train.weight_decay"]),
-        ("data.validation={rendered: true}", ["config.data.validation"]),
+        ("data.validation={kind: rendered_pages}", ["config.data.validation"]),
         ("space.train.lr={loguniform: [1e-3, 1e-2]}", ["space.train.lr"]),
         ("space.train.lr=null", ["space.train.lr"]),
         ("scheduler=asha", ["scheduler.grace", "scheduler.kind", "scheduler.reduction"]),
@@ -254,7 +255,7 @@ def test_what_pbt_cannot_do(sweep_file, content, message):
 
 
 def test_values_that_clash_need_a_condition(pages):
-    found = [f"data.train={{shards: {pages}}}", "space.settings.architecture={choice: [glyphnet, mobilevit_xxs]}"]
+    found = [f"data.train.at={pages}", "space.settings.architecture={choice: [glyphnet, mobilevit_xxs]}"]
     with pytest.raises(ConfigError, match="width belongs to architecture glyphnet"):
         load_sweep(CONFIGS / "orientation.yaml", found)
     width = "space.settings.width={choice: [12, 24], when: {settings.architecture: glyphnet}}"
@@ -268,7 +269,7 @@ def test_another_metric(sweep_file):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_sweeps_are_sound(path, pages):
-    plan = load_sweep(path, [f"data.train={{shards: {pages}}}", f"data.validation={{shards: {pages}}}"])
+    plan = load_sweep(path, [f"data.train.at={pages}", f"data.validation.at={pages}"])
     for point in plan.space.corners():
         task_config = plan.tuned_config(point)
         assert task_config.train.total_steps * task_config.train.global_batch >= (

@@ -12,6 +12,7 @@ from torch import nn
 
 from trainers.core.config import Config
 from trainers.core.task import CardFields, Export, Task, TaskSettings
+from trainers.pages.source import PAGE_SOURCES, PageSource
 
 GRID = {"train.lr": {"grid": [0.001, 0.01, 0.03, 0.1]}}
 
@@ -25,9 +26,10 @@ class TinySettings(TaskSettings):
     step_seconds: float = 0.0  # so long does a step take at least
 
 
-class TinyTask(Task):
+class TinyTask(Task[TinySettings, PageSource]):
     name = "tiny"
     Settings = TinySettings
+    source_kinds = PAGE_SOURCES  # which it does not look at
     best_metric = "accuracy"
 
     def __init__(self, *arguments):

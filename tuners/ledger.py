@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from common.config import ConfigError
 from common.storage.local import write_text
 from trainers.core.reporters import PROGRESS_FILE
 from trainers.core.runs import exclusive
@@ -165,7 +166,7 @@ def open_sweep(folder: Path, plan: Plan, *, overwrite: bool = False) -> Iterator
         if overwrite and sweep.exists:
             shutil.rmtree(folder)
         if sweep.exists:
-            before = Plan.from_yaml((folder / SWEEP_FILE).read_text("utf-8"))
+            before = _kept_plan(folder / SWEEP_FILE)
             if changed := before.differences(plan):
                 raise SweepError(
                     f"{folder} holds a sweep with another {', '.join(changed)}; give another --sweep folder, or "
@@ -197,3 +198,10 @@ def _report(line: dict[str, Any]) -> Report:
         return {name.removeprefix(prefix): value for name, value in line.items() if name.startswith(prefix)}
 
     return Report(line["step"], line["samples"], line["seconds"], part(VALIDATION), part("train/"))
+
+
+def _kept_plan(path: Path) -> Plan:
+    try:
+        return Plan.from_yaml(path.read_text("utf-8"))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -22,9 +22,9 @@ from pydantic import ValidationError
 
 from common.config import ConfigError, assign, explain, find_yaml, nearest, parse_assignment, read_yaml
 from common.project import config_folder
-from trainers.core.config import Config, open_pages, parse_config, task_class
-from trainers.data.pages import PagesError, count_pages
-from trainers.meter.source import RENDERED
+from trainers.core.config import Config, parse_config, task_class
+from trainers.data.image_shards import SourceError
+from trainers.data.splits import SPLITS
 from tuners.settings import Budget, SweepSettings, scheduler_of_word
 from tuners.space import Space
 
@@ -119,7 +119,7 @@ class Plan:
 
     @classmethod
     def from_yaml(cls, text: str) -> "Plan":
-        """The plan that `to_yaml` wrote; the training pages need not be there. Raises ConfigError."""
+        """The plan that `to_yaml` wrote; the training data need not be there. Raises ConfigError."""
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -134,10 +134,11 @@ class Plan:
 
     def _decisive(self) -> dict[str, Any]:
         settings = task_class(self.base.task).Settings(**self.base.settings)
+        sources = {split: self.base.source(split) for split in SPLITS}
         groups = {
             "config.settings": settings.model_dump(),
             "config.train": self.base.train.fixed(),
-            "config.data": self.base.data.model_dump(exclude={"processes"}),
+            "config.data": {split: source and source.model_dump() for split, source in sources.items()},
             "space": {name: parameter.model_dump() for name, parameter in self.space.parameters.items()},
             "scheduler": self.settings.scheduler.model_dump(),
             "budget": self.settings.budget.model_dump(),
@@ -243,23 +244,14 @@ def _samples(budget: Budget, base: Config) -> int:
         return budget.samples
     if budget.epochs is None:
         return base.train.total_steps * base.train.global_batch
-    source = base.data.train
-    places = [] if source is None else _folders(source.shards, source.lines, source.regions, source.meters)
-    if not places:
-        raise ConfigError(
-            "budget.epochs needs shards to count (data.train.shards, lines, regions or meters); use budget.samples"
-        )
+    source = base.source("train")
     try:
-        pages = len(open_pages(source, "train", 0)) if source.skews else sum(map(count_pages, places))
-    except (PagesError, OSError) as error:
+        samples = source and source.count()
+    except (SourceError, OSError) as error:
         raise ConfigError(f"budget.epochs: {error}") from error
-    return max(1, round(budget.epochs * pages))
-
-
-def _folders(*sources: str | dict[str, float] | None) -> list[str]:
-    """Where shards are, each source being at one place or at several with their shares."""
-    places = [place for source in sources for place in ([source] if isinstance(source, str) else source or {})]
-    return [place for place in places if place not in RENDERED]
+    if samples is None:
+        raise ConfigError("budget.epochs needs a source of shards to count (data.train); use budget.samples")
+    return max(1, round(budget.epochs * samples))
 
 
 def _lengths(base: Config, steps: int, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def run_sweep(
 
     Raises:
         SweepError: the folder cannot be used, or the sweep in it is complete.
-        ConfigError, PagesError: what the trials need is not there, see `check_metric`.
+        ConfigError, SourceError: what the trials need is not there, see `check_metric`.
         ClusterError: the cluster is too small.
     """
     concurrent = concurrent_trials(plan, resources, nodes)
@@ -103,11 +103,11 @@ def check_metric(plan: Plan) -> None:
 
     Raises:
         ConfigError: it does not, or the task fails.
-        PagesError: the pages cannot be had.
+        SourceError: the samples cannot be read.
     """
     import torch
 
-    from trainers.data.pages import PagesError
+    from trainers.data.image_shards import SourceError
 
     config = plan.trial_config(plan.space.corners()[0])
     task = config.build_task()
@@ -116,7 +116,7 @@ def check_metric(plan: Plan) -> None:
         batch = task.collate([task.sample(index, "validation") for index in range(2)])
         with torch.no_grad():
             reported = task.metrics(task.predict(task.network().eval(), batch))
-    except PagesError:
+    except SourceError:
         raise
     except Exception as error:
         raise ConfigError(f"task {config.task} fails on its first samples: {type(error).__name__}: {error}") from error

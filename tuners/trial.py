@@ -1,7 +1,7 @@
 """What Ray Tune runs for a trial.
 
 Two hosts. `actor`: the trial's own actor is the training worker; Ray Tune hands the actor on to the next trial, so that
-processes, imports and the pages in memory are paid for once. `trainer`: the trial is a driver that runs a TorchTrainer,
+processes, imports and the data in memory are paid for once. `trainer`: the trial is a driver that runs a TorchTrainer,
 for trainings of several workers (a `Tuner` over a TorchTrainer itself is refused by Ray 2.60).
 
 A trial reports once a validation, each time with the checkpoint it could go on from.
@@ -22,11 +22,13 @@ from typing import Any
 
 from ray import tune
 
-from trainers.core.config import Config, PagesSettings, open_pages
+from trainers.core.config import Config
 from trainers.core.feed import KeptValidation
 from trainers.core.launch import LASTING, adopt, torch_trainer, worker_feed, worker_resources
 from trainers.core.loop import train
-from trainers.core.task import Batch, PageSource, Task
+from trainers.core.source import SourceSettings
+from trainers.core.task import Batch, Task
+from trainers.data.splits import Split
 from tuners.ledger import VALIDATION
 from tuners.plan import Plan
 
@@ -64,7 +66,7 @@ def _train_here(values: dict[str, Any], plan: Plan) -> None:
             with saved.as_directory() as source:
                 adopt(Path(source), folder)
         try:
-            task = config.build_task(_pages_in_memory)
+            task = config.build_task(_source_in_memory)
             with _kept_validation(task, config) as feed:
                 train(
                     task,
@@ -183,10 +185,11 @@ _validation: dict[str, list[Batch]] = {}  # batches of the trial before, by what
 @contextmanager
 def _kept_validation(task: Task, config: Config) -> Iterator[KeptValidation]:
     """The worker's feed, with the validation batches of the trial before in this process where they are the same."""
+    source = config.source("validation")
     depends_on = {
         "task": config.task,
         "settings": task.settings.model_dump(include=task.validation_settings),
-        "pages": config.data.validation and config.data.validation.model_dump(),
+        "source": source and source.model_dump(),
         "seed": config.train.seed,
         "samples": config.train.validation_samples,
     }
@@ -202,10 +205,10 @@ def _kept_validation(task: Task, config: Config) -> Iterator[KeptValidation]:
 
 
 @lru_cache(maxsize=2)
-def _opened(source: str, split: str, seed: int) -> PageSource:
-    return open_pages(PagesSettings.model_validate_json(source), split, seed)
+def _opened(kind: type[SourceSettings], content: str, split: Split, seed: int) -> Any:
+    return kind.model_validate_json(content).open(split, seed)
 
 
-def _pages_in_memory(source: PagesSettings, split: str, seed: int) -> PageSource:
-    """`open_pages`, kept for the trials that follow in the same process."""
-    return _opened(source.model_dump_json(), split, seed)
+def _source_in_memory(source: SourceSettings, split: Split, seed: int) -> Any:
+    """The opened source, kept for the trials that follow in the same process."""
+    return _opened(type(source), source.model_dump_json(), split, seed)

@@ -16,9 +16,9 @@ from trainers.core.checkpoint import WeightsError
 from trainers.core.config import load_config
 from trainers.core.evaluate import fit, has_fit, has_report, is_bundle, measure, record
 from trainers.core.runs import CONFIG_FILE
-from trainers.data.pages import PagesError
+from trainers.data.image_shards import SourceError
 
-ERRORS = (BundleError, ConfigError, PagesError, WeightsError)
+ERRORS = (BundleError, ConfigError, SourceError, WeightsError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,9 +17,9 @@ from ray_apps.cli import doors
 from trainers.core.checkpoint import WeightsError
 from trainers.core.config import load_config
 from trainers.core.quantize import QuantizationError, quantize
-from trainers.data.pages import PagesError
+from trainers.data.image_shards import SourceError
 
-ERRORS = (BundleError, ConfigError, PagesError, QuantizationError, WeightsError)
+ERRORS = (BundleError, ConfigError, SourceError, QuantizationError, WeightsError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

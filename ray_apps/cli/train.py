@@ -12,11 +12,11 @@ from trainers.core.config import load_config
 from trainers.core.launch import launch
 from trainers.core.loop import TrainingError
 from trainers.core.runs import RunError
-from trainers.data.pages import PagesError
+from trainers.data.image_shards import SourceError
 
 FAILED = 1
 STOPPED_EARLY = 5
-BAD_REQUESTS = (ConfigError, RunError, WeightsError, PagesError)
+BAD_REQUESTS = (ConfigError, RunError, WeightsError, SourceError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

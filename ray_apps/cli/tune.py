@@ -11,14 +11,14 @@ from common.config import ConfigError
 from pipelines.placement import cluster_resources
 from ray_apps.cli import cluster, doors, signals
 from trainers.core.checkpoint import WeightsError
-from trainers.data.pages import PagesError
+from trainers.data.image_shards import SourceError
 from tuners.ledger import SweepError
 from tuners.plan import load_sweep
 from tuners.results import terminal_table
 from tuners.sweep import BEST_CONFIG, REPORT, ClusterError, run_sweep
 
 STOPPED_EARLY = 5
-BAD_REQUESTS = (ConfigError, SweepError, WeightsError, PagesError)
+BAD_REQUESTS = (ConfigError, SweepError, WeightsError, SourceError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

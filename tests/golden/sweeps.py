@@ -60,7 +60,7 @@ def _trained(folder: Path) -> list[dict[str, Any]]:
 
 
 def _plan(name: str, pages: Path) -> dict[str, Any]:
-    plan = load_sweep(name, [f"data.{split}={{shards: {pages}}}" for split in ("train", "validation")])
+    plan = load_sweep(name, [f"data.{split}.at={pages}" for split in ("train", "validation")])
     proposed = _proposed(plan)
     return {
         "plan": yaml.safe_load(plan.to_yaml().replace(str(pages), "PAGES")),

@@ -64,9 +64,9 @@ def _on_drawn_data(name: str, drawn: Path, changes: list[str] | None = None) -> 
     overrides = []
     for split in SPLITS:
         source = getattr(data, split)
-        kind = next(kind for kind in ("shards", "lines", "regions", "meters") if getattr(source, kind) is not None)
-        at = {"shards": "pages", "meters": "photos" if source.meter_kind == "photo" else "strips"}.get(kind, kind)
-        overrides.append(f"data.{split}.{kind}={drawn / at / split}")
+        sets = {"page_shards": "pages", "line_shards": "lines", "region_shards": "regions"}
+        name = sets.get(source["kind"], "photos" if source.get("sample") == "photo" else "strips")
+        overrides.append(f"data.{split}.at={drawn / name / split}")
     return load_config(name, [*overrides, *(changes or [])])
 
 

@@ -3,7 +3,7 @@
     task: deskew
     settings: {…}           # the task's own, see its Settings class
     train: {total_steps: 20000, global_batch: 64, lr: 1e-3, …}
-    data: {train: {shards: …}, validation: {shards: …}}
+    data: {train: {kind: page_shards, at: …}, validation: {…}}  # see `Task.source_kinds`
     scaling: {workers: 1, use_gpu: false, …}
     logging: {tensorboard: true, mlflow: true}
     card: {name: deskew, version: "1", licence: Apache-2.0, data: …, validation_data: …}
@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 import trainers
 from common.config import ConfigError, Settings, assign, find_yaml, nearest, parse_assignment, read_yaml, validate
 from common.project import config_folder
-from trainers.core.task import PageSource, Split, Task
-from trainers.data.pages import ShardPages
-from trainers.detection.source import MixedRegions, RegionSource, RenderedRegions, ShardRegions
-from trainers.meter.source import MeterSource, open_meters
-from trainers.pages.source import RenderedPages
-from trainers.recognition.source import DrawnLines, LineSource, ShardLines
+from trainers.core.former_sources import present_spelling
+from trainers.core.source import SourceSettings
+from trainers.core.task import Task
+from trainers.data.splits import SPLITS, Split
 
 
 class TrainSettings(Settings):
@@ -56,73 +54,15 @@ class TrainSettings(Settings):
         return self.model_dump(exclude={"validate_every", "log_every", "checkpoint_every", "checkpoint_minutes"})
 
 
-class PagesSettings(Settings):
-    """One source of pages or of text lines: Parquet shards, or rendered as they are needed."""
-
-    shards: str | None = Field(default=None, description="folder of Parquet files with an `image` column, or one file")
-    skews: str | None = Field(default=None, description="Parquet file (set, name, skew_degrees) for real pages")
-    rendered: bool = Field(default=False, description="render each page from its index when it is needed")
-    lines: str | dict[str, float] | None = Field(
-        default=None, description="folder of Parquet files with lines, or several: {FOLDER: share in training}"
-    )
-    rendered_lines: bool = Field(default=False, description="render each line from its index when it is needed")
-    texts: str | None = Field(default=None, description="for rendered lines: Parquet file with sentences in `text`")
-    balance: float = Field(
-        default=0,
-        ge=0,
-        le=1,
-        description="training lines of `lines`: 0 takes each as often, 1 balances word frequencies; rendered lines "
-        "(true or false): the rarer a syllable, the more of it",
-    )
-    regions: str | dict[str, float] | None = Field(
-        default=None, description="folder of Parquet files with pages and their regions, or several: {FOLDER: share}"
-    )
-    rendered_regions: bool = Field(default=False, description="render each page with its regions when it is needed")
-    meters: str | dict[str, float] | None = Field(
-        default=None,
-        description="folder of Parquet files with meters, `rendered_photos` or `rendered_strips`, or several: "
-        "{FOLDER: share}",
-    )
-    meter_kind: Literal["photo", "strip"] | None = Field(default=None, description="of `meters`: these alone")
-    bucket: int = Field(
-        default=64, ge=1, description="so many training lines of `lines` in a row are about equally long: a batch"
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self):
-        kinds = (self.shards is not None, self.rendered, self.lines is not None, self.rendered_lines)
-        kinds += (self.regions is not None, self.rendered_regions, self.meters is not None)
-        if sum(kinds) != 1:
-            raise ValueError(
-                "give one of `shards: FOLDER`, `rendered: true`; or for lines: `lines: FOLDER`, `rendered_lines: true`"
-                "; or for pages with regions: `regions: FOLDER`, `rendered_regions: true`; or `meters: FOLDER`"
-            )
-        if self.skews and not self.shards:
-            raise ValueError("`skews` belongs to `shards`")
-        if self.texts and not self.rendered_lines:
-            raise ValueError("`texts` belongs to `rendered_lines`")
-        if self.balance and not (self.rendered_lines or self.lines is not None):
-            raise ValueError("`balance` belongs to `lines` and `rendered_lines`")
-        if self.rendered_lines and self.balance not in (0, 1):
-            raise ValueError("`balance` of `rendered_lines` is true or false")
-        if self.meter_kind and self.meters is None:
-            raise ValueError("`meter_kind` belongs to `meters`")
-        for name, shares in (("lines", self.lines), ("regions", self.regions), ("meters", self.meters)):
-            if isinstance(shares, dict) and (not shares or min(shares.values()) <= 0):
-                raise ValueError(f"the shares of `{name}` must be above 0")
-        return self
-
-
 class DataSettings(Settings):
-    """Where pages or lines come from and how many processes make samples of them."""
+    """Where samples come from and how many processes make them; `Config.source` checks the sources by their task."""
 
-    train: PagesSettings | None = None
-    validation: PagesSettings | None = None
+    train: dict[str, Any] | None = None
+    validation: dict[str, Any] | None = None
     processes: int = Field(default=2, ge=0, description="without Ray: sample-making processes (0: none, in the worker)")
 
 
-Source = PageSource | LineSource | RegionSource | MeterSource
-OpenPages = Callable[[PagesSettings, Split, int], Source]
+OpenSource = Callable[[SourceSettings, Split, int], Any]
 
 
 class ScalingSettings(Settings):
@@ -170,16 +110,32 @@ class Config(Settings):
     logging: LoggingSettings = LoggingSettings()
     card: CardSettings
 
-    def build_task(self, open_source: OpenPages | None = None) -> Task:
-        """The task with its page sources opened, by `open_source` in the place of `open_pages`."""
+    def source(self, split: Split, where: str = "config") -> SourceSettings | None:
+        """Return the settings of a split's source; None where there is none.
+
+        Raises:
+            ConfigError: the task does not take such a source; the message begins with `where`.
+        """
+        content = self.data.train if split == "train" else self.data.validation
+        return None if content is None else _source_settings(content, split, task_class(self.task), where)
+
+    def build_task(self, open_source: OpenSource | None = None) -> Task:
+        """Build the task and open its sources.
+
+        Args:
+            open_source: called with each source's settings, its split and the seed, in place of their `open`.
+
+        Raises:
+            ConfigError: as `load_config`.
+            SourceError: a source cannot be opened.
+        """
         task = task_class(self.task)
-        open_source = open_source or open_pages
-        pages = {
-            split: open_source(source, split, self.train.seed)
-            for split, source in (("train", self.data.train), ("validation", self.data.validation))
-            if source is not None
-        }
-        return task(task.Settings(**self.settings), pages, self.train.seed)
+        seed = self.train.seed
+        sources: dict[str, Any] = {}
+        for split in SPLITS:
+            if (source := self.source(split)) is not None:
+                sources[split] = open_source(source, split, seed) if open_source else source.open(split, seed)
+        return task(task.Settings(**self.settings), sources, seed)
 
     def changed(self, values: Mapping[str, Any], source: str) -> "Config":
         """A copy with dotted settings (`train.lr`) changed, checked like a file; errors begin with `source`.
@@ -214,9 +170,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def parse_config(content: Mapping[str, Any], source: str) -> Config:
-    """Check a config's content, the task's settings included; errors begin with `source`. Raises ConfigError."""
+    """Check a config's content, the task's settings and sources included; errors begin with `source`. Raises
+    ConfigError."""
     config = validate(Config, content, source)
     validate(task_class(config.task).Settings, config.settings, source, "settings.")
+    for split in SPLITS:
+        config.source(split, source)
     return config
 
 
@@ -245,22 +204,21 @@ def task_class(name: str) -> type[Task]:
     )
 
 
-def open_pages(source: PagesSettings, split: Split, seed: int) -> Source:
-    """The source of pages or lines that the settings describe; those for training come in a new order each pass."""
-    shuffle_seed = seed if split == "train" else None
-    if source.rendered:
-        return RenderedPages(split, seed)
-    if source.rendered_lines:
-        return DrawnLines(split, seed, texts=source.texts, balance=bool(source.balance))
-    if source.lines is not None:
-        return ShardLines(source.lines, shuffle_seed=shuffle_seed, bucket=source.bucket, balance=source.balance)
-    if source.rendered_regions:
-        return RenderedRegions(split, seed)
-    if isinstance(source.regions, dict):
-        parts = [(ShardRegions(at, shuffle_seed=shuffle_seed), share) for at, share in source.regions.items()]
-        return MixedRegions(parts, seed)
-    if source.regions is not None:
-        return ShardRegions(source.regions, shuffle_seed=shuffle_seed)
-    if source.meters is not None:
-        return open_meters(source.meters, split, seed, kind=source.meter_kind)
-    return ShardPages(source.shards, skews=source.skews, shuffle_seed=shuffle_seed)
+def _source_settings(content: Mapping[str, Any], split: Split, task: type[Task], where: str) -> SourceSettings:
+    key = f"data.{split}"
+    if present := present_spelling(content):
+        raise ConfigError(f"{where}: {key} is spelled as in earlier versions; write {key}: {_flow(present)}")
+    kinds = {kind.model_fields["kind"].default: kind for kind in task.source_kinds}
+    if not kinds:
+        raise ConfigError(f"{where}: task {task.name} makes its own samples; leave {key} out")
+    name = content.get("kind")
+    if name not in kinds:
+        problem = f"{key}.kind is missing" if name is None else f"{key}.kind: task {task.name} cannot use {name!r}"
+        hint = nearest(str(name), kinds)
+        raise ConfigError(f"{where}: {problem}{hint}; kinds of source for task {task.name}: {', '.join(kinds)}")
+    return validate(kinds[name], content, where, f"{key}.")
+
+
+def _flow(content: Mapping[str, Any]) -> str:
+    """The content as one line of YAML."""
+    return yaml.safe_dump(content, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000).strip()

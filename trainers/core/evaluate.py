@@ -1,7 +1,9 @@
 """Measures weights of any task on the validation samples of a config: a run, a checkpoint, or an exported bundle.
 
 Runs and checkpoints are measured with torch, bundles with the inference runtime that the pipelines use. A labelled set
-of real pages is measured by naming it as the validation source (`--set 'data.validation={shards: …, skews: …}'`).
+of real pages is measured as the validation source:
+
+    --set 'data.validation={kind: page_shards, at: …, skews: …}'
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ import torch
 from models.bundle import CARD_FILE, Bundle, Measurement, load_bundle, save_bundle
 from trainers.core.checkpoint import WeightsError, load_weights, strict_load
 from trainers.core.config import Config, task_class
-from trainers.core.feed import PlainFeed
+from trainers.core.feed import PlainFeed, Share
 from trainers.core.loop import predictions
 from trainers.core.onnx_network import OnnxNetwork
 from trainers.core.task import Evaluated, Task
@@ -60,7 +62,7 @@ def measure(reference: str, config: Config, *, refit: bool = False) -> Evaluatio
         WeightsError: the weights do not fit the config's network, or read other labels than the config's.
         BundleError: no usable bundle, or one of another task.
     """
-    # Only the validation pages are opened: the training shards may be elsewhere.
+    # Only the validation source is opened: the training shards may be elsewhere.
     data = config.data.model_copy(update={"train": None})
     task = config.model_copy(update={"data": data}).build_task()
     name, decoding = reference, {}
@@ -75,10 +77,8 @@ def measure(reference: str, config: Config, *, refit: bool = False) -> Evaluatio
         strict_load(network, load_weights(reference), reference)
     length = task.validation_length()
     samples = min(config.train.validation_samples, length or config.train.validation_samples)
-    feed = PlainFeed(
-        task, global_batch=config.train.global_batch, validation_samples=samples, processes=config.data.processes
-    )
-    predicted = predictions(task, network.to(device), feed.validation(), device, config.train)
+    feed = PlainFeed(task, Share(config.train.global_batch, samples), processes=config.data.processes)
+    predicted = predictions(task, network.to(device), feed, device, config.train)
     return Evaluation(task, samples, predicted, Evaluated(name, _source(config), task.metrics(predicted), decoding))
 
 
@@ -124,8 +124,5 @@ def _require_labels(bundle: Bundle, labels: list[str]) -> None:
 
 def _source(config: Config) -> str:
     """The validation source in words."""
-    source = config.data.validation
-    if source is None:
-        return "made by the task"
-    given: dict[str, Any] = source.model_dump(exclude_defaults=True)
-    return ", ".join(f"{key} {value}" for key, value in given.items())
+    source = config.source("validation")
+    return "made by the task" if source is None else source.describe()

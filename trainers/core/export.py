@@ -65,7 +65,7 @@ def export_run(
         ExportError: the exported network differs from torch's.
     """
     config = config or run.config()
-    # Exporting needs no pages; the shards may be elsewhere.
+    # Exporting needs no samples; the shards may be elsewhere.
     task = config.model_copy(update={"data": DataSettings()}).build_task()
     state = load_state(run.checkpoint / BEST_FILE)
     network = task.network()

@@ -4,34 +4,62 @@ The order of samples is fixed: position p of global batch s is training sample `
 n takes the r-th of n equal, contiguous shares of each global batch. So n workers together see what one worker sees.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch.utils.data import DataLoader, Dataset
 
-from trainers.core.task import Batch, Split, Task
+from trainers.core.task import Batch, Task
+from trainers.data.splits import Split
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each global batch, and of the validation samples, is one worker's.
+
+    Attributes:
+        global_batch: training samples that all workers together see in a step.
+        validation_samples: that all workers together validate.
+        rank: this worker's number, from 0.
+        world_size: number of workers.
+    """
+
+    global_batch: int
+    validation_samples: int
+    rank: int = 0
+    world_size: int = 1
+
+    def training(self, step: int) -> range:
+        """Indices of the training samples that the worker takes in a step."""
+        size = self.global_batch // self.world_size
+        first = step * self.global_batch + self.rank * size
+        return range(first, first + size)
+
+    def validation(self) -> list[range]:
+        """Indices of the worker's validation samples, in batches. Workers have contiguous parts, so that ranks in order
+        give sample order."""
+        samples = self.validation_samples
+        indices = range(self.rank * samples // self.world_size, (self.rank + 1) * samples // self.world_size)
+        return chunks(indices, max(1, self.global_batch // self.world_size))
 
 
 class Feed(Protocol):
-    """One worker's batches."""
+    """One worker's batches.
+
+    Attributes:
+        share: which samples are the worker's.
+    """
+
+    share: Share
 
     def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
         """The worker's share of the global batches start_step … end_step - 1, in order."""
+        ...
 
     def validation(self) -> Iterator[Batch]:
         """The worker's share of the validation samples, in order."""
-
-
-def training_indices(step: int, global_batch: int, rank: int, world_size: int) -> range:
-    """Indices of the training samples that a worker takes in a step."""
-    share = global_batch // world_size
-    first = step * global_batch + rank * share
-    return range(first, first + share)
-
-
-def validation_indices(samples: int, rank: int, world_size: int) -> range:
-    """Indices of the validation samples of a worker: contiguous shares, so that ranks in order give sample order."""
-    return range(rank * samples // world_size, (rank + 1) * samples // world_size)
+        ...
 
 
 def chunks(indices: range, size: int) -> list[range]:
@@ -42,35 +70,19 @@ def chunks(indices: range, size: int) -> list[range]:
 class PlainFeed:
     """Samples made by `processes` background processes (0: in this process)."""
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        global_batch: int,
-        validation_samples: int,
-        rank: int = 0,
-        world_size: int = 1,
-        processes: int = 0,
-        pin_memory: bool = False,
-    ):
+    def __init__(self, task: Task, share: Share, *, processes: int = 0, pin_memory: bool = False):
         self.task = task
-        self.global_batch = global_batch
-        self.validation_samples = validation_samples
-        self.rank = rank
-        self.world_size = world_size
+        self.share = share
         self.processes = processes
         self.pin_memory = pin_memory
 
     def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
-        steps = range(start_step, end_step)
-        batches = (training_indices(step, self.global_batch, self.rank, self.world_size) for step in steps)
-        return self._load("train", batches)
+        return self._load("train", map(self.share.training, range(start_step, end_step)))
 
     def validation(self) -> Iterator[Batch]:
-        indices = validation_indices(self.validation_samples, self.rank, self.world_size)
-        return self._load("validation", chunks(indices, max(1, self.global_batch // self.world_size)))
+        return self._load("validation", self.share.validation())
 
-    def _load(self, split: Split, batches) -> Iterator[Batch]:
+    def _load(self, split: Split, batches: Iterable[range]) -> Iterator[Batch]:
         return iter(
             DataLoader(
                 _Samples(self.task, split),
@@ -96,6 +108,7 @@ class KeptValidation:
 
     def __init__(self, feed: Feed, most_bytes: int = 512 * 2**20):
         self.kept: list[Batch] | None = None
+        self.share = feed.share
         self._feed = feed
         self._most_bytes = most_bytes
 

@@ -20,14 +20,14 @@ import torch
 
 from trainers.core.checkpoint import BEST_FILE, LAST_FILE, WeightsError
 from trainers.core.config import Config
-from trainers.core.feed import KeptValidation, PlainFeed
+from trainers.core.feed import KeptValidation, PlainFeed, Share
 from trainers.core.loop import Outcome, TrainingError, train
 from trainers.core.reporters import RunReporter, Silent, end_mlflow_run
 from trainers.core.runs import Run, RunError, open_run
 from trainers.core.task import Task
-from trainers.data.pages import PagesError
+from trainers.data.image_shards import SourceError
 
-LASTING = (TrainingError, WeightsError, PagesError)  # another try would meet them again
+LASTING = (TrainingError, WeightsError, SourceError)  # another try would meet them again
 
 
 def launch(
@@ -48,7 +48,7 @@ def launch(
 
     Raises:
         RunError: the folder cannot be used (see `open_run`), or the cluster is too small.
-        TrainingError, WeightsError, PagesError: see `loop.train`; under Ray also when workers kept failing.
+        TrainingError, WeightsError, SourceError: see `loop.train`; under Ray also when workers kept failing.
     """
     host = "ray" if use_ray else "plain"
     if not use_ray and int(os.environ.get("RANK", "0")) > 0:  # torchrun: rank 0 alone owns the run folder
@@ -78,23 +78,14 @@ def _train_plainly(config: Config, run: Run, stop_after_minutes: float | None) -
     if world_size > 1:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     task = config.build_task()
-    feed = PlainFeed(
-        task,
-        global_batch=config.train.global_batch,
-        validation_samples=config.train.validation_samples,
-        rank=rank,
-        world_size=world_size,
-        processes=config.data.processes,
-        pin_memory=device.type == "cuda",
-    )
+    share = Share(config.train.global_batch, config.train.validation_samples, rank, world_size)
+    feed = PlainFeed(task, share, processes=config.data.processes, pin_memory=device.type == "cuda")
     outcome = train(
         task,
         config.train,
         reporter=RunReporter(run.folder, config) if rank == 0 else Silent(),
         checkpoint_dir=run.checkpoint,
         feed=KeptValidation(feed),
-        rank=rank,
-        world_size=world_size,
         device=device,
         stop_after_minutes=stop_after_minutes,
     )
@@ -207,8 +198,6 @@ def train_worker(arguments: dict) -> dict:
                 reporter=RayReporter(rank),
                 checkpoint_dir=folder,
                 feed=worker_feed(task, config, rank, world_size),
-                rank=rank,
-                world_size=world_size,
                 device=ray.train.torch.get_device(),
                 stop_after_minutes=arguments["stop_after_minutes"],
             )
@@ -221,16 +210,12 @@ def worker_feed(task: Task, config: Config, rank: int = 0, world_size: int = 1) 
     """A Ray worker's batches: made by Ray tasks anywhere in the cluster, or by the worker itself (`data_tasks: 0`)."""
     from trainers.core.ray_feed import RayFeed
 
-    share = {
-        "global_batch": config.train.global_batch,
-        "validation_samples": config.train.validation_samples,
-        "rank": rank,
-        "world_size": world_size,
-    }
-    if config.scaling.data_tasks == 0:
-        return KeptValidation(PlainFeed(task, **share))
-    tasks = {"tasks": config.scaling.data_tasks, "cpus_per_task": config.scaling.cpus_per_data_task}
-    return KeptValidation(RayFeed(task, **share, **tasks))
+    scaling = config.scaling
+    share = Share(config.train.global_batch, config.train.validation_samples, rank, world_size)
+    if scaling.data_tasks == 0:
+        return KeptValidation(PlainFeed(task, share))
+    feed = RayFeed(task, share, tasks=scaling.data_tasks, cpus_per_task=scaling.cpus_per_data_task)
+    return KeptValidation(feed)
 
 
 class RayReporter:

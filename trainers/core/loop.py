@@ -13,10 +13,11 @@ import copy
 import ctypes
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from trainers.core.checkpoint import (
     strict_load,
 )
 from trainers.core.config import TrainSettings
-from trainers.core.feed import Feed, KeptValidation, PlainFeed
+from trainers.core.feed import Feed, KeptValidation, PlainFeed, Share
 from trainers.core.reporters import Reporter
 from trainers.core.task import Batch, Task
 
@@ -63,8 +64,6 @@ def train(
     reporter: Reporter,
     checkpoint_dir: Path,
     feed: Feed | None = None,
-    rank: int = 0,
-    world_size: int = 1,
     device: str | torch.device = "cpu",
     stop_after_minutes: float | None = None,
     changeable: Collection[str] = (),
@@ -75,7 +74,8 @@ def train(
         reporter: called on every rank at the same steps, with the same values.
         checkpoint_dir: rank 0 writes `last.pt` (everything needed to go on) and `best.pt` (the best validated EMA
             weights) here; every rank reads them when it resumes.
-        feed: this worker's batches; the plain feed in this process by default.
+        feed: this worker's batches; its share says which of how many workers this is. By default the only worker, which
+            makes its samples in this process.
         stop_after_minutes: save and return early after about that long (a machine that is lent for a while).
         changeable: settings that may differ from the checkpoint's (population-based training changes them on the way).
 
@@ -83,6 +83,9 @@ def train(
         TrainingError: loss or gradients are not finite, or the global batch does not divide among the workers.
         WeightsError: initial weights or a checkpoint do not fit the network.
     """
+    if feed is None:
+        feed = KeptValidation(PlainFeed(task, Share(settings.global_batch, settings.validation_samples)))
+    rank, world_size = feed.share.rank, feed.share.world_size
     if settings.global_batch % world_size:
         raise TrainingError(f"train.global_batch {settings.global_batch} does not divide among {world_size} workers")
     device = torch.device(device)
@@ -99,15 +102,6 @@ def train(
     if (checkpoint_dir / LAST_FILE).is_file():
         outcome = _resume(checkpoint_dir / LAST_FILE, task, settings, network, ema, optimizer, changeable)
     parallel = _data_parallel(network, device, world_size)
-    feed = feed or KeptValidation(
-        PlainFeed(
-            task,
-            global_batch=settings.global_batch,
-            validation_samples=settings.validation_samples,
-            rank=rank,
-            world_size=world_size,
-        )
-    )
 
     begun = saved = time.monotonic()
     first_step = outcome.step
@@ -153,7 +147,7 @@ def train(
             sums, logged_step, logged = {}, done, now
         pause = time.monotonic()  # validating and saving do not count as time of training
         if last or done % settings.validate_every == 0:
-            outcome.metrics = validate(task, ema, feed.validation(), device, settings, world_size)
+            outcome.metrics = task.metrics(predictions(task, ema, feed, device, settings))
             reporter.log(done, {f"validation/{name}": value for name, value in outcome.metrics.items()})
             if _is_better(outcome, task):
                 outcome.best, outcome.best_step = outcome.metrics[task.best_metric], done
@@ -217,34 +211,16 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float, step: int) -> N
 
 
 @torch.no_grad()
-def validate(
-    task: Task,
-    network: nn.Module,
-    batches: Iterator[Batch],
-    device: torch.device,
-    settings: TrainSettings,
-    world_size: int = 1,
-) -> dict[str, float]:
-    """The task's metrics over all workers' validation batches; the same result on every worker."""
-    return task.metrics(predictions(task, network, batches, device, settings, world_size))
-
-
-@torch.no_grad()
 def predictions(
-    task: Task,
-    network: nn.Module,
-    batches: Iterator[Batch],
-    device: torch.device,
-    settings: TrainSettings,
-    world_size: int = 1,
+    task: Task, network: nn.Module, feed: Feed, device: torch.device, settings: TrainSettings
 ) -> dict[str, np.ndarray]:
     """What `task.predict` gives for all workers' validation batches, in sample order; the same on every worker."""
     network.eval()
     results = []
     with _autocast(device, settings):
-        results.extend(task.predict(network, to_device(batch, device)) for batch in batches)
-    if world_size > 1:
-        gathered: list[list[dict[str, np.ndarray]] | None] = [None] * world_size
+        results.extend(task.predict(network, to_device(batch, device)) for batch in feed.validation())
+    if feed.share.world_size > 1:
+        gathered: list[list[dict[str, np.ndarray]] | None] = [None] * feed.share.world_size
         dist.all_gather_object(gathered, results)
         results = [result for worker in gathered for result in worker or []]
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
@@ -286,7 +262,9 @@ def _data_parallel(network: nn.Module, device: torch.device, world_size: int) ->
     return DistributedDataParallel(network)
 
 
-def _agree(sums, save_due: bool, stop: bool, steps: int, world_size: int, device: torch.device):
+def _agree(
+    sums: Mapping[str, torch.Tensor], save_due: bool, stop: bool, steps: int, world_size: int, device: torch.device
+) -> tuple[dict[str, float], bool, bool]:
     """Means over steps and workers; save and stop when any worker's clock says so, on all workers in the same step."""
     values = torch.stack([*sums.values(), *torch.tensor([save_due, stop], dtype=torch.float64, device=device)])
     if world_size > 1:
@@ -305,7 +283,14 @@ def _is_better(outcome: Outcome, task: Task) -> bool:
     return value > outcome.best if task.best_mode == "max" else value < outcome.best
 
 
-def _state(outcome, task, settings, network, ema, optimizer) -> dict:
+def _state(
+    outcome: Outcome,
+    task: Task,
+    settings: TrainSettings,
+    network: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> dict[str, Any]:
     return {
         "task": task.name,
         "labels": task.card_fields().labels,
@@ -320,7 +305,15 @@ def _state(outcome, task, settings, network, ema, optimizer) -> dict:
     }
 
 
-def _resume(path: Path, task, settings, network, ema, optimizer, changeable) -> Outcome:
+def _resume(
+    path: Path,
+    task: Task,
+    settings: TrainSettings,
+    network: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    changeable: Collection[str],
+) -> Outcome:
     state = load_state(path)
     if state["task"] != task.name:
         raise TrainingError(f"{path} is a checkpoint of task {state['task']!r}, not of {task.name!r}")

@@ -6,7 +6,7 @@ task costs about 10 ms and the plan of a long run must stay small.
 """
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import ray
@@ -14,8 +14,9 @@ import ray.data
 import ray.exceptions
 import torch
 
-from trainers.core.feed import chunks, training_indices, validation_indices
-from trainers.core.task import Batch, Split, Task
+from trainers.core.feed import Share
+from trainers.core.task import Batch, Task
+from trainers.data.splits import Split
 
 _STEPS_PER_TASK = 4  # a Ray task costs about 10 ms
 _MOST_TASKS = 1000  # listing them costs about 1 ms each before the first batch
@@ -29,40 +30,26 @@ class RayFeed:
         cpus_per_task: logical CPUs of each.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        *,
-        global_batch: int,
-        validation_samples: int,
-        rank: int = 0,
-        world_size: int = 1,
-        tasks: int = 2,
-        cpus_per_task: float = 0.25,
-    ):
-        self.global_batch = global_batch
-        self.validation_samples = validation_samples
-        self.rank = rank
-        self.world_size = world_size
+    def __init__(self, task: Task, share: Share, *, tasks: int = 2, cpus_per_task: float = 0.25):
+        self.share = share
         self.tasks = tasks
         self.cpus_per_task = cpus_per_task
         # In the object store once a node, and read there without copies (shards of pages may be gigabytes).
         self._task = ray.put(task)
 
     def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
-        size, rank, world_size = self.global_batch, self.rank, self.world_size
+        share = self.share
 
         def indices(number: int) -> range:
-            return training_indices(start_step + number, size, rank, world_size)
+            return share.training(start_step + number)
 
         return self._stream("train", indices, end_step - start_step)
 
     def validation(self) -> Iterator[Batch]:
-        share = validation_indices(self.validation_samples, self.rank, self.world_size)
-        batches = chunks(share, max(1, self.global_batch // self.world_size))
+        batches = self.share.validation()
         return self._stream("validation", batches.__getitem__, len(batches))
 
-    def _stream(self, split: Split, indices, count: int) -> Iterator[Batch]:
+    def _stream(self, split: Split, indices: Callable[[int], range], count: int) -> Iterator[Batch]:
         if count == 0:
             return
         task_reference = self._task

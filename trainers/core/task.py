@@ -11,37 +11,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from common.config import Settings
 from models.bundle import Bundle
+from trainers.core.source import SourceSettings
+from trainers.data.splits import Split
 
-Split = Literal["train", "validation"]
 Batch = dict[str, torch.Tensor]
 _SPLIT_NUMBER = {"train": 0, "validation": 1}
 
 
-class TaskSettings(BaseModel):
+class TaskSettings(Settings):
     """Base of a task's own settings (the `settings:` block of a training config)."""
 
-    model_config = ConfigDict(extra="forbid")
 
-
-class PageSource(Protocol):
-    """Upright pages by index; see `trainers/data/pages.py`. Any index ≥ 0 is valid and always gives the same page."""
-
-    def page(self, index: int) -> np.ndarray:
-        """The upright page, uint8 [height, width, 3] RGB."""
-
-    def skew_degrees(self, index: int) -> float:
-        """The skew that the page itself has, counter-clockwise positive: 0 for rendered pages, some for real scans.
-
-        The truth of a page that a sample turns by `a` is `a + skew_degrees(index)`.
-        """
+SettingsT = TypeVar("SettingsT", bound=TaskSettings)
+SourceT = TypeVar("SourceT")
 
 
 @dataclass(frozen=True)
@@ -89,13 +79,15 @@ class Evaluated:
     decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC):
-    """One trainable model.
+class Task(ABC, Generic[SettingsT, SourceT]):
+    """One trainable model, with its settings and the source of its samples: `Task[DeskewSettings, PageSource]`.
 
     Attributes:
         name: the task's name in configs and cards (`deskew`).
         bundle_task: the task's name in cards, where the predictor knows it by another one.
         Settings: the class of `settings`.
+        source_kinds: the kinds of source that `data.train` and `data.validation` may be; none (the default): the task
+            makes its samples itself.
         validation_settings: the settings on which validation samples depend, so that trainings that differ in others
             can share them; None: on all.
         best_metric: the metric (a key of `metrics()`) by which validated weights are compared; highest wins when
@@ -105,20 +97,20 @@ class Task(ABC):
     name: ClassVar[str]
     bundle_task: ClassVar[str | None] = None
     Settings: ClassVar[type[TaskSettings]] = TaskSettings
+    source_kinds: ClassVar[tuple[type[SourceSettings], ...]] = ()
     validation_settings: ClassVar[frozenset[str] | None] = None
     best_metric: ClassVar[str]
     best_mode: ClassVar[Literal["max", "min"]] = "max"
 
-    def __init__(self, settings: TaskSettings, pages: Mapping[str, Any], seed: int):
+    def __init__(self, settings: SettingsT, sources: Mapping[str, SourceT], seed: int):
         """
         Args:
             settings: an instance of `Settings`.
-            pages: split name → source: a `PageSource`, or another kind of source where the task names one; a task
-                that makes its samples otherwise gets an empty mapping.
+            sources: split name → opened source; without the splits that the config has no source for.
             seed: of every random choice in `sample`.
         """
         self.settings = settings
-        self.pages = pages
+        self.sources = sources
         self.seed = seed
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
@@ -220,7 +212,7 @@ class Task(ABC):
         """
         return {}
 
-    def decode_as(self, bundle: Bundle, refit: bool) -> None:  # noqa: B027 (a default, as the others here)
+    def decode_as(self, bundle: Bundle, refit: bool) -> None:
         """Decode predictions as a bundle does, before it is measured. By default there is nothing to take over.
 
         Args:

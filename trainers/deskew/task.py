@@ -17,6 +17,7 @@ from models.geometry import fit_within, turn
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
 from trainers.pages.metrics import angle_errors, bucket_centres, bucket_f1
+from trainers.pages.source import PAGE_SOURCES, PageSource
 from trainers.render import degrade
 
 VALIDATION_LONG_SIDE = 1600
@@ -41,11 +42,12 @@ class DeskewSettings(TaskSettings):
     long_side: tuple[int, int] = (600, 1600)
 
 
-class DeskewTask(Task):
+class DeskewTask(Task[DeskewSettings, PageSource]):
     """See the module's text."""
 
     name = "deskew"
     Settings = DeskewSettings
+    source_kinds = PAGE_SOURCES
     validation_settings = frozenset({"range_degrees"})
     best_metric = "within_0.5"
 
@@ -56,11 +58,11 @@ class DeskewTask(Task):
     def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
         """`spectrum` float32 [ANGLES, BANDS], `degrees` float32, `weight` float32 (0: a page cut down to nothing)."""
         rng = self.rng(split, index)
-        page = self.pages[split].page(index)
+        page = self.sources[split].page(index)
         page, degrees = self._train_turn(page, rng) if split == "train" else self._validation_turn(page, rng)
         if rng.random() < (self.settings.damage if split == "train" else VALIDATION_DAMAGE):
             page = degrade(page, rng)
-        degrees += self.pages[split].skew_degrees(index)
+        degrees += self.sources[split].skew_degrees(index)
         spectrum = preprocess.polar_spectrum(page)
         blank = spectrum is None
         if blank:

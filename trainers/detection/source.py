@@ -3,14 +3,17 @@
 A source answers for any index ≥ 0. Shards wrap around; training shards come in another order each pass.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
+from pydantic import Field
 
+from trainers.core.source import Locations, SourceSettings, shares_of, shuffle_seed
+from trainers.data.image_shards import ImageShards, SourceError, count_rows
 from trainers.data.layouts import parquet_files
 from trainers.data.mixture import Mixture
-from trainers.data.pages import PagesError, ShardPages
+from trainers.data.splits import Split
 from trainers.render.page import render_page
 from trainers.render.regions import page_regions
 
@@ -35,10 +38,39 @@ class RegionSource(Protocol):
     """Pages with regions by index: any index ≥ 0 is valid and always gives the same page."""
 
     def regions(self, index: int) -> RegionSample:
-        """The page. Raises PagesError: its image cannot be decoded."""
+        """The page. Raises SourceError: its image cannot be decoded."""
+        ...
 
 
-class ShardRegions(ShardPages):
+class RegionShardsSettings(SourceSettings):
+    """Pages of Parquet files of the *regions* layout."""
+
+    kind: Literal["region_shards"] = "region_shards"
+    at: Locations = Field(
+        description="folder of Parquet files with pages and their regions, or several: {FOLDER: share of the pages}"
+    )
+
+    def open(self, split: Split, seed: int) -> "RegionShards | MixedRegions":
+        parts = [
+            (RegionShards(location, shuffle_seed=shuffle_seed(split, seed)), share)
+            for location, share in shares_of(self.at).items()
+        ]
+        return parts[0][0] if isinstance(self.at, str) else MixedRegions(parts, seed)
+
+    def count(self) -> int:
+        return sum(map(count_rows, shares_of(self.at)))
+
+
+class RenderedRegionsSettings(SourceSettings):
+    """Pages rendered from their index when needed, with their regions."""
+
+    kind: Literal["rendered_regions"] = "rendered_regions"
+
+    def open(self, split: Split, seed: int) -> "RenderedRegions":
+        return RenderedRegions(split, seed)
+
+
+class RegionShards(ImageShards):
     """Pages of Parquet files of the *regions* layout (the columns `image` and `regions`); see `trainers.data.layouts`.
 
     Args:
@@ -46,7 +78,7 @@ class ShardRegions(ShardPages):
         shuffle_seed: seed of the order of pages, which is another each pass; None keeps the files' order.
 
     Raises:
-        PagesError: no Parquet file, a column missing, or no page.
+        SourceError: no Parquet file, a column missing, or no page.
     """
 
     def __init__(self, location: str, *, shuffle_seed: int | None = None):
@@ -59,7 +91,7 @@ class ShardRegions(ShardPages):
             with filesystem.open(path, "rb") as file:
                 parquet = pq.ParquetFile(file)
                 if REGIONS_COLUMN not in parquet.schema_arrow.names:
-                    raise PagesError(
+                    raise SourceError(
                         f"{path} has no column {REGIONS_COLUMN}: import pages with regions (ocray data import … "
                         "--layout regions), or render some (python -m trainers.render --regions)"
                     )
@@ -76,14 +108,14 @@ class ShardRegions(ShardPages):
     def regions(self, index: int) -> RegionSample:
         row = self._row(index)
         mine = slice(self._region_ends[row - 1] if row else 0, self._region_ends[row])
-        return RegionSample(self.page(index), self._quads[mine], self._ignore[mine])
+        return RegionSample(self.image(index), self._quads[mine], self._ignore[mine])
 
 
 class RenderedRegions:
     """Clean pages that `trainers.render` makes from their index; no two indices share a page."""
 
-    def __init__(self, split: str, seed: int = 0):
-        self.split = split
+    def __init__(self, split: Split, seed: int = 0):
+        self.split: Split = split
         self.seed = seed
 
     def regions(self, index: int) -> RegionSample:

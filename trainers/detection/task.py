@@ -23,7 +23,7 @@ from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSetti
 from trainers.detection.augmentation import random_crop
 from trainers.detection.loss import db_loss
 from trainers.detection.metrics import Matches, detection_metrics, match
-from trainers.detection.source import RegionSource
+from trainers.detection.source import RegionShardsSettings, RegionSource, RenderedRegionsSettings
 from trainers.detection.targets import Targets, targets
 from trainers.render import degrade
 
@@ -57,17 +57,18 @@ class DetectionSettings(TaskSettings):
     shrink_ratio: float = Field(default=0.6, gt=0, lt=1)
 
 
-class DetectionTask(Task):
+class DetectionTask(Task[DetectionSettings, RegionSource]):
     """See the module's text."""
 
     name = "detection"
     bundle_task = "text_detection"
     Settings = DetectionSettings
+    source_kinds = (RegionShardsSettings, RenderedRegionsSettings)
     validation_settings = frozenset({"validation_damage"})
     best_metric = "hmean"
 
-    def __init__(self, settings: DetectionSettings, pages: Mapping[str, RegionSource], seed: int):
-        super().__init__(settings, pages, seed)
+    def __init__(self, settings: DetectionSettings, sources: Mapping[str, RegionSource], seed: int):
+        super().__init__(settings, sources, seed)
         self.ratios: tuple[float, ...] = UNCLIP_RATIOS
         self.form = DetectionInput(
             colour="BGR",
@@ -88,7 +89,7 @@ class DetectionTask(Task):
         """`image` uint8 [height, width, 3] RGB; in training the maps of `Targets`, in validation `quads` float32
         [regions, 4, 2] (px of the image) and `ignore` bool [regions]."""
         rng = self.rng(split, index)
-        page = self.pages[split].regions(index)
+        page = self.sources[split].regions(index)
         height, width = page.image.shape[:2]
         view = view_of(width, height, self.form)
         ratio = np.divide(view.size, (width, height))
@@ -153,7 +154,7 @@ class DetectionTask(Task):
         return results[best] | {"unclip_ratio": self.ratios[best]}
 
     def validation_length(self) -> int | None:
-        source = self.pages.get("validation")
+        source = self.sources.get("validation")
         return len(source) if isinstance(source, Sized) else None
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:

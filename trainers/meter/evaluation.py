@@ -25,12 +25,12 @@ from models.meter_digits.preprocess import cut_strip
 from models.runtime import PRECISIONS, DeviceError
 from trainers.meter.metrics import ReadMeter, compare, fit_sure, meter_metrics
 from trainers.meter.report import write_meter_report
-from trainers.meter.source import MetersError, ShardMeters
+from trainers.meter.source import MetersError, MeterShards
 
 WARM_UP = 3  # photos that are not timed: the first ones also make kernels
 
 
-def read_meters(source: ShardMeters, predictor: MeterPredictor, limit: int | None = None) -> Iterator[ReadMeter]:
+def read_meters(source: MeterShards, predictor: MeterPredictor, limit: int | None = None) -> Iterator[ReadMeter]:
     """Each photo of a set as the predictor reads it, and how long that took. Photos that cannot be decoded are told on
     stderr and left out."""
     count = len(source) if limit is None else min(limit, len(source))
@@ -101,7 +101,7 @@ def _near(meter: ReadMeter) -> bool:
         return False
 
 
-def _photo(source: ShardMeters, index: int) -> np.ndarray:
+def _photo(source: MeterShards, index: int) -> np.ndarray:
     return source.meter(index).image
 
 
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     cv2.setNumThreads(1)
     try:
         predictor = MeterPredictor(options.screen, options.digits, precision=options.precision)
-        source = ShardMeters(options.data, kind="photo")
+        source = MeterShards(options.data, kind="photo")
     except (BundleError, DeviceError, MetersError) as error:
         print(f"ocray: {error}", file=sys.stderr)
         return 2

@@ -3,25 +3,26 @@
 A source answers for any index ≥ 0. Shards wrap around; training shards come in another order each pass.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field, model_validator
 
+from trainers.core.source import Locations, SourceSettings, shares_of, shuffle_seed
+from trainers.data.image_shards import IMAGE_COLUMN, ImageShards, SourceError, count_rows
 from trainers.data.layouts import METERS_SCHEMA, Meter, parquet_files
 from trainers.data.meter_sample import Kind, MeterSample
 from trainers.data.mixture import Mixture
-from trainers.data.pages import IMAGE_COLUMN, PagesError, ShardPages
 from trainers.data.splits import Split
 
 # In the place of a folder: meters rendered when needed.
 RENDERED: dict[str, Kind] = {"rendered_photos": "photo", "rendered_strips": "strip"}
 
 
-class MetersError(PagesError):
+class MetersError(SourceError):
     """Meters that cannot be had; the message names the file and the remedy."""
 
 
@@ -30,12 +31,46 @@ class MeterSource(Protocol):
 
     def meter(self, index: int) -> MeterSample:
         """The meter. Raises MetersError: its image cannot be decoded."""
+        ...
 
     def name(self, index: int) -> str:
         """What the meter is called, for people who look for it."""
+        ...
 
 
-class ShardMeters(ShardPages):
+class MeterShardsSettings(SourceSettings):
+    """Meters of Parquet files of the *meters* layout, and meters rendered from their index."""
+
+    kind: Literal["meter_shards"] = "meter_shards"
+    at: Locations = Field(
+        description="folder of Parquet files with meters, or several: {FOLDER: share}; `rendered_photos` and "
+        "`rendered_strips` stand for meters rendered when needed"
+    )
+    sample: Kind | None = Field(default=None, description="photo or strip: these alone; else both")
+
+    @model_validator(mode="after")
+    def _rendered_are_of_this_kind(self):
+        for location in shares_of(self.at):
+            if self.sample and RENDERED.get(location, self.sample) != self.sample:
+                raise ValueError(f"{location} holds no sample of kind {self.sample}; leave it out of `at`")
+        return self
+
+    def open(self, split: Split, seed: int) -> "MeterSource":
+        sources = [(self._open_one(at, split, seed), share) for at, share in shares_of(self.at).items()]
+        return sources[0][0] if len(sources) == 1 else MixedMeters(sources, seed)
+
+    def _open_one(self, location: str, split: Split, seed: int) -> "MeterSource":
+        if location in RENDERED:
+            return RenderedMeters(split, seed, kind=RENDERED[location])
+        return MeterShards(location, kind=self.sample, shuffle_seed=shuffle_seed(split, seed))
+
+    def count(self) -> int | None:
+        """Count the meters of both kinds in the files; what is rendered has no number."""
+        folders = [location for location in shares_of(self.at) if location not in RENDERED]
+        return sum(map(count_rows, folders)) if folders else None
+
+
+class MeterShards(ImageShards):
     """Meters of Parquet files of the *meters* layout; see `trainers.data.layouts`.
 
     All encoded images and all labels are held in memory, as arrays that processes share without copies.
@@ -52,7 +87,7 @@ class ShardMeters(ShardPages):
     def __init__(self, location: str, *, kind: Kind | None = None, shuffle_seed: int | None = None):
         try:
             super().__init__(location, shuffle_seed=shuffle_seed)
-        except PagesError as error:
+        except SourceError as error:
             raise MetersError(str(error)) from error
         self._labels = _read_labels(location)
         self._rows = np.arange(len(self._labels))
@@ -69,8 +104,8 @@ class ShardMeters(ShardPages):
         record = self._labels.slice(row, 1).to_pylist()[0]
         try:
             meter = Meter.of({**record, IMAGE_COLUMN: b""})
-            image = self.page(index)
-        except (PagesError, ValueError, SyntaxError) as error:
+            image = self.image(index)
+        except (SourceError, ValueError, SyntaxError) as error:
             raise MetersError(f"{self.location}: meter {record['name']} cannot be used: {error}") from error
         return MeterSample(
             image,
@@ -117,33 +152,6 @@ class MixedMeters(Mixture[MeterSource]):
 
     def name(self, index: int) -> str:
         return self.source(index).name(index)
-
-
-def open_meters(
-    locations: str | Mapping[str, float], split: Split, seed: int, *, kind: Kind | None = None
-) -> MeterSource:
-    """The meters at a place, or at several with the share of each.
-
-    Args:
-        locations: folder or file of the *meters* layout, or a name in `RENDERED`; {LOCATION: share} for several.
-        split: of rendered meters; shards of "train" come in a new order each pass.
-        seed: of that order and of what is rendered.
-        kind: "photo" or "strip": these alone; None: both.
-
-    Raises:
-        MetersError: as `ShardMeters`; or rendered meters of another kind than `kind`.
-    """
-    shares = {locations: 1.0} if isinstance(locations, str) else dict(locations)
-    sources: list[tuple[MeterSource, float]] = []
-    for location, share in shares.items():
-        if location in RENDERED:
-            if kind not in (None, RENDERED[location]):
-                raise MetersError(f"{location} are no meters of kind {kind}; leave them out")
-            sources.append((RenderedMeters(split, seed, kind=RENDERED[location]), share))
-        else:
-            shuffle_seed = seed if split == "train" else None
-            sources.append((ShardMeters(location, kind=kind, shuffle_seed=shuffle_seed), share))
-    return sources[0][0] if len(sources) == 1 else MixedMeters(sources, seed)
 
 
 def _read_labels(location: str) -> pa.Table:

@@ -29,7 +29,7 @@ from trainers.data.meter_sample import MeterDigit, MeterSample
 from trainers.meter.augmentation import augment_photo
 from trainers.meter.metrics import ReadMeter, reading_metrics
 from trainers.meter.report import write_meter_report
-from trainers.meter.source import MeterSource
+from trainers.meter.source import MeterShardsSettings, MeterSource
 from trainers.meter_digits.targets import UNTAUGHT, column_targets, reading_labels
 from trainers.recognition.task import padded_rows, ppocrv6_weights
 
@@ -57,16 +57,17 @@ class MeterDigitsSettings(TaskSettings):
     augmentation: float = Field(default=0.7, ge=0, le=1)
 
 
-class MeterDigitsTask(Task):
+class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
     """See the module's text."""
 
     name = "meter_digits"
     Settings = MeterDigitsSettings
+    source_kinds = (MeterShardsSettings,)
     validation_settings = frozenset()
     best_metric = "recognition_rate"
 
-    def __init__(self, settings: MeterDigitsSettings, pages: Mapping[str, MeterSource], seed: int):
-        super().__init__(settings, pages, seed)
+    def __init__(self, settings: MeterDigitsSettings, sources: Mapping[str, MeterSource], seed: int):
+        super().__init__(settings, sources, seed)
         self.sure: float | None = None  # None: fitted to what is measured
         self.form = StripInput(
             colour="BGR",  # as the published weights take it
@@ -95,7 +96,7 @@ class MeterDigitsTask(Task):
         behind the point; and what `column_targets` gives. In validation `reading` int32 [places] code points, `exact`
         (its leading zeros are all there), `single` (a crop of one digit)."""
         rng = self.rng(split, index)
-        source = self.pages[split]
+        source = self.sources[split]
         sample = source.meter(index)
         single = _is_single(sample)
         if split == "validation":
@@ -211,7 +212,7 @@ class MeterDigitsTask(Task):
         rows = zip(*(predictions[name] for name in ("true", "read", "confidence", "exact")), strict=True)
         meters = [
             ReadMeter(
-                name=self.pages["validation"].name(index),
+                name=self.sources["validation"].name(index),
                 photo=partial(self._picture, index),
                 truth=true,
                 leading_zeros=bool(exact),

@@ -19,7 +19,7 @@ from trainers.detection.task import ppocrv6_weights
 from trainers.meter.augmentation import augment_photo
 from trainers.meter.metrics import ReadMeter, screen_metrics
 from trainers.meter.report import write_meter_report
-from trainers.meter.source import MeterSource
+from trainers.meter.source import MeterShardsSettings, MeterSource
 from trainers.meter_screen.targets import Views, hidden, targets, view
 
 CLASSES = tuple(name for name in METER_CLASSES if name != "none")
@@ -47,16 +47,17 @@ class MeterScreenSettings(TaskSettings):
     augmentation: float = Field(default=0.8, ge=0, le=1)
 
 
-class MeterScreenTask(Task):
+class MeterScreenTask(Task[MeterScreenSettings, MeterSource]):
     """See the module's text."""
 
     name = "meter_screen"
     Settings = MeterScreenSettings
+    source_kinds = (MeterShardsSettings,)
     validation_settings = frozenset({"long_side"})
     best_metric = "quad_iou"  # the share found is 1 too soon to tell weights apart
 
-    def __init__(self, settings: MeterScreenSettings, pages: Mapping[str, MeterSource], seed: int):
-        super().__init__(settings, pages, seed)
+    def __init__(self, settings: MeterScreenSettings, sources: Mapping[str, MeterSource], seed: int):
+        super().__init__(settings, sources, seed)
         self.form = ScreenInput(colour="BGR", mean=127.5, std=127.5, long_side=settings.long_side)
         side = settings.view_side
         self.views = Views(settings.turned, (0.11 * side, 0.9 * side), settings.hidden)
@@ -71,7 +72,7 @@ class MeterScreenTask(Task):
         gives. In validation the image is `_PHOTO_SIDE` wide and high, of which the photo takes up `size` int64 (height,
         width), and `corners` are float32 [4, 2] px of it (zeros where there is no display)."""
         rng = self.rng(split, index)
-        sample = self.pages[split].meter(index)
+        sample = self.sources[split].meter(index)
         side = self.settings.view_side
         if split == "validation":
             # Larger than the network sees it first: displays are looked at once more, from close by.
@@ -135,7 +136,7 @@ class MeterScreenTask(Task):
         rows = zip(*(predictions[name] for name in ("corners", "label", "found", "found_label")), strict=True)
         meters = [
             ReadMeter(
-                name=self.pages["validation"].name(index),
+                name=self.sources["validation"].name(index),
                 photo=partial(self._picture, index),
                 corners=corners if corners.any() else None,
                 meter_class=_class_name(label),

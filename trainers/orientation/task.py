@@ -22,6 +22,7 @@ from models.orientation.preprocess import INK, MIN_INK, TileSettings, contrast, 
 from models.page_contrast import CLIP, sections, to_grey
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
+from trainers.pages.source import PAGE_SOURCES, PageSource
 from trainers.render import degrade
 
 VALIDATION_LONG_SIDE = 1600
@@ -72,11 +73,12 @@ class OrientationSettings(TaskSettings):
         return self
 
 
-class OrientationTask(Task):
+class OrientationTask(Task[OrientationSettings, PageSource]):
     """See the module's text."""
 
     name = "orientation"
     Settings = OrientationSettings
+    source_kinds = PAGE_SOURCES
     validation_settings = frozenset({"classes", "long_side", "tile", "max_tiles", "residual_skew"})
     best_metric = "accuracy"
 
@@ -95,7 +97,7 @@ class OrientationTask(Task):
         """`tiles` int8 [tiles, side, side] (contrast × 127 / CLIP), `count` int64 of tiles that hold something, `label`
         int64: the class that the tiles show (always 0 in training, where `loss` turns them itself)."""
         rng = self.rng(split, index)
-        page = self.pages[split].page(index)
+        page = self.sources[split].page(index)
         page = fit_within(page, VALIDATION_LONG_SIDE)
         return self._train_sample(page, rng) if split == "train" else self._validation_sample(page, rng)
 

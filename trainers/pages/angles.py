@@ -24,8 +24,8 @@ from models.deskew.predictor import DeskewPredictor
 from models.geometry import fit_within, turn
 from models.orientation.predictor import OrientationPredictor
 from models.page_contrast import angle_view
-from trainers.data.pages import ShardPages
 from trainers.pages.metrics import angle_errors, bucket_centres, bucket_f1
+from trainers.pages.source import PageShards
 from trainers.render import degrade
 
 LONG_SIDE = 1600
@@ -48,7 +48,7 @@ class Figures:
 
 def real_pages(data: Path, name: str, limit: int | None, known_skew: bool) -> Iterator[tuple[int, np.ndarray, float]]:
     """(row, page RGB of at most LONG_SIDE px, its skew in degrees) of a set; skew 0 where none is asked for."""
-    pages = ShardPages(str(data / f"{name}.parquet"), skews=str(data / "page_skew.parquet") if known_skew else None)
+    pages = PageShards(str(data / f"{name}.parquet"), skews=str(data / "page_skew.parquet") if known_skew else None)
     count = len(pages)
     for row in range(count) if limit is None else np.linspace(0, count - 1, min(limit, count)).astype(int):
         yield int(row), fit_within(np.ascontiguousarray(pages.page(int(row))), LONG_SIDE), pages.skew_degrees(int(row))
@@ -115,7 +115,7 @@ def quarter_turned_pages(data: Path, orientation: OrientationPredictor, limit: i
 
 def rendered_pages(shards: str, deskew: DeskewPredictor, count: int, seed: int, damaged: bool) -> Figures:
     """Macro F1 over 0.5-degree buckets within ±89 on rendered pages turned to bucket centres, each equally often."""
-    pages, centres = ShardPages(shards), bucket_centres(BUCKET_RANGE)
+    pages, centres = PageShards(shards), bucket_centres(BUCKET_RANGE)
     true, found = [], []
     for index in range(count):
         degrees = float(centres[index % len(centres)])

@@ -9,15 +9,18 @@ import copy
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
+from pydantic import Field
 
 from models.text_recognition.charset import Charset, LabelSurvey
+from trainers.core.source import Locations, SourceSettings, shares_of, shuffle_seed
+from trainers.data.image_shards import IMAGE_COLUMN, SourceError, count_rows
 from trainers.data.layouts import LayoutError, parquet_files
-from trainers.data.pages import IMAGE_COLUMN, PagesError
+from trainers.data.splits import Split
 from trainers.recognition.balance import rarity_weights, weighted_round
 
 TEXT_COLUMN = "text"
@@ -26,7 +29,7 @@ _WINDOW = 64  # runs of lines of one length are cut from so many runs' worth of 
 _KEPT_PASSES = 2  # samples of two passes may be under way at once
 
 
-class LinesError(PagesError):
+class LinesError(SourceError):
     """Lines that cannot be had; the message names the file and the remedy."""
 
 
@@ -38,19 +41,60 @@ class LineSample(NamedTuple):
 
 
 class LineSource(Protocol):
-    """Lines by index: any index ≥ 0 is valid and always gives the same line."""
+    """Lines by index: any index ≥ 0 is valid and always gives the same line.
+
+    Attributes:
+        left_out: what a charset decided about the labels, in words; empty when it kept all.
+    """
+
+    left_out: str
 
     def line(self, index: int) -> LineSample:
         """The line. Raises LinesError: its image cannot be decoded."""
+        ...
 
     def name(self, index: int) -> str:
         """What the line is called, for people who look for it."""
+        ...
 
     def for_charset(self, charset: Charset) -> "LineSource":
         """The same source without the lines whose labels the charset leaves out; `left_out` on it says which."""
+        ...
 
 
-class ShardLines:
+class LineShardsSettings(SourceSettings):
+    """Lines of Parquet files of the *lines* layout."""
+
+    kind: Literal["line_shards"] = "line_shards"
+    at: Locations = Field(
+        description="folder of Parquet files with lines, or several: {FOLDER: share of the training lines}"
+    )
+    bucket: int = Field(
+        default=64, ge=1, description="how many consecutive training lines are of about one length: a batch"
+    )
+    balance: float = Field(
+        default=0, ge=0, le=1, description="training lines: 0 takes each as often, 1 balances word frequencies"
+    )
+
+    def open(self, split: Split, seed: int) -> "LineShards":
+        return LineShards(self.at, shuffle_seed=shuffle_seed(split, seed), bucket=self.bucket, balance=self.balance)
+
+    def count(self) -> int:
+        return sum(map(count_rows, shares_of(self.at)))
+
+
+class RenderedLinesSettings(SourceSettings):
+    """Lines rendered from their index when needed."""
+
+    kind: Literal["rendered_lines"] = "rendered_lines"
+    texts: str | None = Field(default=None, description="Parquet file with sentences in `text`; else the shipped ones")
+    balance: bool = Field(default=False, description="the rarer a syllable, the more of it")
+
+    def open(self, split: Split, seed: int) -> "RenderedLines":
+        return RenderedLines(split, seed, texts=self.texts, balance=self.balance)
+
+
+class LineShards:
     """Lines of Parquet files with the columns `image` (the encoded file's bytes) and `text`, and perhaps `name`.
 
     All encoded bytes are held in memory as one array, which forked processes and Ray's object store share without
@@ -80,7 +124,7 @@ class ShardLines:
         bucket: int = 64,
         balance: float = 0.0,
     ):
-        shares = {locations: 1.0} if isinstance(locations, str) else dict(locations)
+        shares = shares_of(locations)
         self.location = ", ".join(shares)
         self.shuffle_seed = shuffle_seed
         self.bucket = bucket
@@ -118,7 +162,7 @@ class ShardLines:
         """The text of a row, in the order of the files."""
         return self._texts[row].decode("utf-8")
 
-    def for_charset(self, charset: Charset) -> "ShardLines":
+    def for_charset(self, charset: Charset) -> "LineShards":
         """See `LineSource`. Raises LinesError: no line is left."""
         survey = LabelSurvey()
         sets = []
@@ -179,7 +223,7 @@ class ShardLines:
         return np.concatenate([runs[i] for i in rng.permutation(len(runs))])
 
 
-class DrawnLines:
+class RenderedLines:
     """Lines that `trainers.render.lines` makes from their index; no two indices share a line.
 
     Args:
@@ -187,12 +231,12 @@ class DrawnLines:
         balance: the rarer a syllable, the more of it.
     """
 
-    left_out = ""
-
-    def __init__(self, split: str, seed: int = 0, *, texts: str | None = None, balance: bool = False):
+    def __init__(self, split: Split, seed: int = 0, *, texts: str | None = None, balance: bool = False):
         from trainers.render import TextSource  # fonts load only where lines are rendered
 
-        self._split, self._seed, self._balance = split, seed, balance
+        self.left_out = ""
+        self._split: Split = split
+        self._seed, self._balance = seed, balance
         try:
             self._texts = TextSource.from_parquet(texts) if texts else None
         except (OSError, KeyError, ValueError) as error:
@@ -206,16 +250,18 @@ class DrawnLines:
     def name(self, index: int) -> str:
         return f"drawn for {self._split} with seed {self._seed}: {index}"
 
-    def for_charset(self, charset: Charset) -> "DrawnLines":
+    def for_charset(self, charset: Charset) -> "RenderedLines":
         """See `LineSource`: texts are chosen so that the charset can write them."""
         other = copy.copy(self)
         other._draw_with(charset.characters)
         return other
 
     def _draw_with(self, characters: Iterable[str] | None) -> None:
-        from trainers.render.lines import RenderedLines
+        from trainers.render import lines
 
-        self._lines = RenderedLines(self._split, self._seed, self._texts, charset=characters, balance=self._balance)
+        self._lines = lines.RenderedLines(
+            self._split, self._seed, self._texts, charset=characters, balance=self._balance
+        )
 
 
 class _Bytes:

@@ -51,7 +51,7 @@ from trainers.recognition.metrics import (
     text_metrics,
 )
 from trainers.recognition.report import write_reading_report
-from trainers.recognition.source import LinesError, LineSource
+from trainers.recognition.source import LinesError, LineShardsSettings, LineSource, RenderedLinesSettings
 
 _AS_IT_IS = ctc.Calibration()  # confidences are geometric means
 _GROUPS = 4
@@ -125,18 +125,19 @@ class RecognitionSettings(TaskSettings):
         return self
 
 
-class RecognitionTask(Task):
+class RecognitionTask(Task[RecognitionSettings, LineSource]):
     """See the module's text."""
 
     name = "recognition"
     bundle_task = "text_recognition"
     Settings = RecognitionSettings
+    source_kinds = (LineShardsSettings, RenderedLinesSettings)
     validation_settings = frozenset({"charset", "height", "max_width"})
     best_metric = "cer"
     best_mode = "min"
 
-    def __init__(self, settings: RecognitionSettings, pages: Mapping[str, LineSource], seed: int):
-        super().__init__(settings, pages, seed)
+    def __init__(self, settings: RecognitionSettings, sources: Mapping[str, LineSource], seed: int):
+        super().__init__(settings, sources, seed)
         self.charset: Charset = charset(settings.charset)
         self.form = RecognitionInput(
             colour="RGB",
@@ -153,9 +154,9 @@ class RecognitionTask(Task):
             self.weights = LANGUAGE_WEIGHTS
             self.language_model = LanguageModel.load(language_model_file(settings.language_model))
         # Validation keeps lines that the charset cannot write: they are errors.
-        self.lines: dict[str, LineSource] = dict(pages)
-        if "train" in pages:
-            self.lines["train"] = pages["train"].for_charset(self.charset)
+        self.lines: dict[str, LineSource] = dict(sources)
+        if "train" in sources:
+            self.lines["train"] = sources["train"].for_charset(self.charset)
             if self.lines["train"].left_out:
                 _logger.warning("training lines of %s", self.lines["train"].left_out)
 
