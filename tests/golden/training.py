@@ -65,8 +65,8 @@ def _on_drawn_data(name: str, drawn: Path, changes: list[str] | None = None) -> 
     for split in SPLITS:
         source = getattr(data, split)
         sets = {"page_shards": "pages", "line_shards": "lines", "region_shards": "regions"}
-        name = sets.get(source["kind"], "photos" if source.get("sample") == "photo" else "strips")
-        overrides.append(f"data.{split}.at={drawn / name / split}")
+        drawn_set = sets.get(source["kind"], "photos" if source.get("sample") == "photo" else "strips")
+        overrides.append(f"data.{split}.at={drawn / drawn_set / split}")
     return load_config(name, [*overrides, *(changes or [])])
 
 
