@@ -15,6 +15,7 @@ from models.bundle import Card, Training
 from models.text_recognition.charset import Charset
 from ray_apps.cli import evaluate as door
 from tests.browser import open_page
+from tests.hostile import check_shown_as_text, hostile
 from tests.test_tasks_recognition import TEXTS, config, write_lines
 from trainers.core.checkpoint import load_labels, load_weights, save_atomically, strict_load
 from trainers.core.config import Config
@@ -74,7 +75,7 @@ def test_the_bundles_own_calibration_is_used(tmp_path):
     write(tmp_path, decoding={"calibration": {"scale": 1.0, "offset": -2.0}})
     confidence = {row["truth"]: row["confidence"] for row in pq.read_table(tmp_path / "lines.parquet").to_pylist()}
     assert confidence["A<b>"] == pytest.approx(1 / (1 + np.exp(-(np.log(9) - 2))), rel=1e-4)
-    assert "the bundle's own calibration" in (tmp_path / "report.html").read_text("utf-8")
+    assert "the bundle&#39;s own calibration" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_page_is_one_file_and_marks_what_differs(tmp_path):
@@ -87,6 +88,22 @@ def test_the_page_is_one_file_and_marks_what_differs(tmp_path):
     assert "A&lt;b<del>&gt;</del>" in html and "<ins>울럼␣x</ins>" in html
     assert "mine@&lt;2&gt;" in html and "mine@<2>" not in html
     assert len(re.findall('span lang="ko"', html)) == len(re.findall('span lang="en"', html)) > 30
+
+
+def test_text_from_outside_stays_text(tmp_path):
+    truth, name = hostile("truth"), hostile("name")
+
+    class Named(Grey):
+        def name(self, index):
+            return name
+
+    predictions = {
+        "true": np.array([truth, "a"], object), "read": np.array([truth, hostile("read")], object),
+        "probability": np.array([0.9, 0.8]), "used": np.array([True, True]),
+    }  # fmt: skip
+    evaluated = Evaluated(hostile("model"), hostile("data"), text_metrics([truth], [truth]), {})
+    write_reading_report(tmp_path, evaluated, predictions, Named(), 10)
+    check_shown_as_text((tmp_path / "report.html").read_text("utf-8"), ["model", "data", "name", "truth"])
 
 
 def test_the_page_in_a_browser(browser, tmp_path):

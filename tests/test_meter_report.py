@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import open_page
+from tests.hostile import check_shown_as_text, hostile
 from trainers.meter import report_page as meter_page
 from trainers.meter.metrics import ReadMeter
 from trainers.meter.report import write_meter_report
@@ -115,6 +116,13 @@ def test_the_page_is_one_file_with_photo_strip_and_digits(tmp_path):
     assert first.count('class="wrong"') == 1 and first.count('class="fraction"') == 1
     assert "two@&lt;1&gt;" in html and "&lt;i&gt;.jpg" in html and "<i>.jpg" not in html
     assert len(re.findall('span lang="ko"', html)) == len(re.findall('span lang="en"', html)) > 30
+
+
+def test_text_from_outside_stays_text(tmp_path):
+    given = {"truth": hostile("truth"), "reason": hostile("reason"), "digits": ((hostile("digit"), 0.5),)}
+    write_meter_report(tmp_path, [meter(hostile("name"), hostile("read"), **given)], hostile("model"), hostile("data"))
+    places = ["name", "truth", "read", "reason", "digit", "model", "data"]
+    check_shown_as_text((tmp_path / "report.html").read_text("utf-8"), places)
 
 
 def test_digits_alone_and_no_failures(tmp_path):

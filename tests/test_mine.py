@@ -19,6 +19,7 @@ from ray_apps.cli import mine
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety
 from tests.browser import open_page
+from tests.hostile import check_shown_as_text, hostile
 from tests.labelled_images import ocray
 from tests.pages import draw_page, write_page
 from trainers.data.layouts import read_lines
@@ -203,6 +204,21 @@ def test_a_document_that_is_gone_costs_only_its_lines(tmp_path, capsys):
     path.unlink()
     code, told = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "again")
     assert code == 2 and "none of the lines' documents can be opened" in told and not (tmp_path / "again").exists()
+
+
+def test_text_from_outside_stays_text(tmp_path, capsys):
+    # A file's name has no slash.
+    name, text = (hostile(each).replace("/", "") for each in ("file", "text"))
+    path = write_page(tmp_path / "scans" / f"{name[:200]}.png", ["Total amount"])
+    commit(tmp_path / "out", [record(str(path), [(text, 0.5)])])
+    card = json.loads((tmp_path / "out" / "job.json").read_text("utf-8"))
+    (tmp_path / "out" / "job.json").write_text(json.dumps(card | {"name": hostile("job")}), "utf-8")
+    code, told = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "mined")
+    assert code == 0, told
+    html = (tmp_path / "mined" / "label.html").read_text("utf-8")
+    check_shown_as_text(html, ["job"])
+    lines = json.loads(html.partition("const LINES = ")[2].partition(";\n")[0])
+    assert lines[0]["text"] == " ".join(text.split()) and lines[0]["from"].startswith(name[:200])
 
 
 def test_labels_are_made_in_a_browser(browser, job, tmp_path):

@@ -6,9 +6,7 @@ OUT/label.html        to do that in a browser, offline
 OUT/lines.parquet     layout *lines* with the PROPOSALS as texts, and what is known of each line
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.html import render
 from common.storage import StorageUnavailable
 from models.text_recognition.preprocess import crop_line
 from pipelines.documents import DocumentError
@@ -25,7 +24,6 @@ from pipelines.exports.store import RecordStore
 from pipelines.job import JobError
 from pipelines.records import PageRecord
 from ray_apps.mining.candidates import Candidate, LoadPage, Lost
-from trainers.core.report_page import both, page
 from trainers.data.layouts import LINES_SCHEMA, whole_folder
 
 CROPS, LABELS, LINES, PAGE = "crops", "labels.tsv", "lines.parquet", "label.html"
@@ -136,16 +134,4 @@ def _page(title: str, rows: Sequence[dict]) -> str:
         }
         for row in rows
     ]
-    data = json.dumps(lines, ensure_ascii=False).replace("<", "\\u003c")  # no text can close the script element
-    lead = both(
-        "Correct what was read, line by line. Everything stays on this machine.",
-        "읽은 내용을 한 줄씩 바로잡습니다. 모든 것은 이 컴퓨터에만 남습니다.",
-    )
-    here = files(__package__)
-    return page(
-        f"{title} · ocray mine",
-        f'<h1>{both("Label lines", "글줄 라벨링")}</h1><p class="lead">{lead}</p>',
-        here.joinpath("label.html").read_text("utf-8"),
-        style=here.joinpath("label.css").read_text("utf-8"),
-        script=f"const LINES = {data};\n" + here.joinpath("label.js").read_text("utf-8"),
-    )
+    return render("ray_apps.mining/label.html", title=title, lines=lines)

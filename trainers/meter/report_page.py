@@ -1,12 +1,16 @@
 """The page of a report of meters: figures, confusion matrices, and the failures with photo, strip and digits."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
+from common import svg
+from common.html import render
+from common.pictures import jpeg_uri
 from models.geometry import fit_within
-from trainers.core.report_page import asset, both, escape, facts, jpeg_uri, page, table, tile
 from trainers.data.meter_sample import METER_CLASSES
 from trainers.meter.metrics import BINARY, ReadMeter, binary, confusion, meter_metrics
 from trainers.meter.verdicts import JudgedMeter
@@ -56,171 +60,156 @@ _FIGURES = {
     "latency_p99_ms": (("time a photo, p99", "사진 한 장의 시간, p99"), "{:.1f} ms"),
 }
 _PHOTO_SIDE, _STRIP_WIDTH = 640, 720
+_JPEG_QUALITY = 72
 
 
 def meter_page(
     judged: Sequence[JudgedMeter], shown: Sequence[JudgedMeter], model: str, data: str, logs: tuple[str, str]
 ) -> str:
-    """The HTML document.
+    """Return the HTML document.
 
     Args:
         judged: all meters. shown: the worst failures among them.
         model, data: what was measured on what, in words.
         logs: names of the files beside the page that list all meters.
     """
-    lead = both(
-        "How well meters are read, the failures worst first.",
-        "계량기를 얼마나 잘 읽는지, 가장 나쁜 실패부터 보입니다.",
-    )
-    total = sum(each.verdict != "right" for each in judged)
-    return page(
-        f"{model} · meters",
-        f'<h1>{escape(model)}</h1><p class="lead">{lead}</p>',
-        f"<main>{_figures(judged, model, data)}{_failures(shown, total, logs)}</main>",
-        # Cards, search and choice are those of the lines' report.
-        style=asset("trainers.recognition", "report.css") + asset(__package__, "report_page.css"),
-        script=asset("trainers.recognition", "report.js") if total else "",
-    )
-
-
-def _figures(judged: Sequence[JudgedMeter], model: str, data: str) -> str:
-    metrics = meter_metrics([each.meter for each in judged])
-    tiles = [tile(form.format(metrics[key]), both(*names)) for key, (names, form) in _TILES.items() if key in metrics]
-    tiles.append(tile(f"{len(judged):,}", both("meters", "계량기")))
-    about = [(both("Model", "모델"), escape(model)), (both("Data", "데이터"), f"<code>{escape(data)}</code>")]
-    more = [(both(*names), form.format(metrics[key])) for key, (names, form) in _FIGURES.items() if key in metrics]
+    meters = [each.meter for each in judged]
+    metrics = meter_metrics(meters)
     counts = Counter(each.verdict for each in judged)
-    head = [both("What became of them", "결과"), both("meters", "계량기"), both("share", "비율")]
-    rows = [
-        [both(*names), f"{counts[name]:,}", f"{counts[name] / len(judged):.1%}"]
-        for name, names in _VERDICT_NAMES.items()
-        if counts[name]
-    ]
-    figures = table([both("More figures", "다른 수치"), ""], more, numeric=(1,)) if more else ""
-    return (
-        f'<div class="tiles">{"".join(tiles)}</div><div class="card">{facts(about)}</div>'
-        f'<div class="card halves"><div>{table(head, rows, numeric=(1, 2))}</div><div>{figures}</div></div>'
-        f"{_confusions([each.meter for each in judged])}"
+    present = {each.verdict for each in shown}
+    return render(
+        "trainers.meter/report.html",
+        model=model,
+        data=data,
+        total=len(judged),
+        tiles=_figures(metrics, _TILES),
+        figures=_figures(metrics, _FIGURES),
+        verdicts=[(name, counts[name]) for name in _VERDICT_NAMES if counts[name]],
+        verdict_names=_VERDICT_NAMES,
+        class_names=_CLASS_NAMES,
+        matrices=_matrices(meters),
+        failures=len(judged) - counts["right"],
+        cards=[_card(each) for each in shown],
+        shown_verdicts=[name for name in _VERDICT_NAMES if name in present],
+        log=logs[0],
+        parquet=logs[1],
     )
 
 
-def _confusions(meters: Sequence[ReadMeter]) -> str:
-    """Confusion matrices, analog or digital and of all classes, of the meters whose class is known."""
+def _figures(
+    metrics: Mapping[str, float], named: Mapping[str, tuple[tuple[str, str], str]]
+) -> list[tuple[tuple[str, str], str]]:
+    """Names in both languages, and values, of those metrics that there are."""
+    return [(names, form.format(metrics[key])) for key, (names, form) in named.items() if key in metrics]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A confusion matrix: `rows` of a true class and how many of it were found to be each of `classes`."""
+
+    classes: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[int]]]
+
+
+def _matrices(meters: Sequence[ReadMeter]) -> list[_Matrix]:
+    """Analog or digital, and all classes, of the meters whose class is known; empty where it is of none."""
     pairs = [
         (meter.meter_class, meter.found_class)
         for meter in meters
         if meter.meter_class is not None and meter.found_class is not None
     ]
     if not pairs:
-        return ""
+        return []
     true, found = zip(*pairs, strict=True)
-    whole = _matrix(confusion(true, found, METER_CLASSES), METER_CLASSES)
-    two = _matrix(confusion(map(binary, true), map(binary, found), BINARY), BINARY)
-    note = both("Rows: what it is; columns: what it was found to be.", "행은 실제 종류, 열은 찾은 종류입니다.")
-    return (
-        f"<h2>{both('Classes', '종류')}</h2><p class='muted'>{note}</p>"
-        f'<div class="card halves matrix"><div>{two}</div><div>{whole}</div></div>'
-    )
-
-
-def _matrix(counts: np.ndarray, classes: Sequence[str]) -> str:
-    rows = [
-        [both(*_CLASS_NAMES[name]), *(f"{count:,}" if count else "·" for count in row)]
-        for name, row in zip(classes, counts.tolist(), strict=True)
-        if sum(row)
+    return [
+        _matrix(confusion(map(binary, true), map(binary, found), BINARY), BINARY),
+        _matrix(confusion(true, found, METER_CLASSES), METER_CLASSES),
     ]
-    return table(["", *(both(*_CLASS_NAMES[name]) for name in classes)], rows, numeric=range(1, len(classes) + 1))
 
 
-def _failures(shown: Sequence[JudgedMeter], total: int, logs: tuple[str, str]) -> str:
-    if not total:
-        return f"<h2>{both('Failures', '실패')}</h2><p>{both('There are none.', '없습니다.')}</p>"
-    present = {each.verdict for each in shown}
-    choices = "".join(
-        f'<option value="{name}">{english} · {korean}</option>'
-        for name, (english, korean) in _VERDICT_NAMES.items()
-        if name in present
-    )
-    note = both(
-        f"The worst {len(shown):,} of {total:,} failures; <code>{logs[0]}</code> and <code>{logs[1]}</code> beside "
-        "this page list all meters.",
-        f"실패 {total:,}건 가운데 가장 나쁜 {len(shown):,}건입니다. 모든 계량기는 이 파일과 같은 폴더의 "
-        f"<code>{logs[0]}</code>와 <code>{logs[1]}</code>에 있습니다.",
-    )
-    key = both(
-        '<i></i>true display <i class="found"></i>found; the full line is its top edge',
-        '<i></i>실제 표시창 <i class="found"></i>찾은 표시창, 실선은 위쪽 변',
-    )
-    return (
-        f"<h2>{both('Failures', '실패')}</h2><p class='muted'>{note}</p>"
-        f'<div class="filters"><label>{both("Search", "찾기")} <input type="search" id="search"></label>'
-        f"<label>{both('What became of it', '결과')} "
-        f'<select id="script"><option value="">–</option>{choices}</select></label>'
-        f'<span class="muted key">{key}</span><output id="shown"></output></div>'
-        f'<div class="meters">{"".join(map(_card, shown))}</div>'
-    )
+def _matrix(counts: np.ndarray, classes: Sequence[str]) -> _Matrix:
+    rows = zip(classes, counts.tolist(), strict=True)
+    return _Matrix(classes, [(name, row) for name, row in rows if sum(row)])
 
 
-def _card(each: JudgedMeter) -> str:
+@dataclass(frozen=True)
+class _Place:
+    """A place of a display: the true character ("" where there is none, None where no truth is known), what was read
+    ("" for nothing), how sure that was (0..1), and how the page marks it."""
+
+    true: str | None
+    read: str
+    confidence: float | None
+    marks: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A failure as it is shown.
+
+    Attributes:
+        sought: what the page's search looks in.
+        photo: the reduced photo with the displays, "" where there is none.
+        strip: a `data:` URI, "" where there is none.
+    """
+
+    meter: ReadMeter
+    verdict: str
+    quad_iou: float | None
+    corner_error: float | None
+    sought: str
+    photo: Markup
+    strip: str
+    places: Sequence[_Place]
+
+
+def _card(each: JudgedMeter) -> _Card:
     meter = each.meter
-    sought = escape("\n".join([meter.name, meter.truth or "", meter.reading or "", meter.reason]).lower())
-    nothing = f'<span class="muted">{both("nothing", "없음")}</span>'
-    told = []
-    if meter.truth is not None:
-        told.append((both("truth", "정답"), escape(meter.truth)))
-    if meter.reading is not None:
-        told.append((both("read", "읽음"), escape(meter.reading) or nothing))
-    if meter.reason:
-        told.append((both("reason", "이유"), escape(meter.reason)))
-    if meter.found_class is not None:
-        true = both(*_CLASS_NAMES[meter.meter_class]) if meter.meter_class else "?"
-        told.append((both("class", "종류"), f"{true} → {both(*_CLASS_NAMES[meter.found_class])}"))
-    if each.quad_iou is not None:
-        error = both("corner error", "모서리 오차")
-        told.append((both("display", "표시창"), f"IoU {each.quad_iou:.2f} · {error} {each.corner_error:.2f}"))
-    strip = jpeg_uri(fit_within(meter.strip, _STRIP_WIDTH)) if meter.strip is not None else ""
-    strip = f'<img class="strip" src="{strip}" alt="" loading="lazy">' if strip else ""
-    return (
-        f'<article class="card line meter" data-scripts="{each.verdict}" data-text="{sought}">'
-        f"<header><b>{both(*_VERDICT_NAMES[each.verdict])}</b><code>{escape(meter.name)}</code></header>"
-        f"{_photo(meter)}{strip}{facts(told)}{_digits(meter)}</article>"
+    strip = "" if meter.strip is None else jpeg_uri(fit_within(meter.strip, _STRIP_WIDTH), _JPEG_QUALITY)
+    return _Card(
+        meter=meter,
+        verdict=each.verdict,
+        quad_iou=each.quad_iou,
+        corner_error=each.corner_error,
+        sought="\n".join([meter.name, meter.truth or "", meter.reading or "", meter.reason]).lower(),
+        photo=_photo(meter),
+        strip=strip,
+        places=_places(meter),
     )
 
 
-def _photo(meter: ReadMeter) -> str:
+def _photo(meter: ReadMeter) -> Markup:
     """The reduced photo with the true and the found display, each with its top edge."""
     if meter.photo is None:
-        return ""
+        return Markup("")
     image = meter.photo()
     height, width = image.shape[:2]
-    shapes = ""
+    picture = jpeg_uri(fit_within(image, _PHOTO_SIDE), _JPEG_QUALITY)
+    drawing = svg.element("svg", class_="photo", viewBox=f"0 0 {width} {height}", role="img")
+    drawing.append(svg.element("image", width=width, height=height, href=picture))
     for name, corners in (("true", meter.corners), ("found", meter.found_corners)):
         if corners is not None:
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners.tolist())
             (x1, y1), (x2, y2) = corners[:2].tolist()
-            shapes += f'<polygon class="{name}" points="{points}"/>'
-            shapes += f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-    picture = f'<image width="{width}" height="{height}" href="{jpeg_uri(fit_within(image, _PHOTO_SIDE))}"/>'
-    return f'<svg class="photo" viewBox="0 0 {width} {height}" role="img">{picture}{shapes}</svg>'
+            drawing.append(svg.element("polygon", class_=name, points=svg.points(corners.tolist())))
+            drawing.append(svg.element("line", class_=name, x1=x1, y1=y1, x2=x2, y2=y2))
+    return svg.markup(drawing)
 
 
-def _digits(meter: ReadMeter) -> str:
+def _places(meter: ReadMeter) -> list[_Place]:
     """Place by place: the truth, what was read, and how sure."""
     if not meter.digits:
-        return ""
+        return []
     read = [character for character, _ in meter.digits]
     true = list((meter.truth or "").replace(".", ""))
     if true and not meter.leading_zeros:
         true = ["0"] * (len(read) - len(true)) + true
     behind = len((meter.reading or "").partition(".")[2])
-    cells, at = [], 0
+    places, at = [], 0
     for a, b in align(true, read) if true else [("", b) for b in read]:
-        marks = ["wrong"] if true and a != b else []
-        sure = ""
+        marks, confidence = ["wrong"] if true and a != b else [], None
         if b:
-            sure = f"{meter.digits[at][1]:.2f}"
+            confidence = meter.digits[at][1]
             marks += ["fraction"] if at >= len(read) - behind else []
             at += 1
-        truth = f"<small>{escape(a) or '–'}</small>" if true else ""
-        cells.append(f'<span class="{" ".join(marks)}">{truth}{escape(b) or "–"}<small>{sure or "–"}</small></span>')
-    return f'<div class="digits">{"".join(cells)}</div>'
+        places.append(_Place(a if true else None, b, confidence, marks))
+    return places

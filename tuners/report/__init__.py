@@ -1,17 +1,30 @@
 """The sweep's report: one self-contained HTML file, in Korean and English, made from the trials' records."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
+from markupsafe import Markup
+
+from common.html import render
 from common.storage.local import write_text
-from trainers.core.report_page import escape
 from tuners.ledger import TrialRecord
-from tuners.report import charts, sections
+from tuners.report import charts, summary
 from tuners.results import SweepFacts
 
 __all__ = ["write_report"]
+
+_STATES = {
+    "finished": ("finished", "완료"),
+    "interrupted": ("interrupted", "중단됨"),
+    "out of time": ("out of time", "시간 종료"),
+    "no better trials": ("ended: no better trials", "종료: 더 나은 시도 없음"),
+}
+_STATUSES = {
+    "finished": ("finished", "완료"),
+    "stopped": ("stopped early", "조기 중단"),
+    "running": ("under way", "진행 중"),
+    "failed": ("failed", "실패"),
+}
 
 
 def write_report(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFacts) -> None:
@@ -23,21 +36,24 @@ def write_report(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFa
     from plotly.offline import get_plotlyjs
 
     path = Path(path)
-    template = Template(files(__package__).joinpath("template.html").read_text("utf-8"))
-    html = template.substitute(
-        title=escape(f"{facts.name} · ocray tune"),
-        plotly=get_plotlyjs(),
-        heading=sections.heading(facts),
-        tiles=sections.tiles(trials, facts),
-        facts=sections.overview(trials, facts),
-        best=sections.best_settings(trials, facts, path.parent / "best.yaml"),
+    html = render(
+        "tuners.report/report.html",
+        facts=facts,
+        plotly=Markup(get_plotlyjs()),
+        states=_STATES,
+        statuses=_STATUSES,
+        present={status: any(trial.status == status for trial in trials) for status in _STATUSES},
+        colours={**charts.LINE, "best": charts.ACCENT, "changed": charts.CHANGED},
+        tiles=summary.tiles(trials, facts),
+        best=summary.best_settings(trials, facts, path.parent / "best.yaml"),
         curves=charts.curves(trials, facts),
         history=charts.history(trials, facts),
         parallel=charts.parallel(trials, facts),
-        importance=sections.importances(trials, facts),
+        importance=summary.importances(trials, facts),
         settings=charts.settings(trials, facts),
-        changes=sections.changes(trials),
-        trials=sections.trials_table(trials, facts),
-        failures=sections.failures(trials),
+        changes=summary.changes(trials),
+        trials=summary.trial_rows(trials, facts),
+        setting_labels=summary.setting_labels(trials),
+        failures=summary.failures(trials),
     )
     write_text(path, html)

@@ -2,14 +2,14 @@
 in those of the reader's choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import Markup, escape
 
-from trainers.core.report_page import both, escape
 from tuners.ledger import Report, TrialRecord, best_trial
-from tuners.report.markup import card, nothing
 from tuners.report.scales import Scale
 from tuners.results import (
     ABSENT,
@@ -29,14 +29,31 @@ BAD_TO_GOOD = [[0, "#dde4ec"], [0.5, "#8fb4e8"], [1, "#123a78"]]
 FONT = "system-ui, 'Apple SD Gothic Neo', 'Malgun Gothic', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif"
 CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]], "displayModeBar": "hover"}
 HOVER_SETTINGS = 14  # more make a box that hides the chart
-EMPTY = ("No trial has reported a finite value yet.", "아직 유한한 값을 보고한 시도가 없습니다.")
+# Texts of Plotly, which knows some HTML.
+_TRIAL, _POINT = Markup("<b>#{}</b> {}"), Markup("<b>#{}</b> · {}{}")
+_EXPLOIT = Markup("<b>#{} ← #{}</b>{}")
+_SETTING, _MORE = Markup("<br>{} {}"), Markup("<br>…")
 
 
-def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
+@dataclass(frozen=True)
+class Chart:
+    """A chart for the page.
+
+    Attributes:
+        zoom: whether the page's script can show the better half of the trials alone.
+        width: the least, px; 0 where any will do.
+    """
+
+    html: Markup
+    zoom: bool = False
+    width: int = 0
+
+
+def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> Chart | None:
     """The metric over samples of every trial; the best one drawn last and heavy, PBT's exploits as diamonds."""
     best = best_trial(list(trials), facts.metric, facts.mode)
     if best is None:
-        return nothing(*EMPTY)
+        return None
     order = ["failed", "stopped", "running", "finished"]
     many = len(trials) > 40
     figure = go.Figure()
@@ -51,7 +68,7 @@ def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
             opacity=0.5 if many and trial is not best else 1,
             line={"color": ACCENT if trial is best else LINE[trial.status], "width": 3.5 if trial is best else 1.4},
             marker={"size": 6 if trial is best else 4},
-            hovertemplate=f"{_hover(trial, facts)}<extra></extra>",
+            hovertemplate=_hover(trial, facts) + Markup("<extra></extra>"),
         )
     ends = [(trial, _last_finite(trial, facts)) for trial in trials if trial.status == "failed"]
     ends = [(trial, report) for trial, report in ends if report is not None]
@@ -59,7 +76,7 @@ def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
         figure.add_scatter(
             x=[report.samples for _, report in ends],
             y=[_finite(report, facts) for _, report in ends],
-            text=[f"<b>#{trial.number}</b> {_plain(cell(trial.reason))}" for trial, _ in ends],
+            text=[_TRIAL.format(trial.number, _plain(cell(trial.reason))) for trial, _ in ends],
             mode="markers",
             marker={"symbol": "x", "size": 9, "color": FAILED},
             hovertemplate="%{text}<extra></extra>",
@@ -69,21 +86,17 @@ def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
     figure.update_yaxes(title=_plain(facts.metric), type="log" if logarithmic else "linear")
     figure.update_xaxes(rangemode="tozero")
     _offer_zoom(figure, trials, facts)
-    return card(
-        _legend(trials)
-        + _zoom_buttons(figure)
-        + _div(figure, "curves", 440, "training samples", "학습 표본 수", log_note=logarithmic)
-    )
+    return _chart(figure, "curves", 440, "training samples", "학습 표본 수", log_note=logarithmic)
 
 
-def history(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
+def history(trials: Sequence[TrialRecord], facts: SweepFacts) -> Chart | None:
     """Each trial's best value in the order in which they ended, and the best so far as a stair."""
     ended = sorted(
         (trial for trial in trials if trial.ended is not None), key=lambda trial: (trial.ended, trial.number)
     )
     values = [best_value(trial, facts.metric, facts.mode) for trial in ended]
     if all(value is None for value in values):
-        return nothing(*EMPTY)
+        return None
     so_far: list[float | None] = []
     for value in values:
         known = [known for known in (so_far[-1] if so_far else None, value) if known is not None]
@@ -110,15 +123,15 @@ def history(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
     figure.update_xaxes(tickformat="d", range=[0.5, len(order) + 0.5], dtick=1 if len(order) <= 12 else None)
     _offer_zoom(figure, ended, facts)
     title = ("trials, in the order in which they ended", "끝난 순서대로 본 시도")
-    return card(_zoom_buttons(figure) + _div(figure, "history", 340, *title, log_note=logarithmic))
+    return _chart(figure, "history", 340, *title, log_note=logarithmic)
 
 
-def parallel(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
+def parallel(trials: Sequence[TrialRecord], facts: SweepFacts) -> Chart | None:
     """Parallel coordinates: an axis a setting and the metric's; a line a trial, darker where it did better."""
     scored = list(reversed(ranking([t for t in trials if _scored(t, facts)], facts.metric, facts.mode)))
     names = setting_names(scored)
     if not scored or not names:
-        return nothing(*EMPTY)
+        return None
     dimensions = []
     for name, label in short_names(names).items():
         dimensions.append(_dimension(label, Scale.of([trial.values.get(name, ABSENT) for trial in scored])))
@@ -145,27 +158,19 @@ def parallel(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
         )
     )
     figure.update_layout(margin={"l": 70, "r": 60, "t": 52, "b": 24})
-    note = both(
-        "Drag along an axis to keep the trials that pass there; drag a name to move its axis. Darker is better (the "
-        "worst quarter shares the lightest shade); (–) is a setting that did not apply.",
-        "축을 따라 끌면 그 구간을 지나는 시도만 남고, 이름을 끌면 축이 옮겨집니다. 진할수록 좋으며(하위 4분의 1은 가장 "
-        "옅은 색), (–)는 해당하지 않은 설정입니다.",
-    )
-    width = 130 * len(dimensions)
-    chart = _div(figure, "parallel", 420, "", "")
-    return card(f'<p class="muted">{note}</p><div class="wide"><div style="min-width:{width}px">{chart}</div></div>')
+    return _chart(figure, "parallel", 420, "", "", width=130 * len(dimensions))
 
 
-def settings(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
+def settings(trials: Sequence[TrialRecord], facts: SweepFacts) -> list[Chart]:
     """One small chart a setting: the metric's best value of each trial against the setting."""
     scored = [trial for trial in trials if _scored(trial, facts)]
     names = setting_names(scored)
     if not scored or not names:
-        return nothing(*EMPTY)
+        return []
     best = best_trial(scored, facts.metric, facts.mode)
     values = [best_value(trial, facts.metric, facts.mode) for trial in scored]
     logarithmic = facts.mode == "min" and spans_decades(values)
-    cards, buttons = [], ""
+    charts = []
     for at, name in enumerate(names):
         given = [trial.values.get(name, ABSENT) for trial in scored]
         scale = Scale.of(given)
@@ -173,7 +178,7 @@ def settings(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
         figure.add_scatter(
             x=scale.positions,
             y=values,
-            text=[f"<b>#{trial.number}</b> {_plain(cell(v))}" for trial, v in zip(scored, given, strict=True)],
+            text=[_TRIAL.format(trial.number, _plain(cell(v))) for trial, v in zip(scored, given, strict=True)],
             mode="markers",
             marker={
                 "size": [12 if trial is best else 8 for trial in scored],
@@ -189,9 +194,8 @@ def settings(trials: Sequence[TrialRecord], facts: SweepFacts) -> str:
         figure.update_xaxes(title=_plain(name), range=[scale.low - room, scale.high + room], **ticks)
         figure.update_yaxes(title=_plain(facts.metric), type="log" if logarithmic else "linear")
         _offer_zoom(figure, scored, facts)
-        buttons = _zoom_buttons(figure)
-        cards.append(card(_div(figure, f"setting-{at}", 250, "", "", log_note=logarithmic)))
-    return f'{buttons}<div class="grid">{"".join(cards)}</div>'
+        charts.append(_chart(figure, f"setting-{at}", 250, "", "", log_note=logarithmic))
+    return charts
 
 
 def _mark(trial: TrialRecord) -> str:
@@ -221,31 +225,13 @@ def _add_changes(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepF
             x=[report.samples for _, _, report in marks],
             y=[_finite(report, facts) for _, _, report in marks],
             text=[
-                f"<b>#{trial.number} ← #{change['from']}</b>{_settings_lines(change['values'])}"
+                _EXPLOIT.format(trial.number, change["from"], _settings_lines(change["values"]))
                 for trial, change, _ in marks
             ],
             mode="markers",
             marker={"symbol": "diamond", "size": 9, "color": CHANGED, "line": {"color": "#fff", "width": 1}},
             hovertemplate="%{text}<extra></extra>",
         )
-
-
-def _legend(trials: Sequence[TrialRecord]) -> str:
-    names = {
-        "finished": ("finished", "완료"),
-        "stopped": ("stopped early", "조기 중단"),
-        "running": ("under way", "진행 중"),
-        "failed": ("failed", "실패"),
-    }
-    entries = [f'<span><i style="border-top-color:{ACCENT};border-top-width:4px"></i>{both("best", "최고")}</span>']
-    for status, name in names.items():
-        if any(trial.status == status for trial in trials):
-            entries.append(f'<span><i style="border-top-color:{LINE[status]}"></i>{both(*name)}</span>')
-    if any(trial.changes for trial in trials):
-        entries.append(
-            f'<span><b style="color:{CHANGED}">◆</b> {both("copied another trial", "다른 시도를 복사")}</span>'
-        )
-    return f'<p class="legend">{"".join(entries)}</p>'
 
 
 def _offer_zoom(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepFacts) -> None:
@@ -258,19 +244,11 @@ def _offer_zoom(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepFa
         figure.layout.meta = {"zoom": [low, high]}
 
 
-def _zoom_buttons(figure: go.Figure) -> str:
-    if not figure.layout.meta:
-        return ""
-    buttons = (("whole", True, both("all values", "모든 값")), ("better", False, both("better half", "상위 절반")))
-    marked = (
-        f'<button type="button" data-zoom="{kind}" aria-pressed="{str(pressed).lower()}">{name}</button>'
-        for kind, pressed, name in buttons
-    )
-    return f'<div class="switch zoom">{"".join(marked)}</div>'
-
-
-def _div(figure: go.Figure, name: str, height: int, english: str, korean: str, log_note: bool = False) -> str:
-    """The chart as HTML; `english` and `korean` are the x axis's title, empty where it has one of its own."""
+def _chart(
+    figure: go.Figure, name: str, height: int, english: str, korean: str, *, log_note: bool = False, width: int = 0
+) -> Chart:
+    """The figure for the page; `english` and `korean` are the x axis's title, empty where it has one of its own."""
+    zoom = bool(figure.layout.meta)
     titles = {}
     if english:
         titles = {"en": {"xaxis.title.text": english}, "ko": {"xaxis.title.text": korean}}
@@ -300,25 +278,26 @@ def _div(figure: go.Figure, name: str, height: int, english: str, korean: str, l
     figure.update_yaxes(gridcolor=RULE, zeroline=False, automargin=True, title_standoff=10)
     if figure.layout.yaxis.type == "log":
         figure.update_yaxes(minor_showgrid=False, dtick="D2")  # 2 and 5 between the powers of ten
-    return figure.to_html(
+    html = figure.to_html(
         full_html=False, include_plotlyjs=False, div_id=f"chart-{name}", default_height=f"{height}px", config=CONFIG
     )
+    return Chart(Markup(html), zoom, width)
 
 
 def _hover(trial: TrialRecord, facts: SweepFacts, value: float | None = None) -> str:
     figure = "%{y:.4~g} · %{x:,}" if value is None else short(value)
-    return f"<b>#{trial.number}</b> · {figure}{_settings_lines(trial.values)}"
+    return _POINT.format(trial.number, figure, _settings_lines(trial.values))
 
 
-def _settings_lines(values: dict[str, Any]) -> str:
+def _settings_lines(values: Mapping[str, Any]) -> Markup:
     names = short_names(list(values))
-    lines = [f"<br>{_plain(names[name])} {_plain(cell(value))}" for name, value in values.items()]
-    return "".join(lines[:HOVER_SETTINGS]) + ("<br>…" if len(lines) > HOVER_SETTINGS else "")
+    lines = [_SETTING.format(_plain(names[name]), _plain(cell(value))) for name, value in values.items()]
+    return Markup("").join([*lines[:HOVER_SETTINGS], *([_MORE] if len(lines) > HOVER_SETTINGS else [])])
 
 
-def _plain(words: str) -> str:
+def _plain(words: str) -> Markup:
     """Text that Plotly shows as it is: it knows some HTML, and `%{…}` in templates."""
-    return escape(words, quote=False).replace("%{", "%&#123;")
+    return escape(words).replace("%{", Markup("%&#123;"))
 
 
 def _finite(report: Report, facts: SweepFacts) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from common.svg import nice_ticks
 from tuners.results import ABSENT, DASH, cell, is_number, spans_decades, text
 
 MOST_LEVELS = 6  # up to so many numbers that come again stand at even distances, each with its label
@@ -59,17 +60,6 @@ class Scale:
         ticks = _log_ticks(low, high) if log else [(value, f"{value:g}") for value in nice_ticks(low, high)]
         margin = 0.04 * (high - low) or 0.5
         return cls(placed, ticks, low - margin, high + margin)
-
-
-def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """At most about `most` round values (1, 2, 2.5 or 5 times a power of ten apart) in low..high."""
-    if high <= low:
-        return [low]
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{index * step:.10g}") for index in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
