@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from models.text_detection.predictor import view_of
+from models.text_detection.preprocess import view_of
 from pipelines.config import load_config
 from pipelines.page import Page
 from pipelines.records import PageRecord

@@ -1,11 +1,16 @@
 """Angles, page rotation and quadrilateral crops: the one place where their conventions are written down.
 
 Degrees are counter-clockwise positive as a person sees the page. Images are (H, W) or (H, W, C) uint8 arrays, RGB when
-they have colour. Matrices are 2 x 3 float64 affine maps from source pixels to target pixels, as OpenCV takes them.
+they have colour. Matrices map source pixels to target pixels, as OpenCV takes them, in float64: affine maps 2 x 3,
+homographies 3 x 3.
 """
+
+from math import ceil, log2
 
 import cv2
 import numpy as np
+
+_FINE_ENOUGH = 2.0  # times the result's scale up to which bilinear sampling loses nothing
 
 
 def wrap_degrees(angle: float, period: float = 360.0) -> float:
@@ -117,3 +122,32 @@ def halved(image: np.ndarray, times: int) -> tuple[np.ndarray, int]:
         image = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
         divisor *= 2
     return image, divisor
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], finer: float) -> np.ndarray:
+    """An image (H, W, 3) uint8 through a homography [3, 3] to one of `size` (width, height); what lies beyond it
+    repeats its edge. `finer`: how many of its pixels, about, become one."""
+    if finer > _FINE_ENOUGH:
+        # The part that is shown is reduced by area first, or thin strokes would fall between samples.
+        left, top, right, bottom = _covered(image, np.linalg.inv(matrix), size)
+        image, divisor = halved(image[top:bottom, left:right], ceil(log2(finer / _FINE_ENOUGH)))
+        middle = (divisor - 1) / 2  # where the middle of its first pixel is
+        matrix = matrix @ np.array([[divisor, 0, left + middle], [0, divisor, top + middle], [0, 0, 1]])
+    return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) through a homography [3, 3]; float32 out, the same shape."""
+    flat = np.asarray(points, np.float64).reshape(-1, 2)
+    mapped = np.column_stack([flat, np.ones(len(flat))]) @ matrix.T
+    return (mapped[:, :2] / mapped[:, 2:]).astype(np.float32).reshape(np.shape(points))
+
+
+def _covered(image: np.ndarray, to_image: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of an image that a warped one of `size` covers."""
+    width, height = size
+    covered = map_points(to_image, np.float32([[0, 0], [width, 0], [width, height], [0, height]]))
+    limit = np.array([image.shape[1] - 2, image.shape[0] - 2])
+    left, top = np.clip(np.floor(covered.min(axis=0)), 0, np.maximum(limit, 0)).astype(int)
+    right, bottom = np.ceil(covered.max(axis=0)).astype(int) + 1
+    return int(left), int(top), min(int(right), image.shape[1]), min(int(bottom), image.shape[0])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.geometry import halved
-from models.meter_digits.preprocess import StripInput, cut_strip, map_points, strip_width, warp
+from models.geometry import halved, map_points, warp
+from models.meter_digits.preprocess import StripInput, cut_strip, strip_width
 
 FORM = StripInput(
     colour="RGB", mean=127.5, std=127.5, height=48, display=32, margin=16, min_width=64, max_width=400, width_step=32

@@ -21,8 +21,8 @@ class Looks(DigitReader):
     def __call__(self, strips: list[np.ndarray]) -> list[list[StripDigit]]:
         self.strips += strips
         text, confidence = self.looks.pop(0)
-        top, bottom = (self.form.height - self.form.display) / 2, (self.form.height + self.form.display) / 2
-        first, width = self.form.margin, (strips[0].shape[1] - 2 * self.form.margin) / len(text)
+        top, bottom = (self.input.height - self.input.display) / 2, (self.input.height + self.input.display) / 2
+        first, width = self.input.margin, (strips[0].shape[1] - 2 * self.input.margin) / len(text)
         return [
             [
                 StripDigit(

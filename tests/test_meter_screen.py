@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.meter_screen.predictor import STRIDE, ScreenDecoding, ScreenInput, find
+from models.meter_screen.predictor import STRIDE, ScreenDecoding, find
+from models.meter_screen.preprocess import ScreenInput
 from trainers.meter_screen.targets import targets
 
 FORM = ScreenInput(colour="RGB", mean=0, std=255, long_side=320, closer_side=224, closer_height=160)

@@ -6,7 +6,7 @@ import pytest
 from models.bundle import BundleError
 from models.geometry import turn
 from models.orientation.predictor import OrientationPredictor
-from models.orientation.preprocess import TileSettings, crop_to_content, grid, page_tiles
+from models.orientation.preprocess import OrientationInput, crop_to_content, grid, page_tiles
 from tests.test_deskew import text_page
 
 
@@ -69,7 +69,7 @@ def test_the_grid_covers_everything():
 def test_tiles_with_most_ink_come_first():
     page = np.full((800, 800), 250, np.uint8)
     page[400:] = text_page(400, 800)
-    tiles = page_tiles(page, TileSettings(long_side=800, tile=256, max_tiles=3))
+    tiles = page_tiles(page, OrientationInput(long_side=800, tile=256, max_tiles=3))
     assert tiles.shape == (3, 256, 256)
     ink = (tiles > 1).mean(axis=(1, 2))
     assert list(ink) == sorted(ink, reverse=True)

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from models.bundle import BundleError, load_bundle
-from models.results import RecognizedText
 from models.text_recognition.cascade import RecognizerCascade
 from models.text_recognition.ctc import Calibration
-from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.predictor import RecognizedText, TextRecognizer
 from tests.recognizers import SAYS, dark_line_recognizer
 
 pytestmark = pytest.mark.slow

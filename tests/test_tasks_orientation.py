@@ -6,7 +6,7 @@ import torch
 
 from models.geometry import turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
-from models.orientation.preprocess import TileSettings, page_tiles
+from models.orientation.preprocess import OrientationInput, page_tiles
 from tests.test_deskew import text_page
 from trainers.orientation.task import OrientationSettings, OrientationTask, place_losses, windowed
 
@@ -44,7 +44,7 @@ def test_samples_depend_on_seed_split_and_index_alone(split):
 def test_labels_are_quarter_turns_counter_clockwise():
     """The class of a page turned counter-clockwise by 90 degrees is the class that `loss` gives to such tiles."""
     task = make_task(damage=0, residual_skew=0)
-    settings = TileSettings(320, 320, 1)
+    settings = OrientationInput(long_side=320, tile=320, max_tiles=1)
     upright, turned = (torch.from_numpy(page_tiles(turn(text_page(400, 400), angle), settings)) for angle in (0, 90))
     seen = []
 

@@ -12,7 +12,8 @@ from models.bundle import BundleError, load_bundle, save_bundle
 from models.text_recognition.charset import Charset, charset
 from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks.ppocr import published_weights
-from models.text_recognition.predictor import TextRecognizer, bucket_width
+from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.preprocess import bucket_width
 from ray_apps.cli import evaluate as evaluate_app
 from trainers.core.checkpoint import WeightsError, load_labels, load_state, load_weights
 from trainers.core.config import Config, parse_config

@@ -9,8 +9,8 @@ import pytest
 from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode, from_top_left, mean_inside
-from models.text_detection.predictor import DetectionInput, TextDetector, View, view_of
-from models.text_detection.preprocess import spans, stitched
+from models.text_detection.predictor import TextDetector
+from models.text_detection.preprocess import DetectionInput, View, spans, stitched, view_of
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,15 @@ import pytest
 
 from models.bundle import Bundle, BundleError, load_bundle
 from models.text_recognition import ctc
-from models.text_recognition.predictor import (
+from models.text_recognition.predictor import TextRecognizer, bundle_characters
+from models.text_recognition.preprocess import (
     RecognitionInput,
-    TextRecognizer,
     bucket_width,
-    bundle_characters,
+    crop_line,
+    cut_long_line,
     in_batches,
+    resize_to_height,
 )
-from models.text_recognition.preprocess import crop_line, cut_long_line, resize_to_height
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_batches_come_in_few_sizes_and_keep_the_order(width):
 
 
 def test_buckets_are_few_and_padding_is_little():
-    form = RecognitionInput.model_validate(load_bundle("ppocrv6-rec@small").card.input)
+    form = load_bundle("ppocrv6-rec@small").input(RecognitionInput)
     widths = range(1, form.max_width + 1)
     buckets = [bucket_width(width, form) for width in widths]
     assert len(set(buckets)) <= 50

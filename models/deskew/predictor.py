@@ -1,5 +1,6 @@
 """Reads the skew of pages with an exported deskew bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from models.bundle import Bundle, load_bundle
 from models.deskew import preprocess
-from models.results import Skew
 from models.runtime import Network
 
 PEAK_HALF_WIDTH = 1.0  # degrees round the highest bin that make up the answer
@@ -19,13 +19,12 @@ _STRIP = 8  # times as long as wide: from here on text runs along or across the 
 _SMALL, _SURE_OF_SMALL = 100, 0.5
 
 
-class DeskewInput(BaseModel):
-    """The card's `input`: the spectrum's shape, checked against this version's preprocessing."""
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How far text lines are turned counter-clockwise, in -90 < degrees <= 90 (the bundle's range may be smaller)."""
 
-    model_config = ConfigDict(extra="forbid")
-    side: Literal[768] = preprocess.SIDE
-    angles: Literal[720] = preprocess.ANGLES
-    bands: Literal[48] = preprocess.BANDS
+    degrees: float
+    confidence: float
 
 
 class DeskewDecoding(BaseModel):
@@ -93,7 +92,7 @@ class DeskewPredictor:
 
     def __init__(self, bundle: str | Path | Bundle = "deskew@1", device: str = "cpu", threads: int = 1):
         bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("deskew")
-        bundle.input(DeskewInput)
+        bundle.input(preprocess.DeskewInput)
         self.range_degrees = bundle.decoding(DeskewDecoding).range_degrees
         self.network = Network(bundle, device, threads)
         self.name, self.device = self.network.name, self.network.device

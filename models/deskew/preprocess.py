@@ -6,9 +6,11 @@ coordinates make the search shift-equivariant, so weights are shared over all an
 """
 
 from functools import cache
+from typing import Literal
 
 import cv2
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from models.geometry import fit_within
 from models.page_contrast import local_contrast, sections, to_grey
@@ -19,6 +21,15 @@ BANDS = 48  # radial bands from FIRST_RADIUS cycles per SIDE up to the Nyquist f
 FIRST_RADIUS = 6.0
 BACKGROUND_WINDOW = 15  # px
 BLANK_CONTRAST = 1e-2  # mean |local contrast| below which a page holds nothing to measure
+
+
+class DeskewInput(BaseModel):
+    """The card's `input`: the spectrum's shape, checked against this version's own."""
+
+    model_config = ConfigDict(extra="forbid")
+    side: Literal[768] = SIDE
+    angles: Literal[720] = ANGLES
+    bands: Literal[48] = BANDS
 
 
 def bin_centres() -> np.ndarray:

@@ -8,10 +8,10 @@ import numpy as np
 
 from models.blob import rgb
 from models.bundle import Bundle
-from models.geometry import quad_size
+from models.geometry import map_points, quad_size
 from models.meter.reading import Reading, to_reading
 from models.meter_digits.predictor import DigitReader, StripDigit
-from models.meter_digits.preprocess import cut_strip, map_points
+from models.meter_digits.preprocess import cut_strip
 from models.meter_screen.predictor import Screen, ScreenDetector
 
 SMALLEST = 64  # px; shorter photos hold no legible display
@@ -102,7 +102,7 @@ class MeterPredictor:
         turns = [(screen.corners, screen.presence)]
         if screen.reversed_presence >= _TURNED_SHARE * screen.presence:
             turns.append((np.roll(screen.corners, 2, axis=0), screen.reversed_presence))
-        cuts = [cut_strip(image, corners, self.reader.form) for corners, _ in turns]
+        cuts = [cut_strip(image, corners, self.reader.input) for corners, _ in turns]
         places = self.reader([strip for strip, _ in cuts])
         # Of seven segments most digits are digits upside down too: then what the whole meter looks like decides.
         likely = [_log_likelihood(places[turn]) + np.log(presence) for turn, (_, presence) in enumerate(turns)]
@@ -115,7 +115,7 @@ class MeterPredictor:
     def _surer(self, image: np.ndarray, first: "DisplayReading", analog: bool) -> "DisplayReading":
         """The surer of two readings: of the display as it was cut out, and a little tighter. Corners are found to about
         a tenth of the display's height; a digit that depends on so much is read wrong more often than not."""
-        strip, matrix = cut_strip(image, _scaled(first.corners, *_TIGHTER), self.reader.form)
+        strip, matrix = cut_strip(image, _scaled(first.corners, *_TIGHTER), self.reader.input)
         reading = self._reading(self.reader([strip])[0], strip, analog)
         second = DisplayReading(reading, first.corners, strip, matrix)
         surer, other = sorted((first, second), key=lambda look: -look.reading.confidence)
@@ -131,7 +131,7 @@ class MeterPredictor:
         return replace(surer, reading=replace(surer.reading, confidence=confidence, reason=reason))
 
     def _reading(self, places: list[StripDigit], strip: np.ndarray, analog: bool) -> Reading:
-        margin = self.reader.form.margin
+        margin = self.reader.input.margin
         counter = (margin, strip.shape[1] - margin) if analog else None
         return to_reading(places, self.reader.decoding, counter)
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.blob import blob
 from models.bundle import Bundle, BundleError, load_bundle
-from models.meter_digits.preprocess import StripInput
+from models.meter_digits.preprocess import StripInput, padded, padded_width
 from models.runtime import Network
 
 STEP = 8  # px of a column of the network's output
@@ -60,7 +59,7 @@ class DigitReader:
         device, threads, precision: see `models.runtime.Network`.
 
     Attributes:
-        form: the strips it takes, see `models.meter_digits.preprocess.cut_strip`.
+        input: the strips it takes, see `models.meter_digits.preprocess.cut_strip`.
 
     Raises:
         BundleError, DeviceError: the bundle or the device cannot be used.
@@ -75,7 +74,7 @@ class DigitReader:
     ):
         bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         bundle.require_task("meter_digits")
-        self.form = bundle.input(StripInput)
+        self.input = bundle.input(StripInput)
         self.decoding = bundle.decoding(DigitDecoding)
         if tuple(bundle.card.labels) != LABELS:
             raise BundleError(f"bundle {bundle.name}: its labels are not those of meter digits ({' '.join(LABELS)})")
@@ -86,29 +85,19 @@ class DigitReader:
         """The places of each strip from left to right.
 
         Args:
-            strips: (form.height, w, 3) uint8 RGB.
+            strips: (input.height, w, 3) uint8 RGB.
         """
         buckets: dict[int, list[int]] = defaultdict(list)
         for index, strip in enumerate(strips):
-            buckets[padded_width(strip.shape[1], self.form)].append(index)
+            buckets[padded_width(strip.shape[1], self.input)].append(index)
         read: dict[int, list[StripDigit]] = {}
         for width, indices in buckets.items():
-            output = self.network(blob([padded(strips[index], width) for index in indices], self.form))
+            output = self.network(blob([padded(strips[index], width) for index in indices], self.input))
             for row, index in enumerate(indices):
                 columns = -(-strips[index].shape[1] // STEP)
                 outputs = (output[name][row, :columns] for name in ("classes", "box", "position"))
-                read[index] = decode(*outputs, self.form)
+                read[index] = decode(*outputs, self.input)
         return [read[index] for index in range(len(strips))]
-
-
-def padded_width(width: int, form: StripInput) -> int:
-    """Width of the batch that a strip goes into."""
-    return -(-max(width, form.min_width) // form.width_step) * form.width_step
-
-
-def padded(strip: np.ndarray, width: int) -> np.ndarray:
-    """The strip with its right edge repeated until it is `width` px wide."""
-    return cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_REPLICATE)
 
 
 def decode(classes: np.ndarray, box: np.ndarray, position: np.ndarray, form: StripInput) -> list[StripDigit]:

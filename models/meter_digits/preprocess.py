@@ -1,15 +1,11 @@
 """The display as a flat strip: cut out of the photo by a homography, with a margin."""
 
-from math import ceil, log2
-
 import cv2
 import numpy as np
 from pydantic import Field
 
 from models.blob import ImageFormat
-from models.geometry import halved, quad_size
-
-_FINE_ENOUGH = 2.0  # times the strip's scale up to which bilinear sampling loses nothing
+from models.geometry import quad_size, warp
 
 
 class StripInput(ImageFormat):
@@ -51,30 +47,11 @@ def cut_strip(image: np.ndarray, corners: np.ndarray, form: StripInput) -> tuple
     return warp(image, matrix, size, quad_size(corners)[1] / form.display), matrix
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], finer: float) -> np.ndarray:
-    """An image (H, W, 3) uint8 through a homography [3, 3] to one of `size` (width, height); what lies beyond it
-    repeats its edge. `finer`: how many of its pixels, about, become one."""
-    if finer > _FINE_ENOUGH:
-        # The part that is shown is reduced by area first, or thin strokes would fall between samples.
-        left, top, right, bottom = _covered(image, np.linalg.inv(matrix), size)
-        image, divisor = halved(image[top:bottom, left:right], ceil(log2(finer / _FINE_ENOUGH)))
-        middle = (divisor - 1) / 2  # where the middle of its first pixel is
-        matrix = matrix @ np.array([[divisor, 0, left + middle], [0, divisor, top + middle], [0, 0, 1]])
-    return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def padded_width(width: int, form: StripInput) -> int:
+    """Width of the batch that a strip goes into."""
+    return -(-max(width, form.min_width) // form.width_step) * form.width_step
 
 
-def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) through a homography [3, 3]; float32 out, the same shape."""
-    flat = np.asarray(points, np.float64).reshape(-1, 2)
-    mapped = np.column_stack([flat, np.ones(len(flat))]) @ matrix.T
-    return (mapped[:, :2] / mapped[:, 2:]).astype(np.float32).reshape(np.shape(points))
-
-
-def _covered(image: np.ndarray, to_photo: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of the photo that the strip covers."""
-    width, height = size
-    covered = map_points(to_photo, np.float32([[0, 0], [width, 0], [width, height], [0, height]]))
-    limit = np.array([image.shape[1] - 2, image.shape[0] - 2])
-    left, top = np.clip(np.floor(covered.min(axis=0)), 0, np.maximum(limit, 0)).astype(int)
-    right, bottom = np.ceil(covered.max(axis=0)).astype(int) + 1
-    return int(left), int(top), min(int(right), image.shape[1]), min(int(bottom), image.shape[0])
+def padded(strip: np.ndarray, width: int) -> np.ndarray:
+    """The strip with its right edge repeated until it is `width` px wide."""
+    return cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_REPLICATE)

@@ -2,22 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import floor, log2
 from pathlib import Path
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.blob import ImageFormat, blob, rgb
+from models.blob import blob, rgb
 from models.bundle import Bundle, load_bundle
-from models.geometry import halved, quad_size
-from models.meter_digits.preprocess import map_points, warp
+from models.geometry import map_points, quad_size, warp
+from models.meter_screen.preprocess import ScreenInput, to_canvas
 from models.runtime import Network
 
 STRIDE = 8  # px of a cell of the network's output
 CORNER_UNIT = 32.0  # px that a corner's output of 1 stands for
-_ROUND = 32  # the network takes sides that are multiples of it
 _CANDIDATES = 3  # displays looked at closer
 _LARGE = 0.4  # of the photo's longer side: a display as long as that is seen well enough at once
 _CLOSE = 0.6  # of its width: how long the display is in a closer look
@@ -27,14 +25,6 @@ _REFINEMENTS = 2
 _END, _REACH = 0.85, 0.3  # half widths: where the cells that know a corner best are, and how far around
 _LEAST_WEIGHT = 0.3
 _NEAR = 2.5  # cells from a display's middle line within which other peaks are the same display
-
-
-class ScreenInput(ImageFormat):
-    """Photos as the network takes them."""
-
-    long_side: int = Field(ge=64, multiple_of=_ROUND, description="px that the longer side is scaled to")
-    closer_side: int = Field(default=288, ge=64, multiple_of=_ROUND, description="px: width of a closer look")
-    closer_height: int = Field(default=160, ge=64, multiple_of=_ROUND, description="px: its height")
 
 
 class ScreenDecoding(BaseModel):
@@ -152,20 +142,6 @@ def _look_closer(image, screen: Screen, cells, form: ScreenInput, labels: list[s
 def _same(one: Screen, other: Screen) -> bool:
     distance = np.hypot(*(one.corners.mean(axis=0) - other.corners.mean(axis=0)))
     return bool(distance < max(quad_size(other.corners)) / 2)
-
-
-def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
-    """The photo scaled so that its longer side is `long_side` px, at the top left of a canvas with sides that the
-    network takes; and the scale."""
-    scale = long_side / max(image.shape[:2])
-    # What is left to do is a factor of more than a half, which bilinear sampling does well.
-    near, divisor = halved(image, max(0, floor(-log2(scale))))
-    size = (max(1, round(near.shape[1] * scale * divisor)), max(1, round(near.shape[0] * scale * divisor)))
-    small = cv2.resize(near, size, interpolation=cv2.INTER_LINEAR)
-    height, width = (-(-side // _ROUND) * _ROUND for side in small.shape[:2])
-    canvas = np.full((height, width, 3), 127, np.uint8)
-    canvas[: small.shape[0], : small.shape[1]] = small
-    return canvas, scale
 
 
 def decode(

@@ -24,7 +24,7 @@ MIN_CONFIDENCE = 0.7  # mean confidence of the better reading from which it coun
 MIN_LEAD = 0.1  # by which it must be better than the other; English leads by 0.19 and more
 
 
-class Reading(NamedTuple):
+class LineReading(NamedTuple):
     """What lines say: whether they stand upright, the mean confidence (0..1) of the better direction, and how many
     characters it gave (weighted by confidence)."""
 
@@ -54,7 +54,7 @@ class LineReader:
             device=device, threads=threads, precision=precision, calibrated=False
         )
 
-    def read(self, image: np.ndarray) -> "Reading | None":
+    def read(self, image: np.ndarray) -> LineReading | None:
         """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""
         lines = text_lines(crop_to_content(to_grey(image)))
         if not lines:
@@ -64,7 +64,7 @@ class LineReader:
         better = max(as_is, turned)
         if better[0] < MIN_CONFIDENCE or abs(as_is[0] - turned[0]) < MIN_LEAD:
             return None
-        return Reading(as_is[0] > turned[0], *better)
+        return LineReading(as_is[0] > turned[0], *better)
 
     def _read(self, lines: list[np.ndarray]) -> tuple[float, float]:
         texts = self.recognizer(lines)

@@ -1,14 +1,13 @@
 """Reads the orientation of level pages with an exported orientation bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from models.bundle import Bundle, BundleError, load_bundle
 from models.orientation.line_reader import LineReader
-from models.orientation.preprocess import TileSettings, page_tiles
-from models.results import Orientation
+from models.orientation.preprocess import OrientationInput, page_tiles
 from models.runtime import Network
 
 _BATCH = 24  # tiles run at once
@@ -16,13 +15,12 @@ READS_WELL = 0.97  # confidence of reading from which the directions across are 
 UNSURE = 0.98  # confidence below which a page is looked at again
 
 
-class OrientationInput(BaseModel):
-    """The card's `input`; see `preprocess.TileSettings`."""
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How many quarter turns counter-clockwise the page stands: 0, 90, 180 or 270 degrees."""
 
-    model_config = ConfigDict(extra="forbid")
-    long_side: int = Field(ge=32)
-    tile: int = Field(ge=32)
-    max_tiles: int = Field(ge=1)
+    degrees: int
+    confidence: float
 
 
 class OrientationPredictor:
@@ -57,7 +55,7 @@ class OrientationPredictor:
         precision: str = "auto",
     ):
         bundle = (bundle if isinstance(bundle, Bundle) else load_bundle(bundle)).require_task("orientation")
-        self.settings = TileSettings(**bundle.input(OrientationInput).model_dump())
+        self.input = bundle.input(OrientationInput)
         labels = bundle.card.labels
         if labels not in (["0", "180"], ["0", "90", "180", "270"]):
             raise BundleError(f"bundle {bundle.name}: labels must be 0 180 or 0 90 180 270 (degrees), not {labels}")
@@ -76,7 +74,7 @@ class OrientationPredictor:
         Raises:
             ValueError: an image of another dtype or shape.
         """
-        tiles = [page_tiles(image, self.settings) for image in images]
+        tiles = [page_tiles(image, self.input) for image in images]
         logits = self._logits(tiles)
         unsure = [index for index, page in enumerate(tiles) if len(page) and _softmax(logits[index]).max() < UNSURE]
         read = {index: answer for index in unsure if (answer := self._read(images[index], logits[index]))}

@@ -1,9 +1,8 @@
 """A page as a few tiles of legible text: which way is up shows in the glyphs, so the page is no thumbnail."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.page_contrast import local_contrast, reduce, sections, to_grey
 
@@ -17,30 +16,24 @@ _BOX_TAIL = 0.002  # share of the ink that may lie outside the content box, on e
 _BOX_MARGIN = 0.02  # of the box's sides
 
 
-@dataclass(frozen=True)
-class TileSettings:
-    """How a page is cut.
+class OrientationInput(BaseModel):
+    """The card's `input`: how a page is cut."""
 
-    Attributes:
-        long_side: px the page's content is scaled down to (never up), see `contrast`.
-        tile: px, side of the square tiles.
-        max_tiles: the tiles with most ink are taken, at most so many.
-    """
-
-    long_side: int = 1024
-    tile: int = 384
-    max_tiles: int = 6
+    model_config = ConfigDict(extra="forbid")
+    long_side: int = Field(ge=32, description="px the page's content is scaled down to (never up), see `contrast`")
+    tile: int = Field(ge=32, description="px, side of the square tiles")
+    max_tiles: int = Field(ge=1, description="the tiles with most ink are taken, at most this many")
 
 
-def page_tiles(image: np.ndarray, settings: TileSettings) -> np.ndarray:
+def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
     """(n, tile, tile) float32 local contrast of a uint8 page (grey or RGB) whose lines are level or upright, most ink
     first; n is 0 for a blank page and at most `max_tiles`."""
     parts = sections(crop_to_content(to_grey(image)))
-    tiles = [tile for part in parts for tile in grid(contrast(part, settings.long_side), settings.tile)]
+    tiles = [tile for part in parts for tile in grid(contrast(part, form.long_side), form.tile)]
     ink = np.array([float((tile > INK).mean()) for tile in tiles])
-    best = [index for index in np.argsort(-ink, kind="stable")[: settings.max_tiles] if ink[index] >= MIN_INK]
+    best = [index for index in np.argsort(-ink, kind="stable")[: form.max_tiles] if ink[index] >= MIN_INK]
     if not best:
-        return np.empty((0, settings.tile, settings.tile), np.float32)
+        return np.empty((0, form.tile, form.tile), np.float32)
     return np.stack([tiles[index] for index in best])
 
 

@@ -3,16 +3,23 @@
 Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", AAAI 2020; parameters as in PaddleOCR.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.results import TextRegion
-
 _MIN_SIDE = 3  # px of the map; thinner blobs are noise
 _MOST_AREA = 4  # of the map, which boxes may have together: lines hardly overlap, squares in squares do
+
+
+@dataclass(frozen=True, slots=True)
+class TextRegion:
+    """One detected text line: `polygon` (4, 2) float32 and the detector's mean probability inside it."""
+
+    polygon: np.ndarray
+    confidence: float
 
 
 class DBDecoding(BaseModel):

@@ -1,13 +1,82 @@
-"""Overlapping tiles for pages larger than the network should see at once.
+"""Pages as the detection network takes them: at a scale that suits it, and in overlapping tiles where that is too much.
 
 The tiles' probability maps are stitched along the middle of their overlaps and decoded once, so a line that crosses a
 seam is found once and whole, whatever its length.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
 import numpy as np
+from pydantic import Field
+
+from models.blob import ImageFormat
+from models.geometry import median_colour
+
+_STRIDE = 32  # sides of the network's input are multiples of it
+# A crop of a single line is no page: enlarged until its short side had a page's, its letters came out hundreds of px
+# high and the line in pieces. Ordinary pages (a short side of 272 px and more) need no more than this.
+_MOST_ENLARGED = 2.0
+_ENLARGED_PIXELS = 24_000_000  # a page is not enlarged beyond it; what is larger by itself is looked at as it is
+_MARGIN = 32  # px, after scaling, of paper put around pictures too small to have some: letters touch a crop's edge
+
+
+class DetectionInput(ImageFormat):
+    """At which scale pages are looked at. All sides in px, after scaling."""
+
+    min_short_side: int = Field(
+        ge=_STRIDE, description="pages with a shorter short side are enlarged to it, but at most twice"
+    )
+    max_short_side: int = Field(ge=_STRIDE, description="pages with a longer short side are reduced to it")
+    tile_side: int = Field(ge=_STRIDE, multiple_of=_STRIDE, description="longer sides are read in tiles of this size")
+    tile_overlap: int = Field(ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a page is looked at, in px: scaled to `size` (width, height), in the middle of a `canvas` (width, height)
+    whose sides the network's stride divides."""
+
+    size: tuple[int, int]
+    canvas: tuple[int, int]
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """(left, top) px of the canvas before the page begins."""
+        return (self.canvas[0] - self.size[0]) // 2, (self.canvas[1] - self.size[1]) // 2
+
+
+def view_of(width: int, height: int, form: DetectionInput) -> View:
+    """How a page of `width` x `height` px is looked at: its short side brought into the given range, both sides rounded
+    to the network's stride.
+
+    What is looked at is bounded by the page itself: it is enlarged at most twice, and not beyond 24 megapixels. A
+    picture too small for the range even then (a crop of a line, a label) keeps its proportions and gets a margin.
+    """
+    short = min(width, height)
+    wanted = float(np.clip(short, form.min_short_side, form.max_short_side)) / short
+    scale = min(wanted, _MOST_ENLARGED)
+    if scale > 1:
+        scale = max(1.0, min(scale, (_ENLARGED_PIXELS / (width * height)) ** 0.5))
+    if wanted <= _MOST_ENLARGED:
+        size = tuple(max(_STRIDE, round(side * scale / _STRIDE) * _STRIDE) for side in (width, height))
+        return View(size, size)
+    size = (round(width * scale), round(height * scale))
+    return View(size, tuple(-(-(side + 2 * _MARGIN) // _STRIDE) * _STRIDE for side in size))
+
+
+def as_seen(image: np.ndarray, view: View) -> np.ndarray:
+    """The canvas, (H, W, 3) uint8, with a page (h, w, 3) uint8 as it is looked at; margins in its median colour."""
+    height, width = image.shape[:2]
+    shrinks = view.size[0] * view.size[1] < width * height
+    scaled = cv2.resize(image, view.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if view.canvas == view.size:
+        return scaled
+    left, top = view.margin
+    right, bottom = view.canvas[0] - view.size[0] - left, view.canvas[1] - view.size[1] - top
+    return cv2.copyMakeBorder(scaled, top, bottom, left, right, cv2.BORDER_CONSTANT, value=median_colour(image))
 
 
 def spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:

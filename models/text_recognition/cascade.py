@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from models.bundle import BundleError
-from models.results import RecognizedText
 from models.text_recognition.languages import script, script_weights, scripts
-from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.predictor import RecognizedText, TextRecognizer
 
 # A reading's doubt counts so many times where its letters are another recogniser's. Measured with an early Korean
 # recogniser beside PP-OCRv6: at 1 receipts and forms lose 2 to 4 points of word F1, at 5 less than half a point; at 10

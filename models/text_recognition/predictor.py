@@ -1,34 +1,36 @@
 """Reads line crops with a CTC network."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.blob import ImageFormat, blob, rgb
 from models.bundle import Bundle, BundleError, load_bundle
-from models.results import RecognizedText
 from models.runtime import Network
 from models.text_recognition import ctc, language_model
 from models.text_recognition.language_model import LanguageModel, LanguageModelError
-from models.text_recognition.preprocess import cut_long_line, resize_to_height, strip_width
+from models.text_recognition.preprocess import (
+    RecognitionInput,
+    batch_of,
+    bucket_width,
+    cut_long_line,
+    in_batches,
+    strip_width,
+)
 
-# Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
-_BATCH_SIZES = (8, 4, 2, 1)
-_BATCH_COLUMNS = 2560  # px; beyond it a batch is no faster than its halves
-_MOST_PADDING = 10  # a strip is padded by less than a step or a tenth of its width
 _CACHED_KERNELS = 2000  # for about 50 of the some 100 (batch, width) shapes, 250 MB
 
 
-class RecognitionInput(ImageFormat):
-    """Line strips as the network takes them, in px."""
+@dataclass(frozen=True, slots=True)
+class RecognizedText:
+    """The characters read from one line crop. `language` names the recogniser's language group."""
 
-    height: int = Field(ge=8)
-    min_width: int = Field(ge=8)
-    max_width: int = Field(ge=8, description="longer lines are read in pieces")
-    width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it, wide ones coarser")
+    text: str
+    confidence: float
+    language: str
 
 
 class CTCDecoding(BaseModel):
@@ -115,11 +117,7 @@ class TextRecognizer:
         return [results[index] for index in range(len(pieces))]
 
     def _read(self, pieces: list[np.ndarray], width: int) -> list[tuple[str, float]]:
-        batch = np.zeros((len(pieces), 3, self.input.height, width), np.float32)
-        for row, piece in zip(batch, pieces, strict=True):
-            strip = resize_to_height(rgb(piece), self.input.height, self.input.max_width)
-            row[:, :, : strip.shape[1]] = blob([strip], self.input)[0]
-        (output,) = self.network(batch).values()
+        (output,) = self.network(batch_of(pieces, width, self.input)).values()
         if output.shape[2] != len(self.characters):
             raise BundleError(
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
@@ -139,25 +137,6 @@ class TextRecognizer:
             lengths = [max(1, len(text)) for text, _ in pieces]
             confidence = float(np.average([confidence for _, confidence in pieces], weights=lengths))
         return RecognizedText(text if confidence >= self.min_confidence else "", confidence, self.language)
-
-
-def bucket_width(width: int, form: RecognitionInput) -> int:
-    """Padded width of a strip `width` px wide: steps double as widths do, so buckets are few and padding little."""
-    step = form.width_step
-    while 2 * step * _MOST_PADDING <= width:
-        step *= 2
-    return max(form.min_width, -(-width // step) * step)
-
-
-def in_batches(indices: list[int], width: int) -> list[list[int]]:
-    """Split a bucket's members into the fewest batches of the allowed sizes, large ones first."""
-    batches, start = [], 0
-    while start < len(indices):
-        most = min(len(indices) - start, max(1, _BATCH_COLUMNS // width))
-        size = next(size for size in _BATCH_SIZES if size <= most)
-        batches.append(indices[start : start + size])
-        start += size
-    return batches
 
 
 def bundle_language_model(bundle: Bundle) -> LanguageModel:

@@ -1,8 +1,11 @@
-"""Line crops: text cut from a page as a flat, horizontal strip."""
+"""Lines as the recognition network takes them: cut from a page, flat and horizontal, scaled to one height, in batches
+of about one width."""
 
 import cv2
 import numpy as np
+from pydantic import Field
 
+from models.blob import ImageFormat, blob, rgb
 from models.geometry import quad_size
 
 _TALL = 1.5  # a crop this much taller than wide holds vertical text
@@ -11,6 +14,19 @@ _SEARCHED = 0.1  # how far around a cut's even place a gap between words is look
 _BLANK = 0.15  # of the contrast of a window's darkest columns: columns with less stand between letters
 _WORD_GAP = 0.15  # of the crop's height; wider gaps are between words (0.17 to 0.39; between letters up to 0.12)
 _MOST_PIECES = 64  # some 7,000 characters; pieces of what is longer (rules, borders) are squeezed
+# Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
+_BATCH_SIZES = (8, 4, 2, 1)
+_BATCH_COLUMNS = 2560  # px; beyond it a batch is no faster than its halves
+_MOST_PADDING = 10  # a strip is padded by less than a step or a tenth of its width
+
+
+class RecognitionInput(ImageFormat):
+    """Line strips as the network takes them, in px."""
+
+    height: int = Field(ge=8)
+    min_width: int = Field(ge=8)
+    max_width: int = Field(ge=8, description="longer lines are read in pieces")
+    width_step: int = Field(ge=1, description="strips are padded on the right to a multiple of it, wide ones coarser")
 
 
 def crop_line(image: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -75,3 +91,35 @@ def _widest_gap(window: np.ndarray) -> tuple[int, int]:
     starts, stops = np.flatnonzero(blank[1:] & ~blank[:-1]), np.flatnonzero(~blank[1:] & blank[:-1])
     widest = int((stops - starts).argmax())
     return int(starts[widest] + stops[widest]) // 2, int(stops[widest] - starts[widest])
+
+
+def bucket_width(width: int, form: RecognitionInput) -> int:
+    """Padded width of a strip `width` px wide: steps double as widths do, so buckets are few and padding little."""
+    step = form.width_step
+    while 2 * step * _MOST_PADDING <= width:
+        step *= 2
+    return max(form.min_width, -(-width // step) * step)
+
+
+def in_batches(indices: list[int], width: int) -> list[list[int]]:
+    """Split a bucket's members into the fewest batches of the allowed sizes, large ones first."""
+    batches, start = [], 0
+    while start < len(indices):
+        most = min(len(indices) - start, max(1, _BATCH_COLUMNS // width))
+        size = next(size for size in _BATCH_SIZES if size <= most)
+        batches.append(indices[start : start + size])
+        start += size
+    return batches
+
+
+def batch_of(pieces: list[np.ndarray], width: int, form: RecognitionInput) -> np.ndarray:
+    """Return crops of one bucket as the network takes them, float32 [batch, 3, height, width], with zeros on the right.
+
+    Args:
+        pieces: (h, w) or (h, w, 3) uint8 RGB. width: `bucket_width` of each.
+    """
+    batch = np.zeros((len(pieces), 3, form.height, width), np.float32)
+    for row, piece in zip(batch, pieces, strict=True):
+        strip = resize_to_height(rgb(piece), form.height, form.max_width)
+        row[:, :, : strip.shape[1]] = blob([strip], form)[0]
+    return batch

@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.meter_digits.preprocess import StripInput, cut_strip, map_points
+from models.geometry import map_points
+from models.meter_digits.preprocess import StripInput, cut_strip
 from pipelines.records import MeterRecord
 from pipelines.report.markup import both, escape
 from pipelines.report.overlays import CLASSES, embedded, page_name, view

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from models.deskew import preprocess
 from models.deskew.network import DeskewNet
-from models.deskew.predictor import DeskewDecoding, DeskewInput, decode
+from models.deskew.predictor import DeskewDecoding, decode
 from models.geometry import fit_within, turn
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
@@ -98,7 +98,7 @@ class DeskewTask(Task[DeskewSettings, PageSource]):
     def card_fields(self) -> CardFields:
         return CardFields(
             architecture=f"DeskewNet width {self.settings.width} on the polar power spectrum",
-            input=DeskewInput().model_dump(),
+            input=preprocess.DeskewInput().model_dump(),
             decoding=DeskewDecoding(range_degrees=self.settings.range_degrees).model_dump(),
         )
 

@@ -17,8 +17,7 @@ from models.bundle import Bundle, BundleError, load_bundle
 from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
 from models.text_detection.networks.ppocr import published_weights
-from models.text_detection.predictor import DetectionInput, as_seen, view_of
-from models.text_detection.preprocess import stitched
+from models.text_detection.preprocess import DetectionInput, as_seen, stitched, view_of
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.detection.augmentation import random_crop
 from trainers.detection.loss import db_loss

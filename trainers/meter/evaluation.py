@@ -60,7 +60,7 @@ def read_meters(source: MeterShards, predictor: MeterPredictor, limit: int | Non
             confidence=read.confidence,
             success=read.success,
             reason=read.reason,
-            strip=cut_strip(sample.image, read.corners, predictor.reader.form)[0] if found else None,
+            strip=cut_strip(sample.image, read.corners, predictor.reader.input)[0] if found else None,
             seconds=seconds,
         )
 

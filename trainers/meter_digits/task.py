@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn import functional
 
 from models.bundle import Bundle
-from models.geometry import quad_size
+from models.geometry import map_points, quad_size
 from models.meter.reading import to_reading
 from models.meter_digits.network import DigitNet
-from models.meter_digits.predictor import BLANK, LABELS, STEP, DigitDecoding, StripDigit, decode, padded, padded_width
-from models.meter_digits.preprocess import StripInput, cut_strip, map_points
+from models.meter_digits.predictor import BLANK, LABELS, STEP, DigitDecoding, StripDigit, decode
+from models.meter_digits.preprocess import StripInput, cut_strip, padded, padded_width
 from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 from trainers.data.meter_sample import MeterDigit, MeterSample
 from trainers.meter.augmentation import augment_photo

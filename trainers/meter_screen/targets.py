@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from models.geometry import quad_size
-from models.meter_digits.preprocess import map_points
+from models.geometry import map_points, quad_size
 from models.meter_screen.network import DIRECTIONS
 from models.meter_screen.predictor import CORNER_UNIT, STRIDE
 from trainers.data.meter_sample import MeterSample

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.meter_screen.network import ScreenNet
-from models.meter_screen.predictor import STRIDE, ScreenDecoding, ScreenInput, find, to_canvas
+from models.meter_screen.predictor import STRIDE, ScreenDecoding, find
+from models.meter_screen.preprocess import ScreenInput, to_canvas
 from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 from trainers.data.meter_sample import METER_CLASSES, MeterSample
 from trainers.detection.task import ppocrv6_weights

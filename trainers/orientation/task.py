@@ -17,8 +17,7 @@ from torch.nn import functional
 
 from models.geometry import fit_within, turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
-from models.orientation.predictor import OrientationInput
-from models.orientation.preprocess import INK, MIN_INK, TileSettings, contrast, crop_to_content, pad_to, page_tiles
+from models.orientation.preprocess import INK, MIN_INK, OrientationInput, contrast, crop_to_content, pad_to, page_tiles
 from models.page_contrast import CLIP, sections, to_grey
 from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
@@ -40,7 +39,7 @@ class OrientationSettings(TaskSettings):
             show it the whole page, as in the source system).
         width: channels of the first convolution of glyphnet; see `GlyphNet`.
         classes: 4 quarter turns, or 2: upright and upside down.
-        long_side, tile, max_tiles: how pages are read, see `TileSettings`.
+        long_side, tile, max_tiles: how pages are read, see `OrientationInput`.
         train_tile: px, side of the crops trained on.
         crops: crops of a page that are trained on together.
         scale: (least, most) factor on `long_side` in training.
@@ -144,12 +143,14 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
         return CardFields(
             architecture=settings.architecture
             + (f" width {settings.width}" if settings.width != DEFAULT_WIDTH else ""),
-            input=OrientationInput(**vars(self._tile_settings())).model_dump(),
+            input=self._tile_settings().model_dump(),
             labels=[str(90 * quarter) for quarter in self.quarters],
         )
 
-    def _tile_settings(self) -> TileSettings:
-        return TileSettings(self.settings.long_side, self.settings.tile, self.settings.max_tiles)
+    def _tile_settings(self) -> OrientationInput:
+        return OrientationInput(
+            long_side=self.settings.long_side, tile=self.settings.tile, max_tiles=self.settings.max_tiles
+        )
 
     def _train_sample(self, page: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         if rng.random() < 0.25:

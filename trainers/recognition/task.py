@@ -29,13 +29,11 @@ from models.text_recognition.networks import CRNN, CTCNetwork, PPOCRv6, SVTRLCNe
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import (
     CTCDecoding,
-    RecognitionInput,
-    bucket_width,
     bundle_characters,
     bundle_language_model,
     language_model_file,
 )
-from models.text_recognition.preprocess import resize_to_height
+from models.text_recognition.preprocess import RecognitionInput, bucket_width, resize_to_height
 from trainers.core.checkpoint import WeightsError
 from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
 from trainers.recognition.augmentation import augment_line
