@@ -92,6 +92,7 @@ TRAINERS = {  # folder of trainers: the others that it may import
 def test_a_models_training_is_its_own(folder):
     if not (modules := sorted((ROOT / "trainers" / folder).rglob("*.py"))):
         return
+    assert folder in TRAINERS, f"add trainers/{folder} to TRAINERS, with the folders that it may import"
     for path in modules:
         nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
         names = [(node.module or "").split(".") for node in nodes]

@@ -4,6 +4,7 @@ import fcntl
 
 import pytest
 
+from common.config import ConfigError
 from tests.tiny_task import tiny_config
 from trainers.core import runs
 from trainers.core.launch import launch, preflight
@@ -35,6 +36,18 @@ def test_unfinished_run_goes_on_only_as_it_was(tmp_path):
         start(folder, train={"lr": 0.5}, settings={"hidden": 9})
     with pytest.raises(RunError, match="with --no-ray"):
         start(folder, host="ray")
+
+
+def test_a_run_folder_in_the_former_spelling_shows_the_present_one(tmp_path):
+    folder = tmp_path / "run"
+    start(folder)
+    former = "{shards: pages, rendered: false, rendered_lines: false, balance: 0, rendered_regions: false, bucket: 64}"
+    (folder / "config.yaml").write_text(f"{tiny_config().to_yaml()}".replace("data:\n", f"data:\n  train: {former}\n"))
+    message = f"{folder}/config.yaml: data.train is spelled .* write data.train: {{kind: page_shards, at: pages}}"
+    with pytest.raises(ConfigError, match=message):
+        start(folder)  # goes on
+    with pytest.raises(ConfigError, match=message):
+        Run(folder).config()  # is evaluated or exported
 
 
 def test_other_folders_are_left_alone(tmp_path):

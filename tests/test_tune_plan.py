@@ -11,6 +11,7 @@ import yaml
 from common.config import ConfigError
 from tests.tiny_task import tiny_config
 from trainers.core.config import parse_config
+from tuners.ledger import open_sweep
 from tuners.plan import Plan, load_sweep
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tune"
@@ -87,6 +88,22 @@ def test_epochs_are_counted_in_the_shards(sweep_file, pages, tmp_path):
         load_sweep(path)
     with pytest.raises(ConfigError, match=r"data\.train.*budget\.samples"):
         load_sweep(path, ["data.train={kind: rendered_pages}"])
+
+
+def test_sources_in_the_former_spelling_show_the_present_one(sweep_file, pages, tmp_path):
+    path = sweep_file(set={"data.train.shards": pages})
+    present = rf"data\.train is spelled .* write data\.train: {{kind: page_shards, at: {pages}}}"
+    with pytest.raises(ConfigError, match=f"{path}: .*{present}"):
+        load_sweep(path)
+    plan = load_sweep(sweep_file(set={"data.train": {"kind": "page_shards", "at": pages}}))
+    folder = tmp_path / "sweep"
+    with open_sweep(folder, plan):
+        pass
+    kept = folder / "sweep.yaml"
+    former = kept.read_text().replace(f"kind: page_shards\n      at: {pages}", f"shards: {pages}")
+    kept.write_text(former)
+    with pytest.raises(ConfigError, match=f"{kept}: .*{present}"), open_sweep(folder, plan):
+        pass
 
 
 def test_the_tuned_config_trains_as_many_samples_as_before(sweep_file):
