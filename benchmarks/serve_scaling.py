@@ -23,10 +23,10 @@ from typing import Any
 
 import ray
 from ray import serve
-from ray.serve.context import _get_global_client
 
 from benchmarks.served import Answer, App, Clients, configuration, free_port, light_documents, readers
-from pipelines.placement import cluster_resources
+from common.ray_private import serve_details
+from common.resources import cluster_resources
 from pipelines.report.charts import nice_ticks
 from ray_apps.cli.cluster import connect
 from ray_apps.serving.deploy import fit, start
@@ -69,7 +69,7 @@ def quick_to_scale(jobs: str) -> dict[str, Any]:
 
 def replicas() -> tuple[int, int]:
     """Reader replicas that autoscaling wants, and that run."""
-    deployment = _get_global_client().get_serve_details()["applications"]["documents"]["deployments"]["reader"]
+    deployment = serve_details()["applications"]["documents"]["deployments"]["reader"]
     return deployment["target_num_replicas"], sum(r["state"] == "RUNNING" for r in deployment["replicas"])
 
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import ray
-
+from common.resources import fits
 from pipelines.stages.base import StageSpec
 
 
@@ -60,24 +59,12 @@ def preflight(pools: Sequence[Pool], resources: dict[str, float]) -> None:
     Raises:
         PlacementError: names the resource, the demand and what the cluster has.
     """
-    for resource, demand in (
-        ("CPU", sum(pool.num_cpus for pool in pools)),
-        ("GPU", sum(pool.num_gpus for pool in pools)),
-    ):
-        has = resources.get(resource, 0)
-        if demand > has:
+    demand = {"CPU": sum(pool.num_cpus for pool in pools), "GPU": sum(pool.num_gpus for pool in pools)}
+    for resource, times in fits(demand, resources).items():
+        if not times:
             names = " + ".join("/".join(spec.stage.name for spec in pool.specs) for pool in pools)
             remedy = "use --device cpu or a cluster with GPUs" if resource == "GPU" else "use a cluster with more cores"
             raise PlacementError(
-                f"cannot be scheduled: {len(pools)} actor pool(s) ({names}) need at least {demand:g} {resource} "
-                f"at once, the cluster has {has:g}; {remedy}"
+                f"cannot be scheduled: {len(pools)} actor pool(s) ({names}) need at least {demand[resource]:g} "
+                f"{resource} at once, the cluster has {resources.get(resource, 0):g}; {remedy}"
             )
-
-
-def cluster_resources() -> dict[str, float]:
-    """Resources of the connected cluster; where an autoscaler may add nodes, what it may grow to."""
-    resources = dict(ray.cluster_resources())
-    # Ray Data and Ray Train ask the same way; there is no public call for the autoscaler's limits.
-    for resource, amount in (ray._private.state.state.get_max_resources_from_cluster_config() or {}).items():
-        resources[resource] = max(resources.get(resource, 0), amount)
-    return resources

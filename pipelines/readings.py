@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
 
+from common.resources import cluster_resources
 from common.storage import atomic_file
 from models.meter.plausibility import Judgement, Observation, judge
 from pipelines.ledger import Ledger
-from pipelines.placement import cluster_resources
 from pipelines.records import READINGS_SCHEMA
 
 READINGS = "readings.parquet"

@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from common.resources import cluster_resources
 from common.storage import Storage
 from pipelines.attempts import Attempts
 from pipelines.config import ReaderConfig
 from pipelines.documents import Limits
 from pipelines.job import IncompleteJob, JobCard
 from pipelines.ledger import FORMER, PARTS, Ledger
-from pipelines.placement import Pool, cluster_resources, plan_pools, preflight
+from pipelines.placement import Pool, plan_pools, preflight
 from pipelines.progress import Progress
 from pipelines.records import MANIFEST_SCHEMA, BaseRecord
 from pipelines.shared_paths import check_shared

@@ -29,7 +29,8 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], next_trial: NextTrial |
         trials: of earlier starts.
         next_trial: says whether another trial should begin; always without it.
     """
-    study = _study(plan, trials)
+    storage = optuna.storages.InMemoryStorage()
+    study = _study(plan, trials, storage)
     for trial in trials:
         if trial.status == "running":
             continue
@@ -48,7 +49,7 @@ def make_searcher(plan: Plan, trials: list[TrialRecord], next_trial: NextTrial |
         space=_Proposal(plan, trials),
         metric=SCORE,
         mode=plan.mode,
-        storage=study._storage,
+        storage=storage,
         study_name=_STUDY,
         sampler=_sampler(plan, len(trials)),
     )
@@ -78,18 +79,18 @@ def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[B
         trials: of earlier starts; the unfinished ones are members again.
         size: how many members.
     """
-    study = _study(plan, trials)
+    study = _study(plan, trials, optuna.storages.InMemoryStorage())
     propose = _Proposal(plan, trials)
     members = [propose(study.ask()) for _ in range(size)]
     space = {key: tune.choice([member[key] for member in members]) for key in members[0]}
     return BasicVariantGenerator(points_to_evaluate=members), space
 
 
-def _study(plan: Plan, trials: list[TrialRecord]) -> optuna.Study:
-    """A new study that begins with the trials that were left unfinished, or with the training config's own values."""
+def _study(plan: Plan, trials: list[TrialRecord], storage: optuna.storages.BaseStorage) -> optuna.Study:
+    """Return a new study in `storage`: first the trials left unfinished, or the training config's own values."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=optuna.storages.InMemoryStorage(),
+        storage=storage,
         sampler=_sampler(plan, len(trials)),
         study_name=_STUDY,
         direction="maximize" if plan.mode == "max" else "minimize",

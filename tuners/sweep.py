@@ -2,13 +2,13 @@
 
 import json
 import logging
-import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from common.config import ConfigError, nearest
+from common.resources import fits
 from common.storage.local import write_text
 from trainers.core.launch import adopt, demand
 from trainers.core.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
@@ -86,15 +86,15 @@ def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> in
     needed = demand(plan.base)
     if plan.host == "trainer":
         needed["CPU"] += DRIVER_CPUS
-    fits = {name: math.floor(resources.get(name, 0) / amount + 1e-9) for name, amount in needed.items()}
-    scarce = min(fits, key=fits.get)
+    times = fits(needed, resources)
+    scarce = min(times, key=lambda name: times[name])
     what = f"a trial needs {needed[scarce]:g} {scarce}s, Ray has {resources.get(scarce, 0):g}"
-    if fits[scarce] == 0:
+    if times[scarce] == 0:
         raise ClusterError(f"{what}; lower scaling.workers, scaling.cpus_per_worker or scaling.data_tasks")
     asked = plan.settings.max_concurrent
-    if asked is not None and asked > fits[scarce]:
-        raise ClusterError(f"max_concurrent is {asked}, but {what}, which holds {fits[scarce]}; lower max_concurrent")
-    return asked or fits[scarce]
+    if asked is not None and asked > times[scarce]:
+        raise ClusterError(f"max_concurrent is {asked}, but {what}, which holds {times[scarce]}; lower max_concurrent")
+    return asked or times[scarce]
 
 
 def check_metric(plan: Plan) -> None:

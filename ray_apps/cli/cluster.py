@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 import ray
-from ray._private import ray_constants, utils
 
+from common.ray_private import listen_on_this_machine_only, make_entrypoint_text, resolved_address
 from ray_apps import packages
 from ray_apps.cli import signals
 
@@ -21,14 +21,6 @@ logger = logging.getLogger("ocray")
 
 _REACH_SECONDS = 10
 _CORE_LOG = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [A-Z] \d+ \d+\] ")
-
-
-def make_entrypoint_text() -> None:
-    """Let Ray start where the command line holds a file name that is not UTF-8: it sends the line on as text."""
-    entrypoint = utils.get_entrypoint_name()
-    readable = entrypoint.encode(errors="backslashreplace").decode()
-    if readable != entrypoint:
-        utils.get_entrypoint_name = lambda: readable
 
 
 def connect(
@@ -65,10 +57,7 @@ def connect(
         _join(address, settings)
         return True
     if this_machine_only:
-        # Ray takes a loopback address for the address to be found by others, and replaces it. This switch, which it has
-        # for the firewalls of desktop systems, has it take 127.0.0.1 for the machine's address.
-        os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
-        ray_constants.ENABLE_RAY_CLUSTER = False
+        listen_on_this_machine_only()
     settings |= {
         "address": "local",
         "include_dashboard": dashboard,
@@ -96,7 +85,7 @@ def _join(address: str, settings: dict[str, Any]) -> None:
     remedy = "start it, correct --address or $RAY_ADDRESS, or leave both out for a Ray on this machine"
     try:
         if "://" not in address:
-            address = ray._private.services.canonicalize_bootstrap_address(address) or address  # `auto`, host names
+            address = resolved_address(address)
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
         with _variable("RAY_gcs_server_port_wait_time_s", "1"):  # what listens there answers: no 20 tries of 40 s

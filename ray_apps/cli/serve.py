@@ -16,8 +16,8 @@ import ray
 from ray import serve
 
 from common.config import ConfigError
+from common.resources import cluster_resources
 from common.storage.locations import local_path
-from pipelines.placement import cluster_resources
 from ray_apps.cli import doors
 from ray_apps.cli.cluster import connect
 from ray_apps.serving import keys

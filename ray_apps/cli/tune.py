@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 
 from common.config import ConfigError
-from pipelines.placement import cluster_resources
+from common.resources import cluster_resources
 from ray_apps.cli import cluster, doors, signals
 from trainers.core.checkpoint import WeightsError
 from trainers.data.image_shards import SourceError

@@ -7,15 +7,13 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from pydantic import BaseModel
 from ray import serve
-from ray._common.utils import import_attr
 from ray.exceptions import RayError
-from ray.serve._private.common import DeploymentStatus
 from ray.serve.config import AutoscalingConfig
-from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import (
     ApplicationStatus,
@@ -27,6 +25,7 @@ from ray.serve.schema import (
 
 from common.config import ConfigError, find_yaml, read_yaml, unknown_setting, validate
 from common.project import config_folder
+from common.ray_private import deploy_apps
 from pipelines.placement import PlacementError
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 
@@ -68,7 +67,7 @@ def settings_type(app: dict[str, Any]) -> type[AppSettings]:
     """
     path = app.get("import_path", "")
     try:
-        (argument,) = inspect.signature(import_attr(path)).parameters.values()
+        (argument,) = inspect.signature(resolve_name(path)).parameters.values()
         if issubclass(argument.annotation, AppSettings):
             return argument.annotation
         reason: object = f"it takes no {AppSettings.__name__}"
@@ -93,7 +92,7 @@ def build_apps(config: dict[str, Any]) -> None:
     """
     for app in config["applications"]:
         settings = validate(settings_type(app), app.get("args", {}), f"application {app['name']}")
-        import_attr(app["import_path"])(settings)
+        resolve_name(app["import_path"])(settings)
 
 
 def fit(config: dict[str, Any], resources: dict[str, float], replicas: int | None) -> None:
@@ -152,8 +151,7 @@ def start(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> 
         http_options=schema.http_options.model_dump(),
         logging_config=schema.logging_config,
     )
-    # What `serve run` calls; there is no public function for it.
-    _get_global_client().deploy_apps(schema)
+    deploy_apps(schema)
     deadline = time.monotonic() + _START_SECONDS
     while True:
         apps = serve.status().applications
@@ -203,7 +201,7 @@ def _inside(app: str) -> int:
 
 def _reason(app: ApplicationStatusOverview) -> str:
     """The last line of what the first failed deployment says: its exception; Serve gives whole tracebacks."""
-    messages = [d.message for d in app.deployments.values() if d.status == DeploymentStatus.DEPLOY_FAILED]
+    messages = [d.message for d in app.deployments.values() if d.status.value == ApplicationStatus.DEPLOY_FAILED.value]
     lines = [line for line in (messages or [app.message])[0].splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     return (errors or lines or ["no reason given"])[-1]

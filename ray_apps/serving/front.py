@@ -7,8 +7,9 @@ import re
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from common.ray_private import set_proxy_protocol
 
 HEADER_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -16,8 +17,7 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 def middlewares() -> list[Middleware]:
     """For Serve's proxy; from now on it also drops connections whose headers do not arrive."""
-    # uvicorn looks its protocol up here, by the name that Serve leaves at its default.
-    uvicorn_config.HTTP_PROTOCOLS["auto"] = f"{__name__}:ImpatientProtocol"
+    set_proxy_protocol(f"{__name__}:{ImpatientProtocol.__name__}")
     return [Middleware(PlainHeaders)]
 
 

@@ -14,6 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from ray.serve.handle import DeploymentHandle
 
+from common.ray_private import replica_listens_on_node_address
 from models.bundle import Bundle
 from pipelines.page import Page
 from ray_apps.serving import problems
@@ -25,7 +26,6 @@ from ray_apps.serving.health import Readiness, health_routes
 from ray_apps.serving.keys import KeyCheck, client
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.page import page_routes
-from ray_apps.serving.ports import listen_on_node_address
 from ray_apps.serving.problems import refused, request_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings
@@ -60,7 +60,7 @@ class Ingress:
         deployments: dict[str, DeploymentHandle],
         bundles: list[tuple[str, Bundle]],
     ):
-        listen_on_node_address()
+        replica_listens_on_node_address()
         self.settings, self.chain, self.bundles = settings, chain, bundles
         self.readiness = Readiness(deployments)
         self.key = KeyCheck(settings.require_api_key)

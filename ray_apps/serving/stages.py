@@ -18,6 +18,7 @@ from pydantic import Field
 from ray import serve
 
 from common.config import Settings
+from common.ray_private import replica_listens_on_node_address
 from models.text_recognition.predictor import TextRecognizer
 from pipelines.config import TextRecognitionSettings
 from pipelines.documents import DocumentError, PageTooLarge, PageTooSlow
@@ -26,7 +27,6 @@ from pipelines.page import Page
 from pipelines.stages.base import Stage, StageSpec, run_stages
 from pipelines.watchdog import Overrun, PageLimits, Watchdog
 from ray_apps.serving.metrics import StageMetrics
-from ray_apps.serving.ports import listen_on_node_address
 
 RECOGNITION = "text_recognition"
 BEGUN = "begun"  # what `run_alone` gives first
@@ -86,7 +86,7 @@ class StageReplica:
     """
 
     def __init__(self, specs: list[StageSpec], recognition: TextRecognitionSettings | None = None):
-        listen_on_node_address()
+        replica_listens_on_node_address()
         # The HTTP side must answer at once also when every core reads. Threads started from here inherit it.
         os.nice(_NICENESS)
         cv2.setNumThreads(1)

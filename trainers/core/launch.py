@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from common.resources import fits
 from trainers.core.checkpoint import BEST_FILE, LAST_FILE, WeightsError
 from trainers.core.config import Config
 from trainers.core.feed import KeptValidation, PlainFeed, Share
@@ -289,12 +290,11 @@ def preflight(config: Config, resources: dict[str, float], nodes: int, may_grow:
     if nodes > 1 and scaling.storage is None:
         raise RunError(f"the cluster has {nodes} nodes: set scaling.storage to a folder or URI that all of them reach")
     needed = demand(config)
-    for name, amount in needed.items():
-        available = resources.get(name, 0)
-        if amount > available + 1e-9:
+    for name, times in fits(needed, resources).items():
+        if not times:
             message = (
-                f"this run needs {amount:g} {name}s ({scaling.workers} workers and their data tasks), Ray has "
-                f"{available:g}; lower scaling.workers"
+                f"this run needs {needed[name]:g} {name}s ({scaling.workers} workers and their data tasks), Ray has "
+                f"{resources.get(name, 0):g}; lower scaling.workers"
                 + (", scaling.cpus_per_worker or scaling.cpus_per_data_task" if name == "CPU" else "")
             )
             if not may_grow:

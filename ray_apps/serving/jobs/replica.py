@@ -4,6 +4,7 @@ import contextlib
 
 from ray.serve.handle import DeploymentHandle
 
+from common.ray_private import replica_listens_on_node_address
 from common.storage import Storage, StorageUnavailable
 from pipelines.config import DocumentsConfig
 from ray_apps.serving.answers import ReadPage
@@ -12,7 +13,6 @@ from ray_apps.serving.jobs.record import JobRecord, JobResult
 from ray_apps.serving.jobs.runner import JobRunner, TryAgain
 from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.jobs.store_calls import StoreFails
-from ray_apps.serving.ports import listen_on_node_address
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import DocumentsSettings
 
@@ -27,7 +27,7 @@ class JobsReplica:
         groups: dict[str, list[str]],
         config: DocumentsConfig,
     ):
-        listen_on_node_address()
+        replica_listens_on_node_address()
         self.chain = DocumentsChain(readers, groups, config)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
