@@ -8,21 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TextIO
 
+from common.durations import duration
 from pipelines.attempts import InFlight
 
 # A log's lines are at most this far apart (s), or this share of the run's age, so that a night's log can be read.
 _LONGEST_INTERVAL = 600
 _LINES_AN_AGE = 20
-
-
-def duration(seconds: float) -> str:
-    """Human form of a time span: 42 s, 3 min 20 s, 5 h 12 min."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 class Progress:

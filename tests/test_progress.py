@@ -1,16 +1,7 @@
 import io
 
-import pytest
-
 from pipelines.attempts import InFlight
-from pipelines.progress import Progress, duration
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3700, "1 h 1 min")]
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
+from pipelines.progress import Progress
 
 
 def test_counts_add_up_with_what_was_there_and_what_is_in_flight():

@@ -113,8 +113,8 @@ def test_the_terminal_shows_the_best_first_and_failures_last():
     ]
     lines = terminal_table(trials, FACTS).splitlines()
     assert lines[0].split() == ["#", "accuracy", "status", "samples", "time", "lr", "width", "loss"]
-    assert lines[1].split() == ["2", "0.9812", "finished", "33", "%", "0:00:06", "0.0031", "8", "focal"]
-    assert lines[2].split() == ["1", "0.5", "stopped", "11", "%", "0:00:02", "3.1e-04", "16", "–"]
+    assert lines[1].split() == ["2", "0.9812", "finished", "33", "%", "6", "s", "0.0031", "8", "focal"]
+    assert lines[2].split() == ["1", "0.5", "stopped", "11", "%", "2", "s", "3.1e-04", "16", "–"]
     assert lines[3].split()[:3] == ["3", "–", "failed"]
     assert lines[4].startswith("trial 3 failed: RuntimeError") and lines[4].endswith("…")
     assert max(map(len, lines)) == 120 and len(lines) == 5

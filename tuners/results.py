@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.durations import duration
 from common.storage import replacing
 from tuners.ledger import Report, TrialRecord
 
@@ -269,12 +270,6 @@ def cell(value: Any) -> str:
 def percent(share: float) -> str:
     """A share of 0..1 as `38 %`."""
     return f"{100 * share:.0f} %"
-
-
-def duration(seconds: float) -> str:
-    """`h:mm:ss`."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from common.durations import duration
 from pipelines.exports.store import RecordStore
-from pipelines.progress import duration
 from pipelines.records import PageRecord
 from pipelines.report import charts, sections
 from pipelines.report.body import Body

@@ -10,10 +10,10 @@ import logging
 import sys
 
 from common.config import ConfigError
+from common.durations import duration
 from common.storage.locations import spelled_uri
 from pipelines.config import ReaderConfig, load_config
 from pipelines.exports import check_formats, export
-from pipelines.progress import duration
 from pipelines.records import RECORDS
 from pipelines.report import write_report
 from pipelines.runner import JobOptions, run_job

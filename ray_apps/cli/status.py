@@ -7,10 +7,10 @@ import argparse
 import sys
 from datetime import datetime, timezone
 
+from common.durations import duration
 from common.storage import Storage
 from common.storage.locations import spelled_uri
 from pipelines.job import JobError, read_card
-from pipelines.progress import duration
 from ray_apps.cli import doors
 
 # A running job writes its card every few seconds; one that is silent for this long was killed.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.durations import duration
 from tuners.ledger import TrialRecord, best_trial
 from tuners.results import (
     ABSENT,
@@ -13,7 +14,6 @@ from tuners.results import (
     SweepFacts,
     best_value,
     cell,
-    duration,
     importance,
     importance_obstacle,
     percent,
