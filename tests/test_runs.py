@@ -4,9 +4,9 @@ import fcntl
 
 import pytest
 
+from common import work_folder
 from common.config import ConfigError
 from tests.tiny_task import tiny_config
-from trainers.core import runs
 from trainers.core.launch import launch, preflight
 from trainers.core.runs import Run, RunError, open_run
 
@@ -60,7 +60,7 @@ def test_other_folders_are_left_alone(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(work_folder, "_TRIES", 1)
     with (tmp_path / ".run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another process"):

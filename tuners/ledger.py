@@ -13,7 +13,6 @@ again, one that was under way goes on from its checkpoint, and searcher and sche
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from typing import Any, Literal
 
 from common.config import ConfigError
 from common.storage.local import write_text
+from common.work_folder import WorkFolder
 from trainers.core.reporters import PROGRESS_FILE
-from trainers.core.runs import exclusive
 from tuners.plan import Plan
 
 SWEEP_FILE = "sweep.yaml"
@@ -108,15 +107,10 @@ class SweepError(Exception):
     """A sweep that cannot start or go on; the message says why and what to do instead."""
 
 
-class SweepFolder:
+class SweepFolder(WorkFolder):
     """A sweep's folder on the driver's machine."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    @property
-    def exists(self) -> bool:
-        return (self.folder / SWEEP_FILE).is_file()
+    kind, option, marker, error = "sweep", "--sweep", SWEEP_FILE, SweepError
 
     def trial(self, number: int) -> Path:
         """The folder of a trial."""
@@ -158,13 +152,7 @@ def open_sweep(folder: Path, plan: Plan, *, overwrite: bool = False) -> Iterator
         SweepError: the folder holds another sweep, or no sweep but files; or another process is at work in it.
     """
     sweep = SweepFolder(folder)
-    if folder.exists() and not sweep.exists and any(folder.iterdir()):
-        raise SweepError(f"{folder} is not empty and holds no sweep; give another folder with --sweep")
-    with exclusive(folder) as held:
-        if not held:
-            raise SweepError(f"another process is at work in {folder}; wait for it, or give another folder")
-        if overwrite and sweep.exists:
-            shutil.rmtree(folder)
+    with sweep.held(overwrite):
         if sweep.exists:
             before = _kept_plan(folder / SWEEP_FILE)
             if changed := before.differences(plan):

@@ -8,15 +8,13 @@ RUN/tensorboard/      and mlflow.db beside RUN
 RUN/result.json       written at the end: a run that has one is finished
 """
 
-import fcntl
 import json
-import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from common.work_folder import WorkFolder
 from trainers.core.config import Config, load_config
 from trainers.core.loop import Outcome
 
@@ -30,19 +28,14 @@ class RunError(Exception):
     """A run folder that cannot be used so; the message says what to do instead."""
 
 
-class Run:
+class Run(WorkFolder):
     """A run folder."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    kind, option, marker, error = "run", "--run", CONFIG_FILE, RunError
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT_FOLDER
-
-    @property
-    def exists(self) -> bool:
-        return (self.folder / CONFIG_FILE).is_file()
 
     @property
     def finished(self) -> bool:
@@ -75,39 +68,13 @@ def open_run(folder: Path, config: Config, *, host: str, command: str, overwrite
             another process is training in it.
     """
     run = Run(folder)
-    if folder.exists() and not run.exists and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty and holds no run; give another folder")
-    with exclusive(folder) as held:
-        if not held:
-            raise RunError(f"another process is training in {folder}; wait for it, or give another folder")
-        if overwrite and run.exists:
-            shutil.rmtree(folder)
-            folder.mkdir()
+    with run.held(overwrite):
         if run.exists:
             _check_same(run, config, host)
         else:
             (folder / RUN_FILE).write_text(json.dumps({"host": host, "command": command}) + "\n", "utf-8")
             (folder / CONFIG_FILE).write_text(config.to_yaml(), "utf-8")
         yield run
-
-
-@contextmanager
-def exclusive(folder: Path) -> Iterator[bool]:
-    """Make a folder and hold it for this process; False while another process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        yield _locked(lock)
-
-
-def _locked(lock) -> bool:
-    """Take the lock; the sample-making processes of a killed training hold theirs for some seconds."""
-    for _ in range(30):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.5)
-    return False
 
 
 def _check_same(run: Run, config: Config, host: str) -> None:
