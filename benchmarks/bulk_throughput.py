@@ -28,8 +28,8 @@ from models.page_contrast import angle_view
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.predictor import TextRecognizer
 from models.text_recognition.preprocess import crop_line
-from pipelines.config import load_config
 from pipelines.documents import DocumentCache, load_page
+from pipelines.readers.registry import load_reader
 from pipelines.runner import JobOptions, run_job
 from ray_apps.cli.cluster import connect
 
@@ -96,8 +96,8 @@ def job_rate(folder: Path) -> float:
     output = Path(tempfile.mkdtemp(prefix="ocray-bench-out-"))
     try:
         # What the bare loop and the peers read with: PP-OCRv6 alone.
-        config = load_config("documents").for_languages("en")
-        return run_job([str(folder)], str(output), config, JobOptions()).pages_per_second
+        reader = load_reader("documents").for_languages("en")
+        return run_job([str(folder)], str(output), reader, JobOptions()).pages_per_second
     finally:
         shutil.rmtree(output)
 

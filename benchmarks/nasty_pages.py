@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from models.text_detection.preprocess import view_of
-from pipelines.config import load_config
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import load_reader
 from pipelines.stages.base import run_stages
 
 WORDS = "the quick brown fox jumps over the lazy dog near the river bank and goes on "
@@ -128,8 +128,8 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=("auto", "f32", "bf16"))
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    config = load_config("documents").model_copy(update={"precision": arguments.precision})
-    stages = [(spec.build(), 1) for spec in config.stages()]
+    reader = load_reader("documents").changed(precision=arguments.precision)
+    stages = [(spec.build(), 1) for spec in reader.stages()]
     form = next(stage.predictor.input for stage, _ in stages if stage.name == "text_detection")
     chosen = arguments.only.split(",") if arguments.only else list(PICTURES)
     ordinary = None

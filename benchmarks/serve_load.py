@@ -28,9 +28,9 @@ import cv2
 
 from benchmarks.bulk_throughput import PROCESSES, bare_loop, processes_rate
 from benchmarks.served import Answer, App, Clients, configuration, pages, served
-from pipelines.config import load_config
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import load_reader
 from pipelines.stages.base import run_stages
 
 TIMES_OVER = 2
@@ -91,7 +91,7 @@ class Bare:
 
     def __init__(self):
         cv2.setNumThreads(1)
-        self.stages = [(spec.build(), spec.batch_size) for spec in load_config("documents").stages(threads=1)]
+        self.stages = [(spec.build(), spec.batch_size) for spec in load_reader("documents").stages(threads=1)]
 
     def __call__(self, content: bytes) -> tuple[float, PageRecord]:
         """Seconds a document of one page takes from its bytes to its record, and the record."""

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from models.layout.reading_order import page_text, reading_order
 from models.text_recognition.preprocess import crop_line
-from pipelines.config import load_config
+from pipelines.readers.registry import load_reader
 from trainers.detection.text_metrics import TextScore
 
 Engine = Callable[[list[np.ndarray]], list[str]]
@@ -43,8 +43,8 @@ def true_text(row: dict) -> str:
 
 def ocray(reader: str, languages: str, precision: str) -> Engine:
     """The predictors of a reader's configuration, crops batched across the pages given."""
-    config = load_config(reader).for_languages(languages).model_copy(update={"precision": precision})
-    detector, recognizer = (spec.build().predictor for spec in config.stages()[-2:])
+    opened = load_reader(reader).for_languages(languages).changed(precision=precision)
+    detector, recognizer = (spec.build().predictor for spec in opened.stages()[-2:])
 
     def read(images: list[np.ndarray]) -> list[str]:
         found = detector(images)
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS))
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    asked = arguments.languages or [",".join(load_config(arguments.reader).languages)]
+    asked = arguments.languages or [",".join(load_reader(arguments.reader).settings.languages)]
     engines: dict[str, Engine] = {
         f"ocray {languages}": ocray(arguments.reader, languages, arguments.precision) for languages in asked
     }

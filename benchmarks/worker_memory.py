@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.real_pages import write_pages
 from models.geometry import turn
-from pipelines.config import load_config
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import load_reader
 from pipelines.stages.base import run_stages
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=600)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    stages = [(spec.build(), spec.batch_size) for spec in load_config("documents").stages()]
+    stages = [(spec.build(), spec.batch_size) for spec in load_reader("documents").stages()]
     samples: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory(prefix="ocray-bench-") as folder:
         for number, page in enumerate(run_stages(stages, varied_pages(args.data, args.pages, Path(folder))), start=1):

@@ -11,18 +11,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from common.config import ConfigError
 from common.project import VERSION, installed_version
 from common.storage import Storage
 from common.storage.locations import local_path, spelled, spelled_uri
-from pipelines.config import ReaderConfig
 from pipelines.ledger import FORMER, PARTS
-from pipelines.readings import READINGS
+from pipelines.output import CARD, EXPORTS, REPORT
+from pipelines.readers.base import Reader
+from pipelines.readers.registry import job_reader
 
 logger = logging.getLogger("ocray")
 
-CARD = "job.json"
-EXPORTS = "exports"
-REPORT = "report.html"
 _READING_PACKAGES = ("common", "models", "pipelines")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FAILURE_CHARS = 2000
@@ -48,16 +47,16 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def fingerprint(config: ReaderConfig) -> dict[str, Any]:
-    """What an output's rows depend on besides the pages: configuration, bundles (network and card) and how this version
-    of the reader reads."""
+def fingerprint(reader: Reader[Any, Any]) -> dict[str, Any]:
+    """Return what an output's rows depend on besides the pages: settings, bundles (network and card) and how this
+    version of the reader reads."""
     return {
-        "config": config.identity(),
+        "config": reader.identity(),
         "bundles": {
             stage: [f"{bundle.name} digest:{bundle.digest}" for bundle in bundles]
-            for stage, bundles in config.open_bundles().items()
+            for stage, bundles in reader.bundles().items()
         },
-        "reading_version": config.reading_version,
+        "reading_version": reader.reading_version,
     }
 
 
@@ -90,7 +89,7 @@ class JobCard:
         output: Storage,
         *,
         inputs: Sequence[str],
-        config: ReaderConfig,
+        reader: Reader[Any, Any],
         device: str,
         hosts: int,
         overwrite: bool,
@@ -101,10 +100,10 @@ class JobCard:
             JobError: the folder holds something else, or another job's output (the difference is named).
             OutputError: it cannot be written.
         """
-        identity = fingerprint(config)
+        identity = fingerprint(reader)
         earlier = read_card(output)
         if overwrite:
-            for name in (CARD, PARTS, FORMER, READINGS, EXPORTS, REPORT):
+            for name in (CARD, PARTS, FORMER, EXPORTS, REPORT, *_own_files(reader, earlier)):
                 output.delete(name)
             earlier = None
         elif earlier is None and not output.is_empty():
@@ -124,7 +123,7 @@ class JobCard:
             "state": "running",
             "fingerprint": short_digest(identity),
             "identity": identity,
-            "config": config.model_dump(),
+            "config": reader.settings.model_dump(),
             "inputs": [spelled_uri(given) for given in inputs],
             "places": _places(inputs),
             "models": {
@@ -199,6 +198,16 @@ def read_card(output: Storage) -> dict[str, Any] | None:
     except ValueError as error:
         raise JobError(f"{output.uri}/{CARD} is not an ocray job card ({error}); choose another output") from error
     return content
+
+
+def _own_files(reader: Reader[Any, Any], earlier: dict[str, Any] | None) -> set[str]:
+    """What this reader, and the one of an earlier job, write beside what every job does."""
+    try:
+        before = job_reader(earlier).own_files if earlier else ()
+    except ConfigError as error:
+        logger.warning("%s; what it wrote beside the records stays", error)
+        before = ()
+    return {*reader.own_files, *before}
 
 
 def _places(inputs: Sequence[str]) -> list[str]:

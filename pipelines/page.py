@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import cv2
 import numpy as np
 
 from pipelines.documents.errors import documented
-from pipelines.records import BaseRecord, PageError, PageRecord
+from pipelines.records import PageError, R
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Upright:
 
 
 @dataclass(slots=True)
-class Page:
+class Page(Generic[R]):
     """One page in flight.
 
     `image` is the decoded page (H, W, 3) uint8 RGB; `view` a copy reduced for the angle networks; `crops` the text line
@@ -39,7 +39,7 @@ class Page:
     and, once made, holds it.
     """
 
-    record: BaseRecord
+    record: R
     content: bytes | None = None
     upright: Upright | None = None
     row: int = -1
@@ -51,9 +51,16 @@ class Page:
     crops: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
-    def from_manifest(cls, row: dict[str, Any], record_type: type[BaseRecord]) -> "Page":
+    def from_manifest(cls, row: dict[str, Any], record_type: type[R]) -> "Page[R]":
         """A page to be read, from a row of MANIFEST_SCHEMA; a document that could not be opened stays an error."""
         return cls(record_type.planned(row), row=row["row"], image_column=row["image_column"])
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The decoded page, for stages that need it. Raises ValueError: it was not decoded, or is dropped already."""
+        if self.image is None:
+            raise ValueError("the page has no pixels here: no stage decoded it, or an earlier one dropped them")
+        return self.image
 
     def fail(self, stage: str, error: BaseException) -> None:
         """Turn the page into an error row; what earlier stages found stays in it. See `documents.errors.documented`."""
@@ -86,7 +93,7 @@ class Page:
         }
 
     @classmethod
-    def from_row(cls, row: dict[str, Any], record_type: type[BaseRecord] = PageRecord) -> "Page":
+    def from_row(cls, row: dict[str, Any], record_type: type[R]) -> "Page[R]":
         """The reverse of `to_row`."""
         return cls(
             record_type.model_validate_json(row["record"]),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +17,12 @@ from ray.data import ActorPoolStrategy, DataContext
 from common.resources import cluster_resources
 from common.storage import Storage
 from pipelines.attempts import Attempts
-from pipelines.config import ReaderConfig
 from pipelines.documents import Limits
 from pipelines.job import IncompleteJob, JobCard
 from pipelines.ledger import FORMER, PARTS, Ledger
 from pipelines.placement import Pool, plan_pools, preflight
 from pipelines.progress import Progress
+from pipelines.readers.base import Reader
 from pipelines.records import MANIFEST_SCHEMA, BaseRecord
 from pipelines.shared_paths import check_shared
 from pipelines.sources import Document, list_documents, plan_pages
@@ -80,7 +81,7 @@ class JobResult:
     notes: tuple[str, ...] = ()
 
 
-def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, options: JobOptions) -> JobResult:
+def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], options: JobOptions) -> JobResult:
     """Read all pages of `inputs` into `output_uri`. Ray must be connected.
 
     A run into an output that already holds part of the same job goes on where that one stopped.
@@ -98,15 +99,17 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
     context.max_consecutive_actor_init_deaths = _STARTS_FORGIVEN
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its per-operator lines would break the progress line
     output = Storage(output_uri)
-    specs = config.stages(options.device, options.threads)
+    specs = reader.stages(options.device, options.threads)
     resources = cluster_resources()
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
-    listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, meters=config.meter_columns)
+    listing = list_documents(
+        inputs, image_column=options.image_column, exclude=output_uri, meters=reader.manifest_columns()
+    )
     check_shared(output_uri, listing.documents)
     card = JobCard.open(
         output,
         inputs=inputs,
-        config=config,
+        reader=reader,
         device=options.device,
         hosts=sum(node["Alive"] for node in ray.nodes()),
         overwrite=options.overwrite,
@@ -120,7 +123,7 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
         notes=listing.notes(),
     )
     try:
-        manifest = plan(listing.documents, config.limits.build())
+        manifest = plan(listing.documents, reader.settings.limits.build())
         ledger = Ledger(output)
         todo, done = _left_to_read(manifest, ledger, options.retry_failed)
         documents = {"documents": len(listing.documents), "skipped_files": sum(listing.skipped.values())}
@@ -142,9 +145,9 @@ def run_job(inputs: Sequence[str], output_uri: str, config: ReaderConfig, option
         )
         with progress:
             if len(todo):
-                _read(todo, specs, config.record_type, resources, output_uri, options, attempts, progress)
+                _read(todo, specs, reader.record_type, resources, output_uri, options, attempts, progress)
         findings = _finish(manifest, ledger, progress)
-        findings += config.conclude(ledger, manifest)
+        findings += reader.conclude(ledger, manifest)
         figures = progress.latest
         card.close("finished", **figures | {"counts": figures["counts"] | documents, "findings": findings})
     except BaseException as error:

@@ -2,23 +2,22 @@
 
 import numpy as np
 
-from pipelines.config import ReaderConfig
-from pipelines.documents import DocumentCache, load_page
+from pipelines.documents import DocumentCache, Limits, load_page
 from pipelines.documents.rows import split_row
 from pipelines.records import BaseRecord
 
 
 class SourcePages:
-    """Opens the documents of records again, under the limits of the job. Both calls raise DocumentError,
-    or StorageUnavailable, when a document is no longer there or no longer readable.
+    """Opens the documents of records again, within `limits`. Both calls raise DocumentError, or StorageUnavailable,
+    when a document is no longer there or no longer readable.
 
     A record's URI says whether it is a row of a Parquet file; the column is `image_column` or, as for the listing, the
     file's only one of images.
     """
 
-    def __init__(self, config: ReaderConfig, image_column: str | None = None):
+    def __init__(self, limits: Limits, image_column: str | None = None):
         self.documents = DocumentCache()
-        self.limits = config.limits.build()
+        self.limits = limits
         self.image_column = image_column or ""
 
     def page(self, record: BaseRecord) -> np.ndarray:

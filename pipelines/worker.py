@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from common.storage import OutputError, OutputFull, OutputUnavailable, Storage, StorageUnavailable
 from pipelines.attempts import ATTEMPTS_ALONE, Attempts, WorkerDied
-from pipelines.job import CARD
 from pipelines.ledger import Ledger
+from pipelines.output import CARD
 from pipelines.page import Page
 from pipelines.records import BaseRecord, PageError
 from pipelines.shared_paths import NotShared, check_same_output

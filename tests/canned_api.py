@@ -10,7 +10,8 @@ import numpy as np
 from fastapi import Request, Response
 
 from models.geometry import transform_points, turn, turn_matrix
-from pipelines.records import Line, PageError
+from pipelines.readers.documents.record import Line
+from pipelines.records import PageError
 from ray_apps.serving.answers import DocumentAnswer, DocumentInfo, ReadPage, UprightImage
 from tests.pages import draw_page
 

@@ -156,9 +156,9 @@ def tiny_reader_yaml(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_reader(tiny_reader_yaml):
     """The same as a configuration; make a copy before you change it."""
-    from pipelines.config import load_config
+    from pipelines.readers.registry import load_reader
 
-    return load_config(tiny_reader_yaml)
+    return load_reader(tiny_reader_yaml)
 
 
 @pytest.fixture(scope="module")

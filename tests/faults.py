@@ -5,8 +5,11 @@ import signal
 import time
 from pathlib import Path
 
-from pipelines.config import DocumentsConfig, load_config
+from typing_extensions import Self
+
 from pipelines.page import Page
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.registry import load_reader
 from pipelines.stages.base import StageSpec
 
 
@@ -45,12 +48,12 @@ class SuicidalStage:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class FaultyConfig(DocumentsConfig):
+class FaultyReader(DocumentsReader):
     """The documents reader with a faulty stage between orientation and text."""
 
     _fault: StageSpec
 
-    def with_fault(self, stage: type, **kwargs) -> "FaultyConfig":
+    def with_fault(self, stage: type, **kwargs) -> Self:
         self._fault = StageSpec(stage, kwargs)
         return self
 
@@ -112,13 +115,13 @@ class LosingStage(RaisingStage):
                     part.unlink()
 
 
-class BareConfig(FaultyConfig):
+class BareReader(FaultyReader):
     """Decoding and a faulty stage: for what a job does with its pages, whatever is read from them."""
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
-        return [DocumentsConfig.stages(self, device, threads)[0], self._fault]
+        return [DocumentsReader.stages(self, device, threads)[0], self._fault]
 
 
-def bare(stage: type, **kwargs) -> BareConfig:
+def bare(stage: type, **kwargs) -> BareReader:
     """A reader that decodes and then calls `stage`."""
-    return BareConfig.model_validate(load_config("documents").model_dump()).with_fault(stage, **kwargs)
+    return BareReader(load_reader("documents").settings).with_fault(stage, **kwargs)

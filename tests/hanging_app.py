@@ -1,14 +1,15 @@
 """The documents app with a stage that hangs on `hanging.png`, one that takes four seconds over `slow.png`, and one
 that kills its process on `poison.png`."""
 
-from pipelines.config import DocumentsConfig, load_config
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.registry import load_reader
 from pipelines.stages.base import StageSpec
 from ray_apps.apps import documents as documents_app
 from ray_apps.serving.settings import DocumentsSettings
-from tests.faults import FaultyConfig, HangingStage, SlowStage, SuicidalStage
+from tests.faults import FaultyReader, HangingStage, SlowStage, SuicidalStage
 
 
-class HangingApp(FaultyConfig):
+class HangingApp(FaultyReader):
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
         specs = super().stages(device, threads)
         hanging = StageSpec(HangingStage, {"victim": "hanging.png"})
@@ -16,10 +17,9 @@ class HangingApp(FaultyConfig):
 
 
 def build(args: DocumentsSettings):
-    documents_app.load_config = _hanging
+    documents_app.load_reader = _hanging
     return documents_app.build(args)
 
 
-def _hanging(reference: str) -> DocumentsConfig:
-    config = HangingApp.model_validate(load_config(reference).model_dump())
-    return config.with_fault(SuicidalStage, victim="poison.png")
+def _hanging(reference: str) -> DocumentsReader:
+    return HangingApp(load_reader(reference).settings).with_fault(SuicidalStage, victim="poison.png")

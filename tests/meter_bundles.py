@@ -9,8 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import Bundle, Card, save_bundle
 from models.meter_digits.predictor import LABELS, STEP
-from pipelines.config import load_config
-from pipelines.meters import MetersConfig
+from pipelines.readers.meters.reader import MetersReader
+from pipelines.readers.meters.settings import MetersReaderSettings
+from pipelines.readers.registry import load_reader
 
 CLASSES = ["analog", "digital", "analog_illegible", "digital_illegible"]
 WIDTH, HEIGHT = 320, 256  # px of a photo: the networks see it as it is
@@ -52,19 +53,19 @@ def write_meter(path: Path, reading: str | None, **kwargs) -> Path:
     return path
 
 
-def meter_config(folder: Path, **changes) -> MetersConfig:
+def meter_reader(folder: Path, **changes) -> MetersReader:
     """The shipped meters reader with the two networks, which are written to `folder`."""
     screen, digits = screen_bundle(folder / "screen").folder, digits_bundle(folder / "digits").folder
-    content = load_config("meters").model_dump() | {
+    content = load_reader("meters").settings.model_dump() | {
         "meter_screen": {"bundle": str(screen)}, "meter_digits": {"bundle": str(digits)}, "precision": "f32"
     }  # fmt: skip
-    return MetersConfig.model_validate(content | changes)
+    return MetersReader(MetersReaderSettings.model_validate(content | changes))
 
 
 def write_meter_reader(folder: Path) -> Path:
-    """`meter_config` as a YAML file, for a served app."""
+    """`meter_reader` as a YAML file, for a served app."""
     path = folder / "reader.yaml"
-    path.write_text(yaml.safe_dump(meter_config(folder).model_dump(), sort_keys=False))
+    path.write_text(yaml.safe_dump(meter_reader(folder).settings.model_dump(), sort_keys=False))
     return path
 
 

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from common.storage import Storage
-from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import load_reader
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, TooManyErrors, run_job
 from pipelines.sources import InputError
-from tests.faults import FaultyConfig, RaisingStage, SuicidalStage
+from tests.faults import FaultyReader, RaisingStage, SuicidalStage
 from tests.pages import draw_page, numbered_pages
 from tests.recognizers import SAYS, dark_line_recognizer
 from tests.tiny_documents import numbered_tiny_pages, tiny_text, write_tiny_page
@@ -44,7 +46,7 @@ def undisturbed(scans, tiny_reader, tmp_path_factory):
 def records(output) -> dict:
     """Records by file name; exactly one row a page."""
     ledger = Ledger(Storage(str(output)))
-    rows = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    rows = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part), PageRecord)]
     assert len({row.page_id for row in rows}) == len(rows)
     return {row.document_uri.rsplit("/", 1)[-1]: row for row in rows}
 
@@ -58,13 +60,13 @@ def write(path, page: np.ndarray) -> None:
     cv2.imwrite(str(path), page[..., ::-1])
 
 
-def faulty(reader: DocumentsConfig, stage: type, **kwargs) -> FaultyConfig:
-    return FaultyConfig.model_validate(reader.model_dump()).with_fault(stage, **kwargs)
+def faulty(reader: DocumentsReader, stage: type, **kwargs) -> FaultyReader:
+    return FaultyReader(reader.settings).with_fault(stage, **kwargs)
 
 
-def documents(precision: str = "f32") -> DocumentsConfig:
+def documents(precision: str = "f32") -> DocumentsReader:
     """The reader as it is shipped."""
-    return load_config("documents").model_copy(update={"precision": precision})
+    return load_reader("documents").changed(precision=precision)
 
 
 def test_pages_become_records(precision, tmp_path):
@@ -161,12 +163,10 @@ def test_a_worker_that_dies_once_costs_nothing(tiny_reader, scans, undisturbed, 
 
 
 def test_another_jobs_output_is_refused(tiny_reader, scans, undisturbed, tmp_path):
-    config = tiny_reader.model_copy(deep=True)
     with pytest.raises(JobError, match=r"another job's output \(inputs were .*--overwrite"):
-        run_job([str(scans / "page01.png")], str(undisturbed), config, JobOptions())
-    config.limits.pdf_dpi = 150
+        run_job([str(scans / "page01.png")], str(undisturbed), tiny_reader, JobOptions())
     with pytest.raises(JobError, match="config: limits was"):
-        run_job([str(scans)], str(undisturbed), config, JobOptions())
+        run_job([str(scans)], str(undisturbed), tiny_reader.with_max_megapixels(150), JobOptions())
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(JobError, match="not empty and is not an ocray output"):
         run_job([str(scans)], str(tmp_path), tiny_reader, JobOptions())
@@ -177,12 +177,12 @@ def test_another_jobs_output_is_refused(tiny_reader, scans, undisturbed, tmp_pat
 @pytest.fixture(scope="module")
 def two_readers(tmp_path_factory):
     """The documents reader with a second recogniser, for Korean, which reads white on black alone."""
-    content = documents().model_dump()
     korean = tmp_path_factory.mktemp("korean")
     dark_line_recognizer(korean)
-    content["languages"] = ["en"]
-    content["text_recognition"]["recognizers"] = {str(korean): ["ko"], "ppocrv6-rec@small": ["en", "zh"]}
-    return DocumentsConfig.model_validate(content)
+    recognizers = {str(korean): ["ko"], "ppocrv6-rec@small": ["en", "zh"]}
+    reader = documents()
+    recognition = reader.settings.text_recognition.model_copy(update={"recognizers": recognizers})
+    return reader.changed(languages=["en"], text_recognition=recognition)
 
 
 def test_languages_choose_the_recognisers(two_readers, tmp_path):
@@ -191,8 +191,8 @@ def test_languages_choose_the_recognisers(two_readers, tmp_path):
     write(tmp_path / "in" / "page.png", page)
     found = {}
     for languages in ("en", "ko,en", "ko"):
-        config = two_readers.for_languages(languages)
-        run_job([str(tmp_path / "in")], str(tmp_path / languages), config, JobOptions())
+        reader = two_readers.for_languages(languages)
+        run_job([str(tmp_path / "in")], str(tmp_path / languages), reader, JobOptions())
         (found[languages],) = records(tmp_path / languages).values()
     lines = {asked: [(line.text, line.language) for line in record.lines] for asked, record in found.items()}
     assert lines["en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), ("Customer name", "en")]

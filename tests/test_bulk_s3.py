@@ -4,6 +4,7 @@ import s3fs
 
 from common.storage import Storage
 from pipelines.ledger import Ledger
+from pipelines.readers.documents.record import PageRecord
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from ray_apps.cli import status
@@ -18,7 +19,7 @@ def test_from_bucket_to_bucket_and_again(local_ray, s3, tiny_reader, tmp_path, c
     inputs = [f"{s3}/scans"]
     assert run_job(inputs, output, tiny_reader, JobOptions()).ok == 3
     ledger = Ledger(Storage(output))
-    records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    records = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part), PageRecord)]
     assert sorted(record.text for record in records) == [tiny_text(i) for i in range(3)]
     assert all(record.document_uri.startswith(f"{s3}/scans/한 글/") for record in records)
     assert run_job(inputs, output, tiny_reader, JobOptions()).read_now == 0

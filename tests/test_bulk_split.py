@@ -3,9 +3,10 @@
 import pytest
 
 from common.storage import Storage
-from pipelines.config import DocumentsConfig
 from pipelines.ledger import Ledger
 from pipelines.placement import PlacementError
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.record import PageRecord
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from pipelines.stages.base import StageSpec
@@ -14,7 +15,7 @@ from tests.tiny_documents import numbered_tiny_pages
 pytestmark = pytest.mark.usefixtures("local_ray")  # which has a GPU on paper
 
 
-class SplitConfig(DocumentsConfig):
+class SplitReader(DocumentsReader):
     """The documents reader whose networks ask for a GPU but run on the CPU."""
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
@@ -24,7 +25,8 @@ class SplitConfig(DocumentsConfig):
 
 def records(output) -> list[dict]:
     ledger = Ledger(Storage(str(output)))
-    rows = [record.model_dump() for part in ledger.parts() for record in table_to_records(ledger.read_part(part))]
+    tables = [ledger.read_part(part) for part in ledger.parts()]
+    rows = [record.model_dump() for table in tables for record in table_to_records(table, PageRecord)]
     for row in rows:
         del row["timings_ms"]
     return sorted(rows, key=lambda row: row["document_uri"])
@@ -33,7 +35,7 @@ def records(output) -> list[dict]:
 def test_split_pools_give_the_same_records(tiny_reader, tmp_path):
     numbered_tiny_pages(tmp_path / "in", 5)
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    split = SplitConfig.model_validate(tiny_reader.model_dump())
+    split = SplitReader(tiny_reader.settings)
     for config, name in ((tiny_reader, "fused"), (split, "split")):
         run_job([str(tmp_path / "in")], str(tmp_path / name), config, JobOptions())
     assert len(records(tmp_path / "fused")) == 6
@@ -42,7 +44,7 @@ def test_split_pools_give_the_same_records(tiny_reader, tmp_path):
 
 def test_more_gpus_than_there_are(tiny_reader, tmp_path):
     numbered_tiny_pages(tmp_path / "in", 1)
-    config = SplitConfig.model_validate(tiny_reader.model_dump())
+    config = SplitReader(tiny_reader.settings)
     with pytest.raises(PlacementError, match="need at least 2 GPU at once, the cluster has 1; use --device cpu"):
         run_job([str(tmp_path / "in")], str(tmp_path / "out"), config, JobOptions(gpu_fraction=2))
     assert not (tmp_path / "out").exists()

@@ -12,11 +12,11 @@ import pytest
 import s3fs
 
 from common.storage.locations import is_uri, local_path, open_filesystem, spelled, split_chain
-from pipelines.config import load_config
-from pipelines.documents import DocumentCache, load_page, read_bytes
+from pipelines.documents import DocumentCache, Limits, load_page, read_bytes
 from pipelines.documents.rows import base_uri, row_uri, split_row
 from pipelines.exports.publish import document_name, document_stem
-from pipelines.records import MANIFEST_SCHEMA, PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.records import MANIFEST_SCHEMA
 from pipelines.source_pages import SourcePages
 from pipelines.sources import list_documents, plan_pages
 from tests.documents_made import encoded, picture
@@ -57,7 +57,7 @@ def read_back(*inputs):
     rows = plan_pages(list_documents(list(inputs)))
     assert [row["error"] for row in rows] == [None] * len(rows)
     rows = pa.Table.from_pylist(rows, MANIFEST_SCHEMA).to_pylist()
-    pages = SourcePages(load_config("documents"))
+    pages = SourcePages(Limits())
     cache, widths = DocumentCache(), []
     for row in rows:
         image = load_page(cache, row["document_uri"], 1, 1, row=row["row"], image_column=row["image_column"])

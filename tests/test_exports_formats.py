@@ -10,9 +10,11 @@ import pytest
 
 from common.storage import Storage, atomic_file
 from models.geometry import transform_points, turn_matrix
-from pipelines.exports import FORMATS, ExportError, check_formats, export
+from pipelines.exports.export import ExportError, check_formats, export, known_formats
 from pipelines.ledger import Ledger
-from pipelines.records import Line, PageError, PageRecord
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.records import PageError
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"
@@ -60,9 +62,11 @@ def only(output, pattern: str):
 
 
 def test_unknown_formats_are_refused_before_any_work(tmp_path):
-    with pytest.raises(ExportError, match=r"unknown export format docx; known: jsonl, text, hocr, alto, pdf"):
+    with pytest.raises(
+        ExportError, match=r"the documents reader has no export format docx; known: jsonl, text, hocr, alto, pdf"
+    ):
         export(str(tmp_path), ["text", "docx"], load_page=no_pixels)
-    assert check_formats(["pdf", "text", "pdf"]) == ("pdf", "text")
+    assert check_formats(["pdf", "text", "pdf"], DocumentsReader) == ("pdf", "text")
 
 
 def test_each_document_is_one_file_and_equal_names_do_not_collide(output):
@@ -172,7 +176,9 @@ def test_exports_go_to_any_filesystem():
     uri = "memory://exports-test/결과"
     Ledger(Storage(uri)).commit("part.parquet", [page("s3://bucket/문서.png", 1, 1)])
     pixels = np.full((300, 400, 3), 255, np.uint8)
-    assert export(uri, FORMATS, load_page=lambda record: pixels) == dict.fromkeys(FORMATS, 1)
+    formats = known_formats(DocumentsReader)
+    assert formats == ("jsonl", "text", "hocr", "alto", "pdf")
+    assert export(uri, formats, load_page=lambda record: pixels) == dict.fromkeys(formats, 1)
     names = fsspec.filesystem("memory").glob("/exports-test/결과/exports/*/*")
     assert {name.rsplit(".", 1)[-1] for name in names} == {"jsonl", "txt", "hocr", "xml", "pdf"}
 

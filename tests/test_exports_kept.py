@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from common.storage import Storage
-from pipelines.config import load_config
-from pipelines.exports import export
+from pipelines.documents import Limits
+from pipelines.exports.export import export
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
-from pipelines.records import PageError, PageRecord
-from pipelines.report import write_report
+from pipelines.readers.documents.record import PageRecord
+from pipelines.records import PageError
+from pipelines.report.job_report import write_report
 from pipelines.source_pages import SourcePages
 from tests.pages import write_page
 
@@ -108,7 +109,7 @@ def test_a_page_that_is_there_twice_is_exported_once(tmp_path):
     """As outputs of earlier versions have it, whose document had changed."""
     commit(tmp_path, good(text="old"), bad("/in/b.png"), part="a")
     commit(tmp_path, bad(), good("/in/b.png", text="new"), part="b")
-    assert [len(document) for document in RecordStore(str(tmp_path)).documents()] == [1, 1]
+    assert [len(document) for document in RecordStore(str(tmp_path), PageRecord).documents()] == [1, 1]
     export(str(tmp_path), ["text", "hocr", "alto", "jsonl"], load_page=noise)
     assert sorted(exported(tmp_path, "text/*").values()) == [b"new\n", b"old\n"]
     for path in [*tmp_path.glob("exports/hocr/*"), *tmp_path.glob("exports/alto/*")]:
@@ -139,7 +140,7 @@ def test_rows_of_a_parquet_file_have_their_pictures(tmp_path, image_column):
     records = [good(f"{tmp_path}/im.parquet#row={row}") for row in (0, 1)]
     records = [record.model_copy(update={"width": 640, "height": 400}) for record in records]
     commit(tmp_path / "out", *records, good(str(plain)).model_copy(update={"width": 700, "height": 400}))
-    pages = SourcePages(load_config("documents"), image_column)
+    pages = SourcePages(Limits(), image_column)
     assert pages.page(records[1]).shape == (400, 640, 3) and pages.original(records[1]) == contents[1]
     export(str(tmp_path / "out"), ["pdf"], load_page=pages.page, load_original=pages.original)
     assert [images(path) for path in (tmp_path / "out").glob("exports/pdf/*")] == [[1]] * 3

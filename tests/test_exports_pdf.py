@@ -13,10 +13,11 @@ from PIL import Image
 
 from common.storage import Storage
 from models.geometry import transform_points, turn, turn_matrix
-from pipelines.exports import export
+from pipelines.exports.export import export
 from pipelines.exports.pdf import A4_POINTS
 from pipelines.ledger import Ledger
-from pipelines.records import Line, PageError, PageRecord
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.records import PageError
 
 TEXTS = ["영수증 합계 12,500원", "Hello World", "漢字 中文 text"]
 SIZE = (800, 1000)

@@ -10,7 +10,8 @@ from pipelines.exports.store import RecordStore
 from pipelines.exports.tree import Page, build_page
 from pipelines.exports.upright import upright_turn, upright_view
 from pipelines.ledger import Ledger
-from pipelines.records import Line, PageError, PageRecord
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.records import PageError
 
 
 def line(text: str, left: float, top: float, width: float, height: float = 20, degrees: float = 0) -> Line:
@@ -109,7 +110,7 @@ def test_documents_are_whole_and_in_order_however_parts_lie(tmp_path, monkeypatc
     mixed = pages[::2] + pages[1::2]
     for start in range(0, len(mixed), 3):
         ledger.commit(f"part-{99 - start:02}.parquet", mixed[start : start + 3])
-    store = RecordStore(str(tmp_path))
+    store = RecordStore(str(tmp_path), PageRecord)
     texts = {stored.uri: [page.text for page in store.records(stored)] for stored in store.documents()}
     assert texts == {uri: [f"{uri} {number}" for number in range(1, 8)] for uri in "ab"}
     assert len(store._tables) == 1
@@ -117,4 +118,4 @@ def test_documents_are_whole_and_in_order_however_parts_lie(tmp_path, monkeypatc
 
 def test_an_output_without_pages_is_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no committed pages"):
-        RecordStore(str(tmp_path))
+        RecordStore(str(tmp_path), PageRecord)

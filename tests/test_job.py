@@ -6,13 +6,13 @@ import os
 import pytest
 
 from common.storage import OutputError, Storage
-from pipelines.config import load_config
 from pipelines.job import JobCard, JobError, place, read_card
+from pipelines.readers.registry import load_reader
 
 
-def opened(output, inputs, config=None, overwrite=False) -> JobCard:
-    config = config or load_config("documents")
-    return JobCard.open(Storage(str(output)), inputs=inputs, config=config, device="cpu", hosts=1, overwrite=overwrite)
+def opened(output, inputs, reader=None, overwrite=False) -> JobCard:
+    reader = reader or load_reader("documents")
+    return JobCard.open(Storage(str(output)), inputs=inputs, reader=reader, device="cpu", hosts=1, overwrite=overwrite)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_places_are_absolute_and_text():
 
 
 def test_a_raised_reading_version_is_another_job_and_changed_code_is_not(tmp_path, monkeypatch):
-    config = load_config("documents")
+    reader = load_reader("documents")
     opened(tmp_path / "out", ["/scans"])
     card = json.loads((tmp_path / "out" / "job.json").read_text())
     (tmp_path / "out" / "job.json").write_text(json.dumps(card | {"code": "another digest"}))
     assert opened(tmp_path / "out", ["/scans"]).content["runs"] == 2
-    version = config.reading_version
-    monkeypatch.setattr(type(config), "reading_version", version + 1)
+    version = reader.reading_version
+    monkeypatch.setattr(type(reader), "reading_version", version + 1)
     with pytest.raises(
         JobError, match=rf"reads otherwise: reading version was {version}, now {version + 1}.*--overwrite"
     ):

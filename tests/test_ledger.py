@@ -3,7 +3,8 @@ import pyarrow.parquet as pq
 
 from common.storage import Storage
 from pipelines.ledger import Ledger
-from pipelines.records import PageError, PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.records import PageError
 
 
 def record(page_id: str, failed: bool = False) -> PageRecord:

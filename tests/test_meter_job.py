@@ -9,14 +9,15 @@ import pytest
 import yaml
 
 from common.storage import Storage
-from pipelines import readings
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
-from pipelines.records import MeterRecord, table_to_records
+from pipelines.readers.meters import readings
+from pipelines.readers.meters.record import MeterRecord
+from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from ray_apps.cli import doors, status
 from ray_apps.cli import ocr as bulk_ocr
-from tests.meter_bundles import meter_config, write_meter
+from tests.meter_bundles import meter_reader, write_meter
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -26,8 +27,8 @@ HISTORY, MISREAD, MEANT = ["00123.4", "00125.1", "00726.0", "00127.3", "00128.0"
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    return meter_config(tmp_path_factory.mktemp("bundles"))
+def reader(tmp_path_factory):
+    return meter_reader(tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def write_manifest(path, rows):
     return path
 
 
-def run(manifest, output, config, **options):
-    return run_job([str(manifest)], str(output), config, JobOptions(**options))
+def run(manifest, output, reader, **options):
+    return run_job([str(manifest)], str(output), reader, JobOptions(**options))
 
 
 def records(output) -> dict[str, MeterRecord]:
@@ -70,8 +71,8 @@ def name(uri: str) -> str:
     return uri.rsplit("/", 1)[-1].removesuffix(".png")
 
 
-def test_photos_are_read_and_judged(photos, config, tmp_path):
-    result = run(photos, tmp_path / "out", config)
+def test_photos_are_read_and_judged(photos, reader, tmp_path):
+    result = run(photos, tmp_path / "out", reader)
     assert (result.pages, result.ok, result.error) == (13, 12, 1)
     found, thought = records(tmp_path / "out"), judged(tmp_path / "out")
     assert set(found) == set(thought) and len(found) == 13
@@ -95,43 +96,43 @@ def test_photos_are_read_and_judged(photos, config, tmp_path):
     assert card["models"] == {"meter_screen": "meter-screen@test", "meter_digits": "meter-digits@test"}
 
 
-def test_a_rerun_judges_anew_and_reads_nothing(photos, config, tmp_path):
-    run(photos, tmp_path / "out", config)
+def test_a_rerun_judges_anew_and_reads_nothing(photos, reader, tmp_path):
+    run(photos, tmp_path / "out", reader)
     parts = sorted(path.name for path in (tmp_path / "out" / "pages").iterdir())
     with photos.open() as file:
         _, *rows = csv.reader(file)
     mended = [[*row[:3], "1000" if row[1] else ""] for row in rows]
     write_manifest(photos, mended)
-    again = run(photos, tmp_path / "out", config.model_copy(update={"max_rate": 7.0}))
+    again = run(photos, tmp_path / "out", reader.changed(max_rate=7.0))
     assert again.read_now == 0 and sorted(path.name for path in (tmp_path / "out" / "pages").iterdir()) == parts
     assert judged(tmp_path / "out")["A3"]["plausible"] is not None
     later = write_meter(tmp_path / "photos" / "A9.png", "00129.5")
     write_manifest(photos, [*rows, (later, "A", (START + timedelta(9)).isoformat(), "")])
-    assert run(photos, tmp_path / "out", config).read_now == 1
+    assert run(photos, tmp_path / "out", reader).read_now == 1
     assert judged(tmp_path / "out")["A9"]["plausible"]
     with pytest.raises(JobError, match="config: columns was"):
-        columns = config.columns.model_copy(update={"time_zone": "UTC"})
-        run(photos, tmp_path / "out", config.model_copy(update={"columns": columns}))
+        columns = reader.settings.columns.model_copy(update={"time_zone": "UTC"})
+        run(photos, tmp_path / "out", reader.changed(columns=columns))
 
 
-def test_a_mended_photo_is_read_on_request(photos, config, tmp_path):
-    run(photos, tmp_path / "out", config)
+def test_a_mended_photo_is_read_on_request(photos, reader, tmp_path):
+    run(photos, tmp_path / "out", reader)
     write_meter(tmp_path / "photos" / "broken.png", "00123.4")
-    result = run(photos, tmp_path / "out", config, retry_failed=True)
+    result = run(photos, tmp_path / "out", reader, retry_failed=True)
     assert (result.read_now, result.error) == (1, 0)
     assert judged(tmp_path / "out")["broken"]["plausible"]
 
 
-def test_many_meters_are_judged_on_the_cluster(photos, config, tmp_path, monkeypatch):
-    run(photos, tmp_path / "one", config)
+def test_many_meters_are_judged_on_the_cluster(photos, reader, tmp_path, monkeypatch):
+    run(photos, tmp_path / "one", reader)
     monkeypatch.setattr(readings, "_ROWS_PER_FILE", 4)
-    run(photos, tmp_path / "several", config)
+    run(photos, tmp_path / "several", reader)
     assert judged(tmp_path / "several") == judged(tmp_path / "one")
 
 
-def test_the_door_and_the_status(photos, config, tmp_path, capsys, monkeypatch):
+def test_the_door_and_the_status(photos, reader, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bulk_ocr, "connect", lambda address: None)  # this module's Ray is already there
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config.model_dump()))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(reader.settings.model_dump()))
     asked = ["--reader", "meters", "--config", str(tmp_path / "mine.yaml"), "--export", "jsonl"]
     output = tmp_path / "out"
     assert bulk_ocr.main(["--input", str(photos), "--output", str(output), *asked]) == doors.OK

@@ -12,10 +12,11 @@ import pytest
 from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
-from pipelines.readings import READINGS, write_readings
-from pipelines.records import MANIFEST_SCHEMA, Digit, MeterRecord, PageError, page_id
-from pipelines.report import write_report
-from pipelines.report.meter_summary import IMPLAUSIBLE_PHOTOS, UNREAD_PHOTOS, summarize_meters
+from pipelines.readers.meters.readings import READINGS, write_readings
+from pipelines.readers.meters.record import Digit, MeterRecord
+from pipelines.readers.meters.summary import IMPLAUSIBLE_PHOTOS, UNREAD_PHOTOS, summarize_meters
+from pipelines.records import MANIFEST_SCHEMA, PageError, page_id
+from pipelines.report.job_report import write_report
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
 CORNERS = [[40, 30], [120, 30], [120, 50], [40, 50]]
@@ -73,7 +74,7 @@ def job(tmp_path):
 
 
 def test_figures_of_all_photos(job):
-    summary = summarize_meters(RecordStore(str(job)))
+    summary = summarize_meters(RecordStore(str(job), MeterRecord))
     assert (summary.ok, summary.failed, summary.pages) == (80, 1, 81)
     assert summary.classes == {"analog": 70, "digital": 5, "": 5}
     assert summary.confidence.total == 75 and summary.class_confidence.total == 75
@@ -131,7 +132,7 @@ def test_a_source_that_is_gone_costs_only_its_picture(job):
 
 def test_a_job_that_has_judged_nothing_yet_says_so(job):
     (job / READINGS).unlink()
-    summary = summarize_meters(RecordStore(str(job)))
+    summary = summarize_meters(RecordStore(str(job), MeterRecord))
     assert not summary.judged and summary.findings.success == 70 and summary.implausible == []
     write_report(str(job), load_page=grey)
     assert "알 수 없음" in (job / "report.html").read_text("utf-8")

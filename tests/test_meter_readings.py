@@ -9,10 +9,11 @@ import pytest
 
 from common.storage import Storage
 from models.meter.plausibility import Observation, judge
-from pipelines import readings
 from pipelines.ledger import Ledger
-from pipelines.readings import NO_METER, READINGS, kind_of_reason, write_readings
-from pipelines.records import MANIFEST_SCHEMA, READINGS_SCHEMA, Digit, MeterRecord, PageError, page_id
+from pipelines.readers.meters import readings
+from pipelines.readers.meters.readings import NO_METER, READINGS, READINGS_SCHEMA, kind_of_reason, write_readings
+from pipelines.readers.meters.record import Digit, MeterRecord
+from pipelines.records import MANIFEST_SCHEMA, PageError, page_id
 
 START = datetime(2026, 5, 1, 10, tzinfo=timezone.utc)
 BOX = [[0, 0], [9, 0], [9, 9], [0, 9]]

@@ -11,37 +11,30 @@ import pytest
 from common.config import ConfigError
 from common.storage import Storage
 from models.bundle import BundleError
-from pipelines.config import DocumentsConfig, load_config
-from pipelines.exports import ExportError, check_formats, export
+from pipelines.exports.export import ExportError, check_formats, export
 from pipelines.job import JobCard, fingerprint
 from pipelines.ledger import Ledger
-from pipelines.meters import MetersConfig
 from pipelines.page import Page
-from pipelines.records import (
-    MANIFEST_SCHEMA,
-    METER_SCHEMA,
-    PAGE_SCHEMA,
-    BaseRecord,
-    Digit,
-    MeterRecord,
-    PageRecord,
-    records_to_table,
-    table_to_records,
-)
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.meters.reader import MetersReader
+from pipelines.readers.meters.record import MeterRecord
+from pipelines.readers.registry import load_reader
+from pipelines.records import MANIFEST_SCHEMA, BaseRecord, records_to_table, table_to_records
 from pipelines.sources import InputError, list_documents, plan_pages
 from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import run_stages
 from ray_apps.cli import doors
 from ray_apps.cli import ocr as bulk_ocr
-from tests.meter_bundles import DISPLAY, draw_meter, meter_config, write_meter
+from tests.meter_bundles import DISPLAY, draw_meter, meter_reader, write_meter
 
 UTC = timezone.utc
 MORNING = datetime(2026, 5, 1, 1, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory) -> MetersConfig:
-    return meter_config(tmp_path_factory.mktemp("bundles"))
+def reader(tmp_path_factory) -> MetersReader:
+    return meter_reader(tmp_path_factory.mktemp("bundles"))
 
 
 def manifest(folder, text: str, columns: MeterColumns | None = None) -> dict[str, dict]:
@@ -149,20 +142,20 @@ def test_parquet_files_of_images_say_it_too(photos):
         list_documents([str(photos / "photos.parquet")], meters=MeterColumns())
 
 
-def read(config, tmp_path, **drawn) -> dict[str, MeterRecord]:
+def read(reader, tmp_path, **drawn) -> dict[str, MeterRecord]:
     """Records of photos: name -> arguments of `draw_meter`."""
     for name, (reading, options) in drawn.items():
         write_meter(tmp_path / f"{name}.png", reading, **options)
-    pages = [Page.from_manifest(row, config.record_type) for row in plan_pages(list_documents([str(tmp_path)]))]
-    stages = [(spec.build(), spec.batch_size) for spec in config.stages()]
+    pages = [Page.from_manifest(row, reader.record_type) for row in plan_pages(list_documents([str(tmp_path)]))]
+    stages = [(spec.build(), spec.batch_size) for spec in reader.stages()]
     done = list(run_stages(stages, pages))
     assert all(page.image is None and page.view is None for page in done)
     return {page.record.document_uri.rsplit("/", 1)[-1].removesuffix(".png"): page.record for page in done}
 
 
-def test_photos_become_records(config, tmp_path):
+def test_photos_become_records(reader, tmp_path):
     found = read(
-        config, tmp_path, wheels=("00378.547", {}), lcd=("41.00", {"meter_class": "digital"}),
+        reader, tmp_path, wheels=("00378.547", {}), lcd=("41.00", {"meter_class": "digital"}),
         dirty=("00001", {"meter_class": "analog_illegible"}), unsure=("12345.6", {"faint": 2}), none=(None, {}),
     )  # fmt: skip
     assert {name: record.reading for name, record in found.items()} == {
@@ -186,18 +179,18 @@ def test_photos_become_records(config, tmp_path):
     assert wheels.models == {"meter_screen": "meter-screen@test", "meter_digits": "meter-digits@test"}
 
 
-def test_a_photo_that_cannot_be_decoded_is_an_error_row(config, tmp_path):
+def test_a_photo_that_cannot_be_decoded_is_an_error_row(reader, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    found = read(config, tmp_path, good=("00378.547", {}))
+    found = read(reader, tmp_path, good=("00378.547", {}))
     assert found["broken"].status == "error" and found["broken"].error.stage == "decode"
     assert not found["broken"].success and found["good"].success
 
 
-def test_records_survive_the_table(config, tmp_path):
-    found = list(read(config, tmp_path, wheels=("00378.547", {}), none=(None, {})).values())
+def test_records_survive_the_table(reader, tmp_path):
+    found = list(read(reader, tmp_path, wheels=("00378.547", {}), none=(None, {})).values())
     found[0].meter_id, found[0].time = "M-1", MORNING
     table = records_to_table(found)
-    assert table.schema == METER_SCHEMA
+    assert table.schema == MeterRecord.arrow_schema()
     again = table_to_records(table, MeterRecord)
     assert [record.model_dump(exclude={"timings_ms", "confidence", "digits"}) for record in again] == [
         record.model_dump(exclude={"timings_ms", "confidence", "digits"}) for record in found
@@ -207,17 +200,31 @@ def test_records_survive_the_table(config, tmp_path):
     assert page.record == found[0], "also on the way between two pools"
 
 
-def test_schemas_and_models_name_the_same_columns():
-    assert METER_SCHEMA.names == list(MeterRecord.model_fields)
-    assert [field.name for field in METER_SCHEMA.field("digits").type.value_type] == list(Digit.model_fields)
-    shared = [name for name in PAGE_SCHEMA.names if name in BaseRecord.model_fields]
-    assert shared == [name for name in METER_SCHEMA.names if name in BaseRecord.model_fields]
-    assert {PAGE_SCHEMA.field(name) for name in shared} == {METER_SCHEMA.field(name) for name in shared}
-    assert set(shared) == set(BaseRecord.model_fields) and issubclass(PageRecord, BaseRecord)
+def test_parquet_columns_are_those_that_outputs_have():
+    quad = pa.list_(pa.list_(pa.float32()))
+    digit = [("character", pa.string()), ("box", quad), ("confidence", pa.float32())]
+    schema, shared = MeterRecord.arrow_schema(), PageRecord.arrow_schema()
+    assert schema == pa.schema(
+        [
+            *(shared.field(name) for name in BaseRecord.model_fields),
+            ("success", pa.bool_()),
+            ("reason", pa.string()),
+            ("reading", pa.string()),
+            ("confidence", pa.float32()),
+            ("meter_class", pa.string()),
+            ("class_confidence", pa.float32()),
+            ("screen_corners", quad),
+            ("digits", pa.list_(pa.struct(digit))),
+            ("fraction_digits", pa.int16()),
+            ("meter_id", pa.string()),
+            ("time", pa.timestamp("us", tz="UTC")),
+            *(shared.field(name) for name in ("timings_ms", "models", "device")),
+        ]
+    )
 
 
 def test_readers_are_told_apart_by_their_configuration(tmp_path):
-    assert isinstance(load_config("meters"), MetersConfig) and isinstance(load_config("documents"), DocumentsConfig)
+    assert isinstance(load_reader("meters"), MetersReader) and isinstance(load_reader("documents"), DocumentsReader)
     for content, said in {
         "reader: receipts": "reader is 'receipts'; known: documents, meters",
         "reader: meters\ndeskew: {bundle: a}": "unknown setting deskew",
@@ -227,37 +234,37 @@ def test_readers_are_told_apart_by_their_configuration(tmp_path):
     }.items():
         (tmp_path / "mine.yaml").write_text(content)
         with pytest.raises(ConfigError) as caught:
-            load_config(tmp_path / "mine.yaml")
+            load_reader(tmp_path / "mine.yaml")
         assert said in str(caught.value)
     with pytest.raises(ConfigError, match="meters reader knows no languages"):
-        load_config("meters").for_languages("ko")
+        load_reader("meters").for_languages("ko")
 
 
-def test_what_only_judges_is_no_other_job(config):
-    before, faster = fingerprint(config), config.model_copy(update={"max_rate": 3.0})
+def test_what_only_judges_is_no_other_job(reader):
+    before, faster = fingerprint(reader), reader.changed(max_rate=3.0)
     assert fingerprint(faster) == before
-    other = config.model_copy(update={"columns": MeterColumns(time="taken")})
+    other = reader.changed(columns=MeterColumns(time="taken"))
     assert fingerprint(other) != before
     assert before["bundles"].keys() == {"meter_screen", "meter_digits"}
-    documents = load_config("documents")
-    for reader in (DocumentsConfig, MetersConfig):
-        assert isinstance(reader.reading_version, int), "each reader's version is its own"
-    assert before["reading_version"] == MetersConfig.reading_version
-    assert fingerprint(documents)["config"] == documents.model_dump()
+    documents = load_reader("documents")
+    for kind in (DocumentsReader, MetersReader):
+        assert isinstance(kind.reading_version, int), "each reader's version is its own"
+    assert before["reading_version"] == MetersReader.reading_version
+    assert fingerprint(documents)["config"] == documents.settings.model_dump()
 
 
-def test_bundles_of_another_task_are_refused(config):
-    swapped = config.model_copy(update={"meter_screen": config.meter_digits})
+def test_bundles_of_another_task_are_refused(reader):
+    swapped = reader.changed(meter_screen=reader.settings.meter_digits)
     with pytest.raises(BundleError, match="does 'meter_digits', but 'meter_screen' is needed"):
-        swapped.open_bundles()
+        swapped.bundles()
 
 
 @pytest.fixture
-def output(config, tmp_path):
+def output(reader, tmp_path):
     """A finished job's output, without its report."""
-    records = list(read(config, tmp_path / "in", wheels=("00378.547", {}), none=(None, {})).values())
+    records = list(read(reader, tmp_path / "in", wheels=("00378.547", {}), none=(None, {})).values())
     storage = Storage(str(tmp_path / "out"))
-    card = JobCard.open(storage, inputs=["in"], config=config, device="cpu", hosts=1, overwrite=False)
+    card = JobCard.open(storage, inputs=["in"], reader=reader, device="cpu", hosts=1, overwrite=False)
     ledger = Ledger(storage)
     ledger.commit(ledger.part_name([record.page_id for record in records]), records)
     card.close("finished")
@@ -271,10 +278,10 @@ def test_meters_are_exported_as_json_lines(output):
 
 
 def test_formats_of_documents_are_refused(output):
-    with pytest.raises(ExportError, match="pdf, hocr cannot hold what the meters reader finds; known: jsonl"):
+    with pytest.raises(ExportError, match="the meters reader has no export format pdf, hocr; known: jsonl"):
         export(str(output), ["jsonl", "pdf", "hocr"], load_page=draw_meter)
-    with pytest.raises(ExportError, match="unknown export format docx; known: jsonl"):
-        check_formats(["docx"], "meters")
+    with pytest.raises(ExportError, match="the meters reader has no export format docx; known: jsonl"):
+        check_formats(["docx"], MetersReader)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +289,7 @@ def test_formats_of_documents_are_refused(output):
     [
         (["--reader", "meters", "--config", "documents"], "--reader meters contradicts --config documents"),
         (["--reader", "documents", "--config", "meters"], "which is of the meters reader; leave one of them out"),
-        (["--reader", "meters", "--export", "pdf"], "pdf cannot hold what the meters reader finds"),
+        (["--reader", "meters", "--export", "pdf"], "the meters reader has no export format pdf"),
         (["--config", "meters", "--languages", "ko"], "the meters reader knows no languages"),
     ],
 )

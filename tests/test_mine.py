@@ -14,7 +14,8 @@ from common.storage import Storage
 from models.text_recognition.preprocess import crop_line
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
-from pipelines.records import Line, PageError, PageRecord, page_id
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.records import PageError, page_id
 from ray_apps.cli import mine
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety
@@ -52,7 +53,7 @@ def commit(folder: Path, records: list[PageRecord], part_size: int = 3) -> Recor
         ledger.commit(ledger.part_name([record.page_id for record in part]), part)
     card = {"identity": {}, "name": "night", "config": {"limits": {"pdf_dpi": 100}, "of an older version": 1}}
     (folder / "job.json").write_text(json.dumps(card), "utf-8")
-    return RecordStore(str(folder))
+    return RecordStore(str(folder), PageRecord)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_disagreements_come_most_different_first(job):
     def load(_):
         return draw_page([])
 
-    store, lost = RecordStore(str(job)), Lost()
+    store, lost = RecordStore(str(job), PageRecord), Lost()
     answers = iter(WORDS * 3)
     chosen = disagreements(store, Wanted(count=4, per_document=2), read, load, lines=21, lost=lost)
     assert chosen and all(a.badness >= b.badness for a, b in pairwise(chosen))
@@ -187,7 +188,7 @@ def test_what_cannot_be_met_is_said(job, tmp_path, capsys):
     assert "no job at" in refused(tmp_path)
     (tmp_path / "meters").mkdir()
     (tmp_path / "meters" / "job.json").write_text(json.dumps({"identity": {}, "config": {"reader": "meters"}}))
-    assert "holds readings of meters" in refused(tmp_path / "meters")
+    assert "is no job of the documents reader" in refused(tmp_path / "meters")
     assert "--read-again belongs to --disagree" in refused(job, "--read-again", 4)
     assert "raise --max-confidence" in refused(job, "--max-confidence", 0.01)
     assert "no packaged bundle nobody@1" in refused(job, "--disagree", "nobody@1")

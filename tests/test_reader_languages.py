@@ -5,10 +5,12 @@ import pytest
 from common.config import ConfigError
 from common.storage import Storage
 from models.bundle import BundleError
-from pipelines.config import DocumentsConfig, load_config
 from pipelines.job import JobCard, JobError, fingerprint
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.documents.settings import DocumentsReaderSettings
+from pipelines.readers.registry import load_reader
 from pipelines.stages.text import TextRecognitionStage
 from tests.pages import draw_page
 from tests.recognizers import SAYS, dark_line_recognizer
@@ -22,17 +24,17 @@ def korean(tmp_path) -> str:
     return str(tmp_path / "korean")
 
 
-def reader(recognizers: dict[str, list[str]], languages: str = "en") -> DocumentsConfig:
-    content = load_config("documents").model_dump() | {"languages": languages.split(",")}
+def reader(recognizers: dict[str, list[str]], languages: str = "en") -> DocumentsReader:
+    content = load_reader("documents").settings.model_dump() | {"languages": languages.split(",")}
     content["text_recognition"]["recognizers"] = recognizers
-    return DocumentsConfig.model_validate(content)
+    return DocumentsReader(DocumentsReaderSettings.model_validate(content))
 
 
 def test_the_shipped_reader_reads_its_languages():
-    config = load_config("documents")
-    recognition = config.text_recognition
-    assert set(config.languages) <= {"ko", "en"} and {"en", "zh", "ja"} <= set(recognition.languages)
-    recognition.open_bundles(recognition.languages)
+    opened = load_reader("documents")
+    recognition = opened.settings.text_recognition
+    assert set(opened.settings.languages) <= {"ko", "en"} and {"en", "zh", "ja"} <= set(recognition.languages)
+    opened.recognizer_bundles(recognition.languages)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +42,10 @@ def test_the_shipped_reader_reads_its_languages():
     [("ko", ["a"]), ("en", ["b"]), ("ko,en", ["a", "b"]), ("en,ko", ["b", "a"]), ("zh,ko, en", ["b", "a"])],
 )
 def test_languages_choose_recognisers_in_their_order(languages, bundles):
-    config = reader({"a": ["ko"], "b": ["en", "zh"]}).for_languages(languages)
-    chosen = config.text_recognition.chosen(config.languages)
-    assert list(chosen) == bundles and {x for named in chosen.values() for x in named} == set(config.languages)
-    assert config.stages()[-1].kwargs["recognizers"] == chosen
+    opened = reader({"a": ["ko"], "b": ["en", "zh"]}).for_languages(languages)
+    chosen = opened.settings.text_recognition.recognizers_for(opened.settings.languages)
+    assert list(chosen) == bundles and {x for named in chosen.values() for x in named} == set(opened.settings.languages)
+    assert opened.stages()[-1].kwargs["recognizers"] == chosen
 
 
 @pytest.mark.parametrize(
@@ -61,15 +63,15 @@ def test_other_languages_are_refused(languages, told):
 
 def test_a_recogniser_must_read_what_it_is_named_for(korean):
     with pytest.raises(ConfigError, match=f"{PP} is named for ko, but its card says that it reads zh, en"):
-        reader({PP: ["en", "ko"]}).open_bundles()
+        reader({PP: ["en", "ko"]}).bundles()
     # Bundles of languages that are not asked for are not looked at.
-    config = reader({PP: ["en"], "nowhere": ["ko"]})
-    assert [bundle.name for bundle in config.open_bundles()["text_recognition"]] == [PP]
+    opened = reader({PP: ["en"], "nowhere": ["ko"]})
+    assert [bundle.name for bundle in opened.bundles()["text_recognition"]] == [PP]
     with pytest.raises(BundleError, match="no model bundle at nowhere"):
-        config.for_languages("ko").open_bundles()
+        opened.for_languages("ko").bundles()
     with pytest.raises(BundleError, match="does 'deskew'"):
-        reader({"deskew@1": ["en"]}).open_bundles()
-    names = [bundle.name for bundle in reader({PP: ["en"], korean: ["ko"]}, "ko,en").open_bundles()["text_recognition"]]
+        reader({"deskew@1": ["en"]}).bundles()
+    names = [bundle.name for bundle in reader({PP: ["en"], korean: ["ko"]}, "ko,en").bundles()["text_recognition"]]
     assert names == ["korean@1", PP]
 
 
@@ -77,20 +79,20 @@ def test_several_recognisers_need_calibrations(tmp_path):
     bundle = dark_line_recognizer(tmp_path)
     card = bundle.card.model_copy(update={"decoding": {"language": "ko"}})
     (tmp_path / "bundle.json").write_text(card.model_dump_json())
-    reader({str(tmp_path): ["ko"], PP: ["en"]}, "ko").open_bundles()
+    reader({str(tmp_path): ["ko"], PP: ["en"]}, "ko").bundles()
     with pytest.raises(ConfigError, match="bundle korean@1 cannot be compared with another"):
-        reader({str(tmp_path): ["ko"], PP: ["en"]}, "ko,en").open_bundles()
+        reader({str(tmp_path): ["ko"], PP: ["en"]}, "ko,en").bundles()
 
 
 def test_other_languages_are_another_job(korean, tmp_path):
-    config = reader({korean: ["ko"], PP: ["en"]}, "ko,en")
-    opened = {"inputs": ["in"], "device": "cpu", "hosts": 1, "overwrite": False}
-    card = JobCard.open(Storage(str(tmp_path / "out")), config=config, **opened).content
+    opened = reader({korean: ["ko"], PP: ["en"]}, "ko,en")
+    run = {"inputs": ["in"], "device": "cpu", "hosts": 1, "overwrite": False}
+    card = JobCard.open(Storage(str(tmp_path / "out")), reader=opened, **run).content
     assert card["models"]["text_recognition"] == f"korean@1+{PP}" and card["config"]["languages"] == ["ko", "en"]
-    assert fingerprint(config)["bundles"].keys() == {"deskew", "orientation", "text_detection", "text_recognition"}
-    JobCard.open(Storage(str(tmp_path / "out")), config=config, **opened)
+    assert fingerprint(opened)["bundles"].keys() == {"deskew", "orientation", "text_detection", "text_recognition"}
+    JobCard.open(Storage(str(tmp_path / "out")), reader=opened, **run)
     with pytest.raises(JobError, match=r"config: languages was \['ko', 'en'\], now \['en'\]"):
-        JobCard.open(Storage(str(tmp_path / "out")), config=config.for_languages("en"), **opened)
+        JobCard.open(Storage(str(tmp_path / "out")), reader=opened.for_languages("en"), **run)
 
 
 def page() -> Page:

@@ -1,15 +1,9 @@
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from pipelines.records import (
-    PAGE_SCHEMA,
-    Line,
-    PageError,
-    PageRecord,
-    page_id,
-    records_to_table,
-    table_to_records,
-)
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.records import BaseRecord, PageError, Timings, page_id, records_to_table, table_to_records
 
 
 def full_record() -> PageRecord:
@@ -42,14 +36,41 @@ def test_records_survive_the_table():
         error=PageError(stage="plan", type="Empty", message="empty file"),
     )
     table = records_to_table([full_record(), failed])
-    assert table.schema == PAGE_SCHEMA
-    assert table_to_records(table) == [full_record(), failed]
+    assert table.schema == PageRecord.arrow_schema()
+    assert table_to_records(table, PageRecord) == [full_record(), failed]
 
 
-def test_schema_and_model_name_the_same_columns():
-    assert PAGE_SCHEMA.names == list(PageRecord.model_fields)
-    assert [f.name for f in PAGE_SCHEMA.field("lines").type.value_type] == list(Line.model_fields)
-    assert [f.name for f in PAGE_SCHEMA.field("error").type] == list(PageError.model_fields)
+def test_parquet_columns_are_those_that_outputs_have():
+    quad = pa.list_(pa.list_(pa.float32()))
+    line = [("text", pa.string()), ("confidence", pa.float32()), ("polygon", quad), ("language", pa.string())]
+    assert PageRecord.arrow_schema() == pa.schema(
+        [
+            ("page_id", pa.string()),
+            ("document_uri", pa.string()),
+            ("page_number", pa.int32()),
+            ("page_count", pa.int32()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("status", pa.string()),
+            ("error", pa.struct([("stage", pa.string()), ("type", pa.string()), ("message", pa.string())])),
+            ("skew_degrees", pa.float32()),
+            ("skew_confidence", pa.float32()),
+            ("orientation_degrees", pa.int16()),
+            ("orientation_confidence", pa.float32()),
+            ("text", pa.string()),
+            ("lines", pa.list_(pa.struct(line))),
+            ("timings_ms", pa.map_(pa.string(), pa.float32())),
+            ("models", pa.map_(pa.string(), pa.string())),
+            ("device", pa.string()),
+        ]
+    )
+
+
+def test_a_record_must_say_how_its_page_was_read():
+    with pytest.raises(TypeError, match="Bare lacks models, device"):
+
+        class Bare(BaseRecord):
+            timings_ms: Timings
 
 
 def test_page_id_depends_on_each_part_and_is_stable():

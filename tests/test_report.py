@@ -12,9 +12,12 @@ import pytest
 from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
-from pipelines.records import Line, PageError, PageRecord, page_id
-from pipelines.report import charts, write_report
-from pipelines.report.summary import LISTED_ERRORS, SAMPLED_PAGES, WORST_PAGES, Histogram, summarize
+from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.readers.documents.summary import WORST_PAGES, summarize
+from pipelines.records import PageError, page_id
+from pipelines.report import charts
+from pipelines.report.job_report import write_report
+from pipelines.report.summary import LISTED_ERRORS, SAMPLED_PAGES, Histogram
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -49,7 +52,7 @@ def commit(folder, records: list[PageRecord], size: int = 10) -> RecordStore:
     for start in range(0, len(records), size):
         part = records[start : start + size]
         ledger.commit(ledger.part_name([record.page_id for record in part]), part)
-    return RecordStore(str(folder))
+    return RecordStore(str(folder), PageRecord)
 
 
 def test_one_pass_counts_everything(tmp_path):

@@ -16,9 +16,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from common.storage import Storage
-from pipelines.config import load_config
 from pipelines.ledger import Ledger
-from pipelines.records import PageRecord, table_to_records
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import load_reader
+from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from ray_apps.cli.cluster import connect
 from tests.browser import open_page
@@ -42,7 +43,7 @@ def reader(tmp_path_factory) -> Path:
     """A YAML file: the shipped reader with a second recogniser, for Korean, which reads white on black alone."""
     folder = tmp_path_factory.mktemp("reader")
     dark_line_recognizer(folder / "korean")
-    content = load_config("documents").model_dump() | {"languages": ["en"], "precision": "f32"}
+    content = load_reader("documents").settings.model_dump() | {"languages": ["en"], "precision": "f32"}
     content["text_recognition"]["recognizers"] = {
         "ppocrv6-rec@small": ["en", "zh", "fr"],
         str(folder / "korean"): ["ko"],
@@ -66,19 +67,20 @@ def bulk(reader, two_scripts, tmp_path_factory) -> dict[tuple[str, str, int], Pa
     """Records of the bulk job by (languages, file name, page number): the samples in the reader's own languages, a page
     of two scripts in several."""
     output = tmp_path_factory.mktemp("bulk")
-    config = load_config(reader)
+    opened = load_reader(reader)
     connect()
     try:
         samples = [str(SAMPLES / name) for name in COMPARED]
-        run_job(samples, str(output / "en"), config, JobOptions(max_error_rate=1))
+        run_job(samples, str(output / "en"), opened, JobOptions(max_error_rate=1))
         for languages in LANGUAGES:
-            run_job([str(two_scripts)], str(output / languages), config.for_languages(languages), JobOptions())
+            run_job([str(two_scripts)], str(output / languages), opened.for_languages(languages), JobOptions())
     finally:
         ray.shutdown()
     found = {}
     for languages in ("en", *LANGUAGES):
         ledger = Ledger(Storage(str(output / languages)))
-        for record in (record for part in ledger.parts() for record in table_to_records(ledger.read_part(part))):
+        tables = [ledger.read_part(part) for part in ledger.parts()]
+        for record in (record for table in tables for record in table_to_records(table, PageRecord)):
             found[languages, record.document_uri.rsplit("/", 1)[-1], record.page_number] = record
     return found
 

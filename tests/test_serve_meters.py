@@ -16,9 +16,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from common.storage import Storage
-from pipelines.config import load_config
 from pipelines.ledger import Ledger
-from pipelines.records import MeterRecord, table_to_records
+from pipelines.readers.meters.record import MeterRecord
+from pipelines.readers.registry import load_reader
+from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
 from ray_apps.cli.cluster import connect
 from ray_apps.client.client import Client
@@ -71,7 +72,7 @@ def bulk(reader, photos, tmp_path_factory) -> tuple[dict[str, MeterRecord], dict
         csv.writer(file).writerows(rows)
     connect()
     try:
-        run_job([str(photos / "list.csv")], str(output / "out"), load_config(reader), JobOptions(max_error_rate=1))
+        run_job([str(photos / "list.csv")], str(output / "out"), load_reader(reader), JobOptions(max_error_rate=1))
     finally:
         ray.shutdown()
     ledger = Ledger(Storage(str(output / "out")))

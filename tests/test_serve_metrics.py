@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ray import serve
 
 from pipelines.page import Page
-from pipelines.records import Line, PageRecord
+from pipelines.readers.documents.record import Line, PageRecord
 from ray_apps.serving.metrics import RequestMetrics, StageMetrics
 
 pytestmark = pytest.mark.serve

@@ -15,7 +15,8 @@ from fastapi import FastAPI, Request, Response
 from PIL import Image
 from playwright.sync_api import expect
 
-from pipelines.records import Digit, PageError
+from pipelines.readers.meters.record import Digit
+from pipelines.records import PageError
 from ray_apps.serving.answers import DocumentInfo, MeterAnswer, MeterPage
 from ray_apps.serving.page import page_routes
 from tests.browser import open_page, watched

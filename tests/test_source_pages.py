@@ -4,9 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.config import load_config
-from pipelines.documents import InaccessibleDocument
-from pipelines.records import PageRecord
+from pipelines.documents import InaccessibleDocument, Limits
+from pipelines.readers.documents.record import PageRecord
 from pipelines.source_pages import SourcePages
 from tests.pages import write_page
 
@@ -17,7 +16,7 @@ def record(uri: str, page_count: int = 1) -> PageRecord:
 
 def test_a_page_and_its_file(tmp_path):
     path = write_page(tmp_path / "한 글.png", ["Hello"])
-    pages = SourcePages(load_config("documents"))
+    pages = SourcePages(Limits())
     np.testing.assert_array_equal(pages.page(record(str(path))), cv2.imread(str(path))[..., ::-1])
     assert pages.original(record(str(path))) == path.read_bytes()
     assert pages.original(record(str(path), page_count=2)) is None
@@ -26,7 +25,7 @@ def test_a_page_and_its_file(tmp_path):
 def test_a_row_of_a_parquet_file(tmp_path):
     content = [write_page(tmp_path / f"{name}.png", [name]).read_bytes() for name in ("one", "two")]
     pq.write_table(pa.table({"scan": content}), tmp_path / "scans.parquet")
-    pages = SourcePages(load_config("documents"), image_column="scan")
+    pages = SourcePages(Limits(), image_column="scan")
     second = record(f"{tmp_path}/scans.parquet#row=1")
     assert pages.original(second) == content[1]
     assert pages.page(second).shape == (400, 640, 3)
@@ -34,4 +33,4 @@ def test_a_row_of_a_parquet_file(tmp_path):
 
 def test_a_document_that_is_gone(tmp_path):
     with pytest.raises(InaccessibleDocument):
-        SourcePages(load_config("documents")).page(record(str(tmp_path / "gone.png")))
+        SourcePages(Limits()).page(record(str(tmp_path / "gone.png")))

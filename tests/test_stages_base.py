@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.documents import EncryptedDocument
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from pipelines.stages.base import run_stages
 
 
@@ -109,7 +109,7 @@ def test_a_page_survives_the_way_between_pools():
     page.polygons = [np.arange(8, dtype=np.float32).reshape(4, 2)]
     page.blocks = [[[0]]]
     page.crops = [np.zeros((2, 3, 3), np.uint8)]
-    again = Page.from_row(page.to_row())
+    again = Page.from_row(page.to_row(), PageRecord)
     assert again.record == page.record
     np.testing.assert_array_equal(again.image, page.image)
     np.testing.assert_array_equal(again.polygons, page.polygons)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from tests.tiny_documents import CHARACTERS, draw_tiny_page, tiny_text
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from pipelines import watchdog
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from pipelines.watchdog import PageLimits
 
 _PROGRAM = """
 import sys, time
 from pipelines.page import Page
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from pipelines.watchdog import PageLimits, Watchdog, paused
 
 page = Page(PageRecord(page_id="p1", document_uri="/a.png", page_number=1, page_count=1))

@@ -4,8 +4,8 @@ Its four networks hold a few numbers each, written by hand. They read pages draw
 colour on a black bar, so that every page says something of its own. On other pages they find no text, or nonsense.
 
     numbered_tiny_pages(tmp_path / "in", 9)                    # page00.png says "PAGE 0" and "TINY", page01.png …
-    config = tiny_documents(tmp_path / "bundles")              # a DocumentsConfig, for run_job
-    reader = write_tiny_reader(tmp_path / "bundles")           # the same as YAML: for --config, a served app
+    reader = tiny_documents(tmp_path / "bundles")              # a DocumentsReader, for run_job
+    path = write_tiny_reader(tmp_path / "bundles")             # the same as YAML: for --config, a served app
 
 The fixtures `tiny_reader` and `tiny_reader_yaml` (conftest.py) are both, made once a session. Ray's workers and other
 processes need nothing but the files of the bundles. Skew and orientation are always 0; arithmetic is f32.
@@ -21,7 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.bundle import Bundle, Card, save_bundle
 from models.deskew import preprocess as deskew
-from pipelines.config import DocumentsConfig, load_config
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.readers.documents.settings import DocumentsReaderSettings
+from pipelines.readers.registry import load_reader
 
 CHARACTERS = " -0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LANGUAGES = ["en", "de", "fr"]
@@ -69,25 +71,26 @@ def tiny_text(number: int) -> str:
     return f"PAGE {number}\nTINY"
 
 
-def tiny_documents(folder: Path, **changes) -> DocumentsConfig:
+def tiny_documents(folder: Path, **changes) -> DocumentsReader:
     """The shipped documents reader with the tiny networks, which are written to `folder`; `changes` as in its YAML."""
     bundles = {
         "deskew": deskew_bundle(folder / "deskew"),
         "orientation": orientation_bundle(folder / "orientation"),
         "text_detection": detection_bundle(folder / "detection"),
     }
-    content = load_config("documents").model_dump()
+    content = load_reader("documents").settings.model_dump()
     for name, bundle in bundles.items():
         content[name]["bundle"] = str(bundle.folder)
     content["text_recognition"]["recognizers"] = {str(recognition_bundle(folder / "recognition").folder): LANGUAGES}
-    return DocumentsConfig.model_validate(content | {"languages": ["en"], "precision": "f32"} | changes)
+    content |= {"languages": ["en"], "precision": "f32"} | changes
+    return DocumentsReader(DocumentsReaderSettings.model_validate(content))
 
 
 def write_tiny_reader(folder: Path, **changes) -> Path:
     """`tiny_documents` as a YAML file, for commands and served apps."""
-    config = tiny_documents(folder, **changes)
+    reader = tiny_documents(folder, **changes)
     path = folder / "reader.yaml"
-    path.write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    path.write_text(yaml.safe_dump(reader.settings.model_dump(), sort_keys=False))
     return path
 
 

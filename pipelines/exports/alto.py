@@ -9,24 +9,26 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from common.project import VERSION
-from pipelines.exports.tree import Document, Line, Page
+from pipelines.exports.publish import Document
+from pipelines.exports.tree import Line, Page
+from pipelines.exports.writer import DocumentWriter
 
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8})*")  # the language groups that are BCP 47 tags
 _TEXT_STAGES = ("text_detection", "text_recognition")
 _SPOOL_BYTES = 8 << 20
 
 
-class AltoWriter:
+class AltoWriter(DocumentWriter[Page]):
     """One ALTO file a document, a `Page` element a page; its `ROTATION` is how far it stands turned counter-clockwise.
 
     Lines carry their polygon and baseline. A failed page has QUALITY "Missing" and the error as QUALITY_DETAIL.
     """
 
+    name = "alto"
     suffix = ".xml"
 
     def __init__(self, stream: BinaryIO, document: Document):
-        self.stream = stream
-        self.document = document
+        super().__init__(stream, document)
         self.models: dict[str, str] = {}
         # The models stand before the pages in the file and are known after them.
         self.layout = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed by close

@@ -6,7 +6,9 @@ from typing import BinaryIO
 import numpy as np
 
 from common.project import VERSION
-from pipelines.exports.tree import Document, Line, Page
+from pipelines.exports.publish import Document
+from pipelines.exports.tree import Line, Page
+from pipelines.exports.writer import DocumentWriter
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
@@ -22,18 +24,18 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-class HocrWriter:
+class HocrWriter(DocumentWriter[Page]):
     """One hOCR file a document. Boxes are in original page pixels.
 
     A line carries the slope of its baseline (within 45 degrees) or its `textangle` (beyond), and when it is not level
     its polygon.
     """
 
+    name = "hocr"
     suffix = ".hocr"
 
     def __init__(self, stream: BinaryIO, document: Document):
-        self.stream = stream
-        self.document = document
+        super().__init__(stream, document)
         head = _HEAD.format(name=escape(document.name), version=VERSION, pages=document.page_count)
         self.stream.write(head.encode())
 

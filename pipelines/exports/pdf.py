@@ -9,7 +9,6 @@ copied without a real font being embedded. `glyphless.ttf` was made with fontToo
 import io
 import logging
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -20,17 +19,17 @@ import numpy as np
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Operator
 from PIL import Image
+from typing_extensions import Self
 
 from common.project import VERSION
 from models.geometry import transform_points
-from pipelines.exports.tree import Document, Page, Word, baseline
+from pipelines.exports.publish import Document
+from pipelines.exports.tree import Page, Word, baseline
 from pipelines.exports.upright import turn_upright, upright_turn, upright_view
-from pipelines.records import PageRecord
+from pipelines.exports.writer import DocumentWriter, LoadOriginal, LoadPage, Pixels
+from pipelines.readers.documents.record import PageRecord
 
 log = logging.getLogger(__name__)
-
-LoadPage = Callable[[PageRecord], np.ndarray]
-LoadOriginal = Callable[[PageRecord], bytes | None]
 
 POINTS_PER_INCH = 72
 # PDF 1.7, annex C: readers need not show pages beyond this many points (200 inches).
@@ -41,10 +40,8 @@ _ADVANCE = 0.5  # em, of every glyph
 _PAGES_IN_MEMORY = 32  # then they go to a temporary file until the document is whole
 
 
-class PdfWriter:
+class PdfWriter(DocumentWriter[Page]):
     """One PDF a document. A failed page is an empty page.
-
-    `missing` counts pages that were read, but whose picture cannot be opened any more.
 
     Args:
         load_page: gives a record's original pixels, (H, W, 3) uint8 RGB.
@@ -53,7 +50,12 @@ class PdfWriter:
         dpi: pixels per inch of the pages, for the size on paper.
     """
 
+    name = "pdf"
     suffix = ".pdf"
+
+    @classmethod
+    def open(cls, stream: BinaryIO, document: Document, pixels: Pixels) -> Self:
+        return cls(stream, document, pixels.load_page, pixels.load_original, pixels.dpi)
 
     def __init__(
         self,
@@ -63,8 +65,7 @@ class PdfWriter:
         load_original: LoadOriginal | None = None,
         dpi: float = 200,
     ):
-        self.stream = stream
-        self.document = document
+        super().__init__(stream, document)
         self.load_page = load_page
         self.load_original = load_original
         self.dpi = dpi

@@ -1,8 +1,9 @@
-"""Naming export files."""
+"""Naming documents, and the files that they are exported to."""
 
 import hashlib
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,36 @@ from pipelines.documents.rows import base_uri, row_uri, split_row
 
 # File systems allow 255 bytes a name; Hangul takes 3 a syllable. The rest is for the hash and the suffix.
 MAX_STEM_BYTES = 180
+# Control characters that XML 1.0 cannot hold, and lone surrogates.
+NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document's identity; its pages are streamed to the writers, in page order."""
+
+    uri: str
+    page_count: int
+
+    @property
+    def name(self) -> str:
+        """Last part of the URI, for people and XML."""
+        return xml_text(document_name(self.uri))
+
+    @property
+    def source(self) -> str:
+        """The URI, for people and XML."""
+        return xml_text(self.uri)
+
+    @property
+    def stem(self) -> str:
+        """File name without suffix under which the document is exported."""
+        return document_stem(self.uri)
+
+
+def xml_text(text: str) -> str:
+    """`text` with U+FFFD for what XML cannot hold: a bucket's keys and messages may have control characters."""
+    return NOT_TEXT.sub("\ufffd", text)
 
 
 def document_name(document_uri: str) -> str:

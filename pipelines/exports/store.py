@@ -4,11 +4,10 @@ An index of 16 bytes a page (and each URI once) says where every record lies; th
 group by row group, a few of which are kept. A job of a million pages is never held as a whole.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.storage import Storage
-from pipelines.job import CARD
 from pipelines.ledger import PARTS, Ledger
-from pipelines.records import RECORDS, BaseRecord, table_to_records
+from pipelines.output import job_card
+from pipelines.records import R, table_to_records
 
 KEPT_ROW_GROUPS = 8
 
@@ -34,38 +33,25 @@ class StoredDocument:
         return len(self.places)
 
 
-def reader_of(output: Storage) -> str:
-    """The reader whose records an output holds, as the job's card says; without a card: documents."""
-    return _card(output).get("config", {}).get("reader", "documents")
-
-
-def _card(output: Storage) -> dict[str, Any]:
-    return json.loads(output.read(CARD)) if output.exists(CARD) else {}
-
-
-class RecordStore:
-    """The records committed under an output, local or any fsspec URI.
-
-    Attributes:
-        reader: see `reader_of`.
+class RecordStore(Generic[R]):
+    """The records committed under an output, local or any fsspec URI; all are of `record_type`.
 
     Raises:
         FileNotFoundError: nothing has been committed there.
     """
 
-    def __init__(self, output_uri: str):
+    def __init__(self, output_uri: str, record_type: type[R]):
         self.output = Storage(output_uri)
-        self.reader = reader_of(self.output)
         self.parts = Ledger(self.output).parts()
         if not self.parts:
             raise FileNotFoundError(f"{output_uri} holds no committed pages ({PARTS}/*.parquet); run the job first")
-        self._record_type = RECORDS[self.reader]
+        self._record_type = record_type
         self._row_groups: dict[int, np.ndarray] = {}
         self._tables: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
 
     def job(self) -> dict[str, Any]:
         """`job.json`, or an empty dictionary when the job has not written it (yet)."""
-        return _card(self.output)
+        return job_card(self.output)
 
     def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
         """(part, first row, batch) over all parts, with only `columns` read."""
@@ -104,12 +90,12 @@ class RecordStore:
         for number, uri in enumerate(known):
             yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])
 
-    def records(self, document: StoredDocument) -> Iterator[BaseRecord]:
+    def records(self, document: StoredDocument) -> Iterator[R]:
         """The pages of a document, fetched one by one."""
         for part, row in document.places.tolist():
             yield self.record(part, row)
 
-    def record(self, part: int, row: int) -> BaseRecord:
+    def record(self, part: int, row: int) -> R:
         """The record at `row` of part number `part`."""
         starts = self._starts(part)
         group = int(np.searchsorted(starts, row, side="right")) - 1
@@ -132,7 +118,7 @@ class RecordStore:
         if key not in self._tables:
             with self._open(part) as stream:
                 file = pq.ParquetFile(stream)
-                known = [name for name in self._record_type.arrow_schema.names if name in file.schema_arrow.names]
+                known = [name for name in self._record_type.arrow_schema().names if name in file.schema_arrow.names]
                 self._tables[key] = file.read_row_group(group, columns=known)
             while len(self._tables) > KEPT_ROW_GROUPS:
                 self._tables.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What every export is written from: Document, Page, Block, Line, Word, whatever engine read them.
+"""What the exports of text are written from: Page, Block, Line, Word, whatever engine read them.
 
 Coordinates are pixels of the ORIGINAL page, polygons float32 (4, 2) clockwise from the text's own top-left corner,
 angles degrees counter-clockwise as seen. Recognisers read lines, so words are a line's text split at spaces, each with
@@ -14,15 +14,13 @@ from itertools import accumulate
 import numpy as np
 
 from models.geometry import wrap_degrees
-from pipelines.exports.publish import document_name, document_stem
-from pipelines.records import Line as LineRecord
-from pipelines.records import PageRecord
+from pipelines.exports.publish import NOT_TEXT, xml_text
+from pipelines.readers.documents.record import Line as LineRecord
+from pipelines.readers.documents.record import PageRecord
 
 # A detected line's polygon reaches from ascenders to descenders; its baseline lies about this share of its height above
 # the lower edge (0.2 em is the usual descent of Korean and Latin faces).
 DESCENT = 0.2
-# Control characters that XML 1.0 cannot hold, and lone surrogates.
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -110,34 +108,6 @@ class Page:
         return int(left), int(top), int(right), int(bottom)
 
 
-@dataclass(frozen=True)
-class Document:
-    """A document's identity; its pages are streamed to the writers, in page order."""
-
-    uri: str
-    page_count: int
-
-    @property
-    def name(self) -> str:
-        """Last part of the URI, for people and XML."""
-        return xml_text(document_name(self.uri))
-
-    @property
-    def source(self) -> str:
-        """The URI, for people and XML."""
-        return xml_text(self.uri)
-
-    @property
-    def stem(self) -> str:
-        """File name without suffix under which the document is exported."""
-        return document_stem(self.uri)
-
-
-def xml_text(text: str) -> str:
-    """`text` with U+FFFD for what XML cannot hold: a bucket's keys and messages may have control characters."""
-    return _NOT_TEXT.sub("\ufffd", text)
-
-
 def build_page(record: PageRecord) -> Page:
     """The tree of one record. Blocks are where the record's text has a blank line between two lines."""
     if record.status != "ok":
@@ -163,7 +133,7 @@ def baseline(polygon: np.ndarray) -> np.ndarray:
 
 def _build_line(line: LineRecord) -> Line:
     polygon = np.asarray(line.polygon, np.float32)
-    text = _NOT_TEXT.sub("", line.text)
+    text = NOT_TEXT.sub("", line.text)
     ends = [0.0, *accumulate(_advance(character) for character in text)]
     matches = list(re.finditer(r"\S+", text))
     shares = np.array([(ends[match.start()], ends[match.end()]) for match in matches]).reshape(-1, 2) / (ends[-1] or 1)

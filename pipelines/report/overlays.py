@@ -15,7 +15,8 @@ from models.geometry import median_colour
 from pipelines.exports.publish import document_name
 from pipelines.exports.tree import Page, build_page
 from pipelines.exports.upright import upright_view
-from pipelines.records import BaseRecord, PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.records import BaseRecord
 from pipelines.report.markup import both, escape, number
 
 # Pixels of an embedded picture: enough to make out the lines, some 60 KB as JPEG.

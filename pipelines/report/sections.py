@@ -138,6 +138,8 @@ def retry(job: dict[str, Any], output_uri: str, summary: Summary) -> str:
     inputs = [str(value) for value in job.get("inputs") or ["INPUT"]]
     reader = job.get("config", {}).get("reader", "documents")
     options = [] if reader == "documents" else ["--reader", reader]
+    if ":" in reader:  # a reader of another package: found by the configuration that the job was started with
+        options = ["--config", "CONFIG.yaml"]
     command = shlex.join(["ocray", "ocr", *options, "--input", *inputs, "--output", output_uri, "--retry-failed"])
     text = both(
         "Mend or replace the inputs, then read only the failed pages again:",

@@ -7,20 +7,19 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Generic
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.exports.store import RecordStore
-from pipelines.records import BaseRecord, PageRecord
+from pipelines.records import R
 
 SAMPLED_PAGES = 12
-WORST_PAGES = 8
 LISTED_ERRORS = 500
 
 _SHARED_COLUMNS = ["page_id", "document_uri", "page_number", "status", "error", "timings_ms", "device"]
-_PAGE_COLUMNS = ["skew_degrees", "skew_confidence", "orientation_degrees", "lines.list.element.confidence"]
 
 
 class Histogram:
@@ -74,7 +73,7 @@ def _milliseconds() -> Histogram:
 
 
 @dataclass
-class Summary:
+class Summary(Generic[R]):
     """What the report tells of all pages, whatever read them, and the records of those that it shows."""
 
     documents: int = 0
@@ -84,28 +83,15 @@ class Summary:
     devices: Counter[str] = field(default_factory=Counter)
     error_groups: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: list[dict] = field(default_factory=list)
-    sampled: list[BaseRecord] = field(default_factory=list)
+    sampled: list[R] = field(default_factory=list)
 
     @property
     def pages(self) -> int:
         return self.ok + self.failed
 
 
-@dataclass
-class PageSummary(Summary):
-    """What it tells of pages of documents besides."""
-
-    lines: int = 0
-    without_text: int = 0
-    skew: Histogram = field(default_factory=lambda: Histogram(np.linspace(-180, 180, 1441)))
-    skew_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 21)))
-    orientation: Counter[int] = field(default_factory=Counter)
-    line_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 41)))
-    worst: list[PageRecord] = field(default_factory=list)
-
-
 def shared_pass(
-    store: RecordStore, columns: list[str], summary: Summary
+    store: RecordStore[R], columns: list[str], summary: Summary[R]
 ) -> Iterator[tuple[int, int, pa.RecordBatch, np.ndarray]]:
     """(part, first row, batch, which of its rows are good) over all parts, with `columns` and those of all readers.
 
@@ -129,35 +115,6 @@ def shared_pass(
         yield part, first, batch, good
     summary.documents = len(documents)
     summary.sampled = [store.record(part, row) for _, part, row in sorted(sampled, reverse=True)]
-
-
-def summarize(store: RecordStore) -> PageSummary:
-    """One pass over all parts of a documents job, then the records of the sampled and the worst pages."""
-    summary = PageSummary()
-    worst: list[tuple[float, int, int]] = []  # (-mean confidence, part, row)
-    for part, first, batch, good in shared_pass(store, _PAGE_COLUMNS, summary):
-        summary.skew.add(floats(batch["skew_degrees"]))
-        summary.skew_confidence.add(floats(batch["skew_confidence"]))
-        summary.orientation.update(v for v in batch["orientation_degrees"].to_pylist() if v is not None)
-        confidences = _mean_confidences(summary, batch, good)
-        for row in np.flatnonzero(good & np.isfinite(confidences)).tolist():
-            keep(worst, (-float(confidences[row]), part, first + row), WORST_PAGES)
-    summary.worst = [store.record(part, row) for _, part, row in sorted(worst, reverse=True)]
-    return summary
-
-
-def _mean_confidences(summary: PageSummary, batch: pa.RecordBatch, good: np.ndarray) -> np.ndarray:
-    """Mean line confidence of each page, (rows,) float; NaN for a page without lines. Counts all lines on the way."""
-    lines = batch["lines"]
-    lengths = pc.fill_null(pc.list_value_length(lines), 0).to_numpy(zero_copy_only=False)
-    values = floats(lines.flatten().field("confidence"))
-    summary.line_confidence.add(values)
-    summary.lines += len(values)
-    summary.without_text += int((good & (lengths == 0)).sum())
-    ends = np.cumsum(lengths)
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    with np.errstate(invalid="ignore"):
-        return (sums[ends] - sums[ends - lengths]) / np.where(lengths, lengths, np.nan)
 
 
 def _add_errors(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """Decoding: from a manifest row to pixels."""
 
+from typing import Any
+
 from models.page_contrast import angle_view
 from pipelines.documents import DocumentCache, Limits, decode_page, load_page
 from pipelines.page import Page
@@ -17,7 +19,7 @@ class DecodeStage:
         self.limits, self.for_angles = limits, for_angles
         self.documents = DocumentCache()
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[Any]]) -> None:
         for page in pages:
             record = page.record
             if page.image is not None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.meter.predictor import MeterPredictor
 from pipelines.page import Page
-from pipelines.records import Digit
+from pipelines.readers.meters.record import Digit, MeterRecord
 
 
 class MeterStage:
@@ -21,7 +21,7 @@ class MeterStage:
         self.models = {task: network.name for task, network in self.networks.items()}
         self.device = f"{self.predictor.device} {self.networks['meter_screen'].precision}"
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[MeterRecord]]) -> None:
         for page, found in zip(pages, self.predictor([page.image for page in pages]), strict=True):
             record = page.record
             record.success, record.reason, record.reading = found.success, found.reason, found.reading

@@ -7,6 +7,7 @@ from models.geometry import fit_within, reduction_matrix, turn, turn_matrix, tur
 from models.orientation.predictor import OrientationPredictor
 from pipelines.documents import encode_jpeg, encode_png
 from pipelines.page import Page
+from pipelines.readers.documents.record import PageRecord
 
 _VIEW_PIXELS, _VIEW_SHORT_SIDE = 32_000_000, 800  # a turned view larger than both is reduced
 
@@ -19,7 +20,7 @@ class DeskewStage:
     def __init__(self, bundle: str, device: str, threads: int):
         self.predictor = DeskewPredictor(bundle, device=device, threads=threads)
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[PageRecord]]) -> None:
         for page, skew in zip(pages, self.predictor([page.view for page in pages]), strict=True):
             page.record.skew_degrees, page.record.skew_confidence = skew.degrees, skew.confidence
             page.record.models[self.name] = self.predictor.name
@@ -33,7 +34,7 @@ class OrientationStage:
     def __init__(self, bundle: str, device: str, threads: int, precision: str):
         self.predictor = OrientationPredictor(bundle, device=device, threads=threads, precision=precision)
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[PageRecord]]) -> None:
         views = [turn_within(page.view, -page.record.skew_degrees, _VIEW_PIXELS, _VIEW_SHORT_SIDE)[0] for page in pages]
         for page, orientation in zip(pages, self.predictor(views), strict=True):
             record = page.record
@@ -48,7 +49,7 @@ class UprightStage:
 
     name = "upright"
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[PageRecord]]) -> None:
         for page in pages:
             wanted = page.upright
             if wanted is None:

@@ -15,14 +15,14 @@ from models.text_recognition.languages import line_languages
 from models.text_recognition.predictor import TextRecognizer
 from models.text_recognition.preprocess import crop_line
 from pipelines.page import Page
-from pipelines.records import Line
+from pipelines.readers.documents.record import Line, PageRecord
 
 # A turned page larger than both (a large scan that stands askew) is reduced before it is turned. The detector looks at
 # pages whose shorter side has at most half of this.
 _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
 
 
-def upright_image(page: Page) -> tuple[np.ndarray, np.ndarray]:
+def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
     """The page turned upright, and the affine map from original to upright pixels: at full resolution, but for pages
     that would take too much memory."""
     degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
@@ -44,7 +44,7 @@ class TextDetectionStage:
             opened, device, threads, precision, opened.decoding(DBDecoding).model_copy(update=given)
         )
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[PageRecord]]) -> None:
         turned = [upright_image(page) for page in pages]
         for page, (_, matrix), regions in zip(pages, turned, self.predictor([u for u, _ in turned]), strict=True):
             back = invert_affine(matrix)
@@ -110,7 +110,7 @@ class TextRecognitionStage:
         )
         self.device = f"{self.predictor.device} {self.predictor.precision}"
 
-    def __call__(self, pages: list[Page]) -> None:
+    def __call__(self, pages: list[Page[PageRecord]]) -> None:
         results = iter(self.predictor([crop for page in pages for crop in page.crops]))
         read = [[next(results) for _ in page.crops] for page in pages]
         for page, texts in zip(pages, read, strict=True):

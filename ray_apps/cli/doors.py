@@ -10,7 +10,7 @@ from common.storage import OutputError, OutputFull, OutputUnavailable, StorageUn
 from common.storage.errors import FULL, UNUSABLE
 from models.bundle import BundleError
 from models.runtime import DeviceError
-from pipelines.exports import ExportError
+from pipelines.exports.export import ExportError
 from pipelines.job import IncompleteJob, JobError
 from pipelines.placement import PlacementError
 from pipelines.runner import TooManyErrors

@@ -17,9 +17,11 @@ from common.config import validate
 from common.storage import Storage
 from models.runtime import DEVICES, PRECISIONS
 from models.text_recognition.predictor import TextRecognizer
-from pipelines.config import DocumentsConfig, LimitSettings
 from pipelines.exports.store import RecordStore
 from pipelines.job import JobError, read_card
+from pipelines.readers.base import LimitSettings
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.registry import DEFAULT
 from pipelines.source_pages import SourcePages
 from ray_apps.cli import doors
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
@@ -64,15 +66,15 @@ def run(args: argparse.Namespace) -> int:
     card = read_card(output)
     if card is None:
         raise JobError(f"no job at {args.job} (no job.json there)")
-    if card["config"].get("reader", "documents") != "documents":
-        raise JobError(f"{args.job} holds readings of meters: lines are mined from jobs of the documents reader")
+    if card["config"].get("reader", DEFAULT) != "documents":
+        raise JobError(f"{args.job} is no job of the documents reader: lines are mined from its jobs")
     try:
-        store = RecordStore(args.job)
+        store = RecordStore(args.job, PageRecord)
     except FileNotFoundError as error:
         raise JobError(str(error)) from error
     # Pages are decoded under the job's limits; nothing else of its configuration, perhaps an older one, matters here.
     limits = validate(LimitSettings, card["config"].get("limits", {}), f"{args.job}/job.json")
-    pages = SourcePages(DocumentsConfig.model_construct(limits=limits), args.image_column or card.get("image_column"))
+    pages = SourcePages(limits.build(), args.image_column or card.get("image_column"))
     wanted, lost = Wanted(args.count, args.per_document, args.max_confidence), Lost()
     if args.disagree:
         threads = len(os.sched_getaffinity(0))

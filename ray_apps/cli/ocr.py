@@ -8,14 +8,15 @@ ray job submit --working-dir . -- python -m ray_apps.cli.ocr --input s3://in/sca
 import argparse
 import logging
 import sys
+from typing import Any
 
 from common.config import ConfigError
 from common.durations import duration
 from common.storage.locations import spelled_uri
-from pipelines.config import ReaderConfig, load_config
-from pipelines.exports import check_formats, export
-from pipelines.records import RECORDS
-from pipelines.report import write_report
+from pipelines.exports.export import check_formats, export
+from pipelines.readers.base import Reader
+from pipelines.readers.registry import DEFAULT, load_reader, reader_names
+from pipelines.report.job_report import write_report
 from pipelines.runner import JobOptions, run_job
 from pipelines.source_pages import SourcePages
 from pipelines.watchdog import PageLimits
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the results; a rerun goes on there",
     )
     parser.add_argument(
-        "--reader", choices=tuple(RECORDS), help="what the pages are (default: as --config says, documents)"
+        "--reader", choices=reader_names(), help="what the pages are (default: as --config says, documents)"
     )
     parser.add_argument("--config", help="name in configs/pipelines or a YAML file (default: the reader's name)")
     parser.add_argument(
@@ -82,17 +83,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = _config(args)
+    reader = _reader(args)
     if args.languages:
-        config = config.for_languages(args.languages)
+        reader = reader.for_languages(args.languages)
     if args.max_megapixels:
-        config.limits.max_megapixels = args.max_megapixels
-    formats = check_formats(args.export.split(","), config.reader) if args.export else []
+        reader = reader.with_max_megapixels(args.max_megapixels)
+    formats = check_formats(args.export.split(","), type(reader)) if args.export else []
     connect(args.address)
     result = run_job(
         args.input,
         args.output,
-        config,
+        reader,
         JobOptions(
             device=args.device,
             workers=args.workers,
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             ),
         ),
     )
-    pages = SourcePages(config, args.image_column)
+    pages = SourcePages(reader.settings.limits.build(), args.image_column)
     write_report(args.output, load_page=pages.page)
     if formats:
         written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
@@ -121,14 +122,14 @@ def run(args: argparse.Namespace) -> int:
     return doors.OK
 
 
-def _config(args: argparse.Namespace) -> ReaderConfig:
-    config = load_config(args.config or args.reader or "documents")
-    if args.reader not in (None, config.reader):
+def _reader(args: argparse.Namespace) -> Reader[Any, Any]:
+    reader = load_reader(args.config or args.reader or DEFAULT)
+    if args.reader not in (None, reader.settings.reader):
         raise ConfigError(
-            f"--reader {args.reader} contradicts --config {args.config}, which is of the {config.reader} reader; "
+            f"--reader {args.reader} contradicts --config {args.config}, which is of the {reader.name} reader; "
             "leave one of them out"
         )
-    return config
+    return reader
 
 
 def main(argv: list[str] | None = None) -> int:

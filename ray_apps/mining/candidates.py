@@ -12,7 +12,7 @@ from common.storage import StorageUnavailable
 from models.text_recognition.preprocess import crop_line
 from pipelines.documents import DocumentError
 from pipelines.exports.store import RecordStore
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from ray_apps.mining.variety import Variety
 from trainers.recognition.metrics import character_accuracy
 

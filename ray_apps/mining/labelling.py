@@ -22,7 +22,7 @@ from pipelines.documents import DocumentError
 from pipelines.exports.publish import document_stem
 from pipelines.exports.store import RecordStore
 from pipelines.job import JobError
-from pipelines.records import PageRecord
+from pipelines.readers.documents.record import PageRecord
 from ray_apps.mining.candidates import Candidate, LoadPage, Lost
 from trainers.data.layouts import LINES_SCHEMA, whole_folder
 

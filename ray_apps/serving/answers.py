@@ -1,11 +1,13 @@
 """What the HTTP API answers. Pages are the bulk job's records; the rest is an envelope round them."""
 
 import base64
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.records import MeterRecord, PageError, PageRecord
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.meters.record import MeterRecord
+from pipelines.records import PageError
 
 if TYPE_CHECKING:  # clients import this module, and pages bring OpenCV with them
     from pipelines.page import Page
@@ -59,13 +61,20 @@ class DocumentInfo(Answer):
     page_count: int
 
 
-class DocumentAnswer(Answer):
-    """A document read. A page that failed has `status` `error` and says why; the others are not touched by it."""
+_Page = TypeVar("_Page", bound=BaseModel)
+
+
+class PagesAnswer(Answer, Generic[_Page]):
+    """The pages of a document."""
 
     request_id: str
     document: DocumentInfo
-    pages: list[ReadPage]
+    pages: list[_Page]
     total_ms: float = Field(description="time from the complete request to the answer")
+
+
+class DocumentAnswer(PagesAnswer[ReadPage]):
+    """A document read. A page that failed has `status` `error` and says why; the others are not touched by it."""
 
 
 class StraightenedPage(Answer):
@@ -91,13 +100,8 @@ class StraightenedPage(Answer):
         return cls(**fields, upright=UprightImage.of(page))
 
 
-class DeskewAnswer(Answer):
+class DeskewAnswer(PagesAnswer[StraightenedPage]):
     """A document's pages, straightened."""
-
-    request_id: str
-    document: DocumentInfo
-    pages: list[StraightenedPage]
-    total_ms: float
 
 
 class Judgement(Answer):
@@ -114,13 +118,8 @@ class MeterPage(MeterRecord):
     judgement: Judgement | None = None
 
 
-class MeterAnswer(Answer):
+class MeterAnswer(PagesAnswer[MeterPage]):
     """Photos of meters read. Only a reading with `success` may be used; `reason` says why another may not."""
-
-    request_id: str
-    document: DocumentInfo
-    pages: list[MeterPage]
-    total_ms: float = Field(description="time from the complete request to the answer")
 
 
 class RecognizeAnswer(Answer):

@@ -79,13 +79,13 @@ def choose(
     Raises:
         Problem: 413 (more than `most_pages` pages), 422 (pages the document lacks, languages nobody reads).
     """
-    asked = tuple(languages.split(",")) if languages else chain.languages
+    requested = tuple(languages.split(",")) if languages else chain.languages
     try:
-        chain.recognition.chosen(asked)
+        chain.recognition.recognizers_for(requested)
     except ConfigError as error:
         raise Problem(422, str(error)) from error
     chosen = choose_pages(document, pages, most_pages, ", or send the document as a job (POST /v1/jobs)")
-    return ReadOptions(pages=chosen, languages=asked, upright=upright, upright_max_side=upright_max_side)
+    return ReadOptions(pages=chosen, languages=requested, upright=upright, upright_max_side=upright_max_side)
 
 
 def choose_pages(document: Document, pages: str | None, most_pages: int, otherwise: str = "") -> tuple[int, ...]:

@@ -16,10 +16,10 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from pipelines.attempts import ATTEMPTS_ALONE, WorkerDied
-from pipelines.config import DocumentsConfig, ReaderConfig
 from pipelines.documents.decoders import DecodersBusy
 from pipelines.page import Page, Upright
-from pipelines.records import page_id
+from pipelines.readers.documents.reader import DocumentsReader
+from pipelines.records import BaseRecord, page_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.stages import BEGUN, RECOGNITION, ReaderEnds
 
@@ -53,18 +53,18 @@ class Chain:
     Args:
         handles: handle of each deployment, in reading order.
         groups: names of the stages each deployment runs.
-        config: the reader.
+        record_type: of the reader.
     """
 
     def __init__(
         self,
         handles: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        config: ReaderConfig,
+        record_type: type[BaseRecord],
     ):
         self.handles = handles
         self.groups = groups
-        self.record_type = config.record_type
+        self.record_type = record_type
         self.stages = tuple(stage for stages in groups.values() for stage in stages)
         # Pages that were in a replica when it died are sent again one at a time: a second death is then theirs alone.
         self._suspects = asyncio.Lock()
@@ -208,14 +208,14 @@ class DocumentsChain(Chain):
     """The chain of a reader of documents, whose replicas have recognisers of different languages open.
 
     Attributes:
-        languages: what is read unless others are asked for.
+        languages: what is read unless others are requested.
         recognition: which recognisers there are.
     """
 
-    def __init__(self, handles: dict[str, DeploymentHandle], groups: dict[str, list[str]], config: DocumentsConfig):
-        super().__init__(handles, groups, config)
-        self.languages = tuple(config.languages)
-        self.recognition = config.text_recognition
+    def __init__(self, handles: dict[str, DeploymentHandle], groups: dict[str, list[str]], reader: DocumentsReader):
+        super().__init__(handles, groups, reader.record_type)
+        self.languages = tuple(reader.settings.languages)
+        self.recognition = reader.settings.text_recognition
 
     def _routed(
         self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]
@@ -223,6 +223,8 @@ class DocumentsChain(Chain):
         if RECOGNITION not in self.groups[name] or RECOGNITION not in stages:
             return handle
         # Every replica has the recognisers of the reader's own languages open; others are looked for where they are.
-        open_everywhere = self.recognition.chosen(self.languages)
-        others = [bundle for bundle in self.recognition.chosen(options.languages) if bundle not in open_everywhere]
+        open_everywhere = self.recognition.recognizers_for(self.languages)
+        others = [
+            bundle for bundle in self.recognition.recognizers_for(options.languages) if bundle not in open_everywhere
+        ]
         return handle.options(multiplexed_model_id=others[0]) if others else handle

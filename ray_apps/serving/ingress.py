@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from ray.serve.handle import DeploymentHandle
@@ -17,9 +17,9 @@ from ray.serve.handle import DeploymentHandle
 from common.ray_private import replica_listens_on_node_address
 from models.bundle import Bundle
 from pipelines.page import Page
-from ray_apps.serving import problems
+from ray_apps.serving import openapi, problems
 from ray_apps.serving.admission import Admission
-from ray_apps.serving.asked import take_document, within
+from ray_apps.serving.asked import choose_pages, take_document, within
 from ray_apps.serving.chain import Chain, Unavailable
 from ray_apps.serving.gate import Gate, GateState
 from ray_apps.serving.health import Readiness, health_routes
@@ -35,12 +35,12 @@ _Form = TypeVar("_Form", bound=JsonDocument)
 
 
 @dataclass(frozen=True)
-class Through(Generic[_Form]):
-    """A request that has passed the readers: what its answer begins with, what was said with it, its pages."""
+class Handled(Generic[_Form]):
+    """A request whose pages were read: what its answer begins with, the form that came with its document, its pages."""
 
     envelope: dict[str, Any]
     form: _Form
-    pages: list[Page]
+    pages: list[Page[Any]]
 
 
 class Ingress:
@@ -74,8 +74,9 @@ class Ingress:
         self.gate.ends = self.readiness.ends = True
         return self.gate.inside
 
-    def app(self, reads: str, description: str, beside: Mapping[str, str | None]) -> FastAPI:
-        """An app with the routes that all have; `reads` and `beside` as `page_routes` takes them."""
+    def app(self, reads: str, description: str, beside: Mapping[str, str | None] | None = None) -> FastAPI:
+        """Return an app with the routes that all have; `reads` and `beside` as `page_routes` takes them. Without
+        `beside` it has no page for browsers, which shows documents and meters only."""
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -97,32 +98,45 @@ class Ingress:
         app.add_middleware(Gate, hosts=self.settings.allowed_hosts, state=self.gate, metrics=self.metrics)
         problems.install(app, self.metrics)
         app.include_router(health_routes(self.readiness, self.bundles, self.key))
-        app.include_router(page_routes(reads, beside))
+        if beside is not None:
+            app.include_router(page_routes(reads, beside))
         return app
 
-    async def through(
+    def document_route(self, body: Mapping[str, Any] = openapi.DOCUMENT_BODY) -> dict[str, Any]:
+        """Return what FastAPI takes for a route that a document is sent to: its key, its body, its errors."""
+        return {
+            "dependencies": [Depends(self.key)],
+            "openapi_extra": dict(body),
+            "responses": problems.responses(400, 401, 408, 413, 415, 422, 503),
+        }
+
+    def select(self, pages: str | None) -> Callable[[Document], ReadOptions]:
+        """Return what picks the requested pages of a document: `1-3,7`, or all. It raises what `choose_pages` does."""
+        return lambda document: ReadOptions(pages=choose_pages(document, pages, self.settings.limits.pages))
+
+    async def handle(
         self,
-        stages: Sequence[str],
         request: Request,
         choose: Callable[[Document], ReadOptions],
         form: type[_Form] = JsonDocument,
-    ) -> Through[_Form]:
-        """Take a request's document on, and send the pages that `choose` picks through `stages`.
+        stages: Sequence[str] | None = None,
+    ) -> Handled[_Form]:
+        """Take a request's document on, and send the pages that `choose` picks through `stages` (None: all).
 
         Raises:
             Problem: what `take_document`, `choose` and `read` raise; 503 (too many requests).
         """
         with self.admission.receiving(client(request)) as request.state.arriving:
-            document, said = await take_document(request, self.settings, self.chain, self.metrics, form)
+            document, filled = await take_document(request, self.settings, self.chain, self.metrics, form)
         with self.admission.reading(client(request)):
             started = time.perf_counter()
-            pages = await self.read(document, choose(document), stages)
+            pages = await self.read(document, choose(document), stages or self.chain.stages)
         total_ms = round((time.perf_counter() - started) * 1000, 3)
         envelope = {"request_id": request_id(request), "document": document.info(), "total_ms": total_ms}
-        return Through(envelope, said, pages)
+        return Handled(envelope, filled, pages)
 
-    async def read(self, document: Document, options: ReadOptions, stages: Sequence[str]) -> list[Page]:
-        """The pages asked for, through `stages`, a few at a time.
+    async def read(self, document: Document, options: ReadOptions, stages: Sequence[str]) -> list[Page[Any]]:
+        """Read the requested pages, through `stages`, a few at a time.
 
         Raises:
             Problem: 503 (readers full or gone, or too slow), and what is wrong with the document when it has one page.
@@ -130,7 +144,7 @@ class Ingress:
         flow = self.settings.flow
         turn = asyncio.Semaphore(flow.pages_per_request)
 
-        async def one(number: int) -> Page:
+        async def one(number: int) -> Page[Any]:
             async with turn:
                 return await self.chain.read(document, number, options, stages)
 

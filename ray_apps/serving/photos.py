@@ -14,8 +14,8 @@ from typing_extensions import Self
 
 from models.meter.plausibility import Observation, judge_new
 from pipelines.documents import encode_png
-from pipelines.readings import shows_leading_zeros
-from pipelines.records import MeterRecord
+from pipelines.readers.meters.readings import shows_leading_zeros
+from pipelines.readers.meters.record import MeterRecord
 from ray_apps.serving.answers import Judgement
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.settings import MetersSettings

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import Field, field_validator
 
 from common.config import ConfigError, Settings
-from pipelines.config import ReaderConfig
+from pipelines.readers.base import Reader
 
 # Storage whose address alone says what is read. HTTP is not among them: a redirect may lead anywhere.
 _FETCHED = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")
@@ -130,21 +130,20 @@ class MetersSettings(AppSettings):
     limits: PhotoLimits = PhotoLimits()
 
 
-_Reader = TypeVar("_Reader", bound=ReaderConfig)
+_Reader = TypeVar("_Reader", bound=Reader[Any, Any])
 
 
-def served_reader(config: ReaderConfig, kind: type[_Reader], settings: AppSettings) -> _Reader:
-    """The reader of an app that reads with `kind`, within the app's limits.
+def served_reader(reader: Reader[Any, Any], kind: type[_Reader], settings: AppSettings) -> _Reader:
+    """Return the reader of an app that serves `kind`, within the app's limits.
 
     Raises:
         ConfigError: it is another reader, or its stages are not those of the deployments.
     """
-    if not isinstance(config, kind):
-        reads = kind.model_fields["reader"].default
-        raise ConfigError(f"args.reader: {settings.reader} is of the {config.reader} reader; this app reads {reads}")
-    config.limits.max_megapixels = settings.limits.megapixels
-    check_groups(settings.stages, [spec.stage.name for spec in config.stages(settings.device, settings.threads)])
-    return config
+    if not isinstance(reader, kind):
+        raise ConfigError(f"args.reader: {settings.reader} is of the {reader.name} reader; this app reads {kind.name}")
+    reader = reader.with_max_megapixels(settings.limits.megapixels)
+    check_groups(settings.stages, [spec.stage.name for spec in reader.stages(settings.device, settings.threads)])
+    return reader
 
 
 def check_groups(groups: dict[str, list[str]], stages: list[str]) -> None:

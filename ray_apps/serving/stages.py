@@ -20,10 +20,10 @@ from ray import serve
 from common.config import Settings
 from common.ray_private import replica_listens_on_node_address
 from models.text_recognition.predictor import TextRecognizer
-from pipelines.config import TextRecognitionSettings
 from pipelines.documents import DocumentError, PageTooLarge, PageTooSlow
 from pipelines.documents.decoders import Decoders, needs_a_process
 from pipelines.page import Page
+from pipelines.readers.documents.settings import TextRecognitionSettings
 from pipelines.stages.base import Stage, StageSpec, run_stages
 from pipelines.watchdog import Overrun, PageLimits, Watchdog
 from ray_apps.serving.metrics import StageMetrics
@@ -279,7 +279,7 @@ class StageReplica:
         own = self.stages[RECOGNITION]
         if languages == own.languages:
             return own
-        chosen = self.recognition.chosen(languages)
+        chosen = self.recognition.recognizers_for(languages)
         opened = {bundle: own.opened.get(bundle) or await self._recognizer(bundle) for bundle in chosen}
         return own.for_languages(opened, chosen, languages)
 

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import ReaderConfig, load_config
 from pipelines.page import Page
+from pipelines.readers.base import Reader
+from pipelines.readers.registry import load_reader
 from pipelines.sources import list_documents, plan_pages
 from pipelines.stages.base import run_stages
 
@@ -19,11 +20,11 @@ PAGES = {"documents": FOLDER.parent.parent / "samples", "meters": FOLDER / "mete
 _NOT_READ = ("page_id", "timings_ms", "device")
 
 
-def read(config: ReaderConfig, folder: Path) -> dict[str, Any]:
+def read(opened: Reader, folder: Path) -> dict[str, Any]:
     """Records of all pages below a folder, as plain values, by file name and page number."""
-    stages = [(spec.build(), spec.batch_size) for spec in config.stages()]
-    rows = plan_pages(list_documents([str(folder)], meters=config.meter_columns), config.limits.build())
-    pages = [Page.from_manifest(row, config.record_type) for row in rows]
+    stages = [(spec.build(), spec.batch_size) for spec in opened.stages()]
+    rows = plan_pages(list_documents([str(folder)], meters=opened.manifest_columns()), opened.settings.limits.build())
+    pages = [Page.from_manifest(row, opened.record_type) for row in rows]
     found = {}
     for page in run_stages(stages, pages):
         record = page.record.model_dump(mode="json", exclude=set(_NOT_READ))
@@ -42,15 +43,15 @@ def _rounded(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def reader(name: str) -> ReaderConfig:
+def reader(name: str) -> Reader:
     """A shipped reader, in f32."""
-    return load_config(name).model_copy(update={"precision": "f32"})
+    return load_reader(name).changed(precision="f32")
 
 
 def read_all(name: str) -> dict[str, Any]:
     """What `NAME.json` holds of a reader: `reading_version` and `records`."""
-    config = reader(name)
-    return {"reading_version": config.reading_version, "records": read(config, PAGES[name])}
+    opened = reader(name)
+    return {"reading_version": opened.reading_version, "records": read(opened, PAGES[name])}
 
 
 def kept(name: str) -> dict[str, Any]:

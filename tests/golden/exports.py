@@ -16,12 +16,13 @@ import pypdfium2
 
 from common.project import VERSION
 from common.storage import Storage
-from pipelines.config import ReaderConfig, load_config
-from pipelines.exports import export
+from pipelines.exports.export import export
 from pipelines.job import JobCard
 from pipelines.ledger import Ledger
-from pipelines.records import MANIFEST_SCHEMA, RECORDS, BaseRecord
-from pipelines.report import write_report
+from pipelines.readers.base import Reader
+from pipelines.readers.registry import load_reader, reader_class
+from pipelines.records import MANIFEST_SCHEMA, BaseRecord
+from pipelines.report.job_report import write_report
 from pipelines.source_pages import SourcePages
 from tests.golden import PAGES, kept
 from tests.golden.comparing import visible_text
@@ -43,10 +44,10 @@ def _made(reader: str, output: Path) -> dict[str, Any]:
     for number in range(3):  # several parts, as a job with several workers leaves
         ledger.commit(f"part-{number}.parquet", records[number::3])
     (output / "job.json").write_text(json.dumps(_card(reader)), "utf-8")
-    config = load_config(reader)
-    found: dict[str, Any] = {"job.json": _new_card(config, output.with_name(f"{reader}-new"))}
+    opened = load_reader(reader)
+    found: dict[str, Any] = {"job.json": _new_card(opened, output.with_name(f"{reader}-new"))}
     if reader == "meters":
-        found["findings"] = config.conclude(ledger, _manifest(records))
+        found["findings"] = opened.conclude(ledger, _manifest(records))
         found["readings.parquet"] = _readings(output)
     pages = _Sources(reader)
     counts = export(str(output), FORMATS[reader], load_page=pages.page, load_original=pages.original)
@@ -61,7 +62,7 @@ def _record(reader: str, key: str, content: dict[str, Any]) -> BaseRecord:
     """A kept record with what is not kept: `key` is its file's name and its page number."""
     name = key.rpartition(" ")[0]
     milliseconds = {"decode": 12.5, "reading": 20.0 + len(key)}
-    return RECORDS[reader](
+    return reader_class(reader).record_type(
         page_id=hashlib.sha256(key.encode()).hexdigest()[:16], document_uri=f"/in/{name}", timings_ms=milliseconds,
         device="openvino:CPU f32", **content,
     )  # fmt: skip
@@ -126,13 +127,13 @@ def _card(reader: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _new_card(config: ReaderConfig, output: Path) -> dict[str, Any]:
+def _new_card(reader: Reader, output: Path) -> dict[str, Any]:
     """`job.json` as a job writes it when it has ended; what differs from day to day is left out.
 
     Its identity and fingerprint decide which outputs a later version goes on with.
     """
     card = JobCard.open(
-        Storage(str(output)), inputs=["s3://bucket/scans/"], config=config, device="cpu", hosts=1, overwrite=False
+        Storage(str(output)), inputs=["s3://bucket/scans/"], reader=reader, device="cpu", hosts=1, overwrite=False
     )
     card.close("finished", counts={"ok": 3, "error": 1}, findings=["a finding"])
     content = json.loads((output / "job.json").read_text("utf-8"))
@@ -146,7 +147,7 @@ class _Sources:
 
     def __init__(self, reader: str):
         self._folder = PAGES[reader]
-        self._pages = SourcePages(load_config(reader))
+        self._pages = SourcePages(load_reader(reader).settings.limits.build())
 
     def _found(self, record: BaseRecord) -> BaseRecord:
         name = record.document_uri.removeprefix("/in/").partition("#")[0]

@@ -6,7 +6,7 @@ from ray.serve.handle import DeploymentHandle
 
 from common.ray_private import replica_listens_on_node_address
 from common.storage import Storage, StorageUnavailable
-from pipelines.config import DocumentsConfig
+from pipelines.readers.documents.reader import DocumentsReader
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.chain import DocumentsChain, Unavailable
 from ray_apps.serving.jobs.record import JobRecord, JobResult
@@ -18,17 +18,17 @@ from ray_apps.serving.settings import DocumentsSettings
 
 
 class JobsReplica:
-    """`JobRunner` behind handles. `readers`, `groups` and `config` are what `DocumentsChain` takes."""
+    """`JobRunner` behind handles. `readers`, `groups` and `reader` are what `DocumentsChain` takes."""
 
     def __init__(
         self,
         settings: DocumentsSettings,
         readers: dict[str, DeploymentHandle],
         groups: dict[str, list[str]],
-        config: DocumentsConfig,
+        reader: DocumentsReader,
     ):
         replica_listens_on_node_address()
-        self.chain = DocumentsChain(readers, groups, config)
+        self.chain = DocumentsChain(readers, groups, reader)
         self.retry_after_s = settings.flow.retry_after_s
         self.runner = JobRunner(
             JobStore(Storage(settings.jobs.store, patience=0)),

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from pipelines.exports.store import RecordStore
-from pipelines.records import MeterRecord
+from pipelines.readers.meters.cards import meter_card
+from pipelines.readers.meters.record import MeterRecord
+from pipelines.readers.meters.summary import MeterSummary, summarize_meters
 from pipelines.report import charts, sections
 from pipelines.report.body import Body
 from pipelines.report.markup import both, escape, number, unknown
-from pipelines.report.meter_cards import meter_card
-from pipelines.report.meter_summary import MeterSummary, summarize_meters
 
 _PHOTOS_AXIS = charts.Axis("photos", "사진 수")
 _CONFIDENCE_AXIS = charts.Axis("confidence, 0 to 1", "신뢰도 (0–1)")
@@ -29,7 +29,7 @@ _CODES = {
 }
 
 
-def body(store: RecordStore, job: dict[str, Any], load_page: Callable[[MeterRecord], np.ndarray]) -> Body:
+def body(store: RecordStore[MeterRecord], job: dict[str, Any], load_page: Callable[[MeterRecord], np.ndarray]) -> Body:
     """The report of meters; implausible readings come first."""
     summary = summarize_meters(store)
 

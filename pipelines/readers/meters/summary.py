@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipelines.exports.store import RecordStore
-from pipelines.readings import READINGS, Findings
-from pipelines.records import MeterRecord
+from pipelines.readers.meters.readings import READINGS, Findings
+from pipelines.readers.meters.record import MeterRecord
 from pipelines.report.summary import Histogram, Summary, floats, keep, shared_pass
 
 IMPLAUSIBLE_PHOTOS = 12
@@ -23,7 +23,7 @@ def _shares() -> Histogram:
 
 
 @dataclass
-class MeterSummary(Summary):
+class MeterSummary(Summary[MeterRecord]):
     """What the report tells of photos of meters besides.
 
     Attributes:
@@ -43,7 +43,7 @@ class MeterSummary(Summary):
     judgements: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def summarize_meters(store: RecordStore) -> MeterSummary:
+def summarize_meters(store: RecordStore[MeterRecord]) -> MeterSummary:
     """One pass over all parts and two over the judged readings; memory does not grow with the photos."""
     summary = MeterSummary()
     wanted = _implausible(store, summary)
@@ -69,7 +69,7 @@ def summarize_meters(store: RecordStore) -> MeterSummary:
     return summary
 
 
-def _implausible(store: RecordStore, summary: MeterSummary) -> set[str]:
+def _implausible(store: RecordStore[MeterRecord], summary: MeterSummary) -> set[str]:
     """Page ids of the implausible readings that are shown, a fair sample; counts all judgements on the way."""
     summary.judged = store.output.exists(READINGS)
     chosen: list[tuple[int, str]] = []
@@ -81,7 +81,7 @@ def _implausible(store: RecordStore, summary: MeterSummary) -> set[str]:
     return {page_id for _, page_id in chosen}
 
 
-def _judged(store: RecordStore, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+def _judged(store: RecordStore[MeterRecord], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     """Rows of `readings.parquet`, some at a time; nothing when the job has not got that far."""
     if store.output.exists(READINGS):
         with store.output.filesystem.open(store.output.path(READINGS), "rb") as stream:

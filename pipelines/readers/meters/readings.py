@@ -27,10 +27,24 @@ import ray
 from common.resources import cluster_resources
 from common.storage import atomic_file
 from models.meter.plausibility import Judgement, Observation, judge
+from pipelines.arrow_types import UTC
 from pipelines.ledger import Ledger
-from pipelines.records import READINGS_SCHEMA
 
 READINGS = "readings.parquet"
+# One row a photo: what is thought of its reading among the others of its meter.
+READINGS_SCHEMA = pa.schema(
+    [
+        ("page_id", pa.string()),
+        ("document_uri", pa.string()),
+        ("meter_id", pa.string()),
+        ("time", UTC),
+        ("reading", pa.string()),
+        ("success", pa.bool_()),
+        ("plausible", pa.bool_()),
+        ("reason", pa.string()),
+        ("repaired", pa.string()),
+    ]
+)
 NO_METER = "no_meter: the manifest does not say which meter it is and when"
 
 _COLUMNS = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.geometry import map_points
 from models.meter_digits.preprocess import StripInput, cut_strip
-from pipelines.records import MeterRecord
+from pipelines.readers.meters.record import MeterRecord
 from pipelines.report.markup import both, escape
 from pipelines.report.overlays import CLASSES, embedded, page_name, view
 

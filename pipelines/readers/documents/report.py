@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from common.durations import duration
 from pipelines.exports.store import RecordStore
-from pipelines.records import PageRecord
-from pipelines.report import charts, sections
+from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.documents.summary import PageSummary, summarize
+from pipelines.report import charts, plain, sections
 from pipelines.report.body import Body
-from pipelines.report.markup import both, number, unknown
+from pipelines.report.markup import both, number
 from pipelines.report.overlays import page_card
-from pipelines.report.summary import PageSummary, summarize
 
 _PAGES_AXIS = charts.Axis("pages", "쪽 수")
 _LINES_AXIS = charts.Axis("lines", "줄 수")
@@ -34,7 +33,7 @@ _LEGEND = "".join(
 )
 
 
-def body(store: RecordStore, job: dict[str, Any], load_page: Callable[[PageRecord], np.ndarray]) -> Body:
+def body(store: RecordStore[PageRecord], job: dict[str, Any], load_page: Callable[[PageRecord], np.ndarray]) -> Body:
     """The report of documents."""
     summary = summarize(store)
     worst = sections.section(
@@ -61,18 +60,8 @@ def body(store: RecordStore, job: dict[str, Any], load_page: Callable[[PageRecor
 
 
 def _tiles(job: dict[str, Any], summary: PageSummary) -> str:
-    rate, seconds = job.get("pages_per_second"), job.get("wall_seconds")
-    share = f"{summary.failed / max(1, summary.pages):.1%}"
-    return sections.tiles(
-        [
-            ("", number(summary.documents), both("documents", "문서"), ""),
-            ("", number(summary.ok), both("pages read", "읽은 쪽"), ""),
-            ("bad" if summary.failed else "", number(summary.failed), both("pages failed", "실패한 쪽"), share),
-            ("", unknown() if rate is None else number(rate), both("pages a second", "초당 쪽 수"), ""),
-            ("", unknown() if seconds is None else duration(seconds), both("last run took", "마지막 실행 시간"), ""),
-            ("", number(summary.lines), both("text lines", "글줄"), ""),
-        ]
-    )
+    lines = ("", number(summary.lines), both("text lines", "글줄"), "")
+    return sections.tiles([*plain.tiles(job, summary), lines])
 
 
 def _pages(records: Sequence[PageRecord], load_page: Callable[[PageRecord], np.ndarray], prefix: str) -> str:

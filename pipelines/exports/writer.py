@@ -1,0 +1,62 @@
+"""What a format of an export is: a class of writers, each of which writes one document."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
+
+import numpy as np
+from typing_extensions import Self
+
+from pipelines.exports.publish import Document
+
+LoadPage = Callable[[Any], np.ndarray]
+LoadOriginal = Callable[[Any], bytes | None]
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Where pixels come from, for formats that show them.
+
+    Attributes:
+        load_page: original pixels of a record, (H, W, 3) uint8 RGB; never called for failed pages.
+        load_original: the file's own bytes for pages that are JPEG files, None for others; saves encoding anew.
+        dpi: pixels per inch of the pages, for the size on paper.
+    """
+
+    load_page: LoadPage
+    load_original: LoadOriginal | None = None
+    dpi: float = 200
+
+
+class DocumentWriter(ABC, Generic[P]):
+    """Writes one document, page by page. `P` is what the reader's `export_page` makes of a record.
+
+    Attributes:
+        name: of the format.
+        suffix: of the file's name, with its dot.
+        missing: pages that were read, but whose picture cannot be opened any more.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    missing: int = 0
+
+    @classmethod
+    def open(cls, stream: BinaryIO, document: Document, pixels: Pixels) -> Self:
+        """Return a writer of `document` to `stream`. Formats that show no pictures leave `pixels`."""
+        return cls(stream, document)
+
+    def __init__(self, stream: BinaryIO, document: Document):
+        self.stream, self.document = stream, document
+
+    @abstractmethod
+    def add(self, page: P) -> None:
+        """Write the next page."""
+
+    def finish(self) -> None:
+        """Write what stands behind the last page."""
+
+    def close(self) -> None:
+        """Free what the writer holds; called also when writing failed."""

@@ -1,0 +1,147 @@
+"""What a reader is: all that makes a job or a served app of documents another one than of meters."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+from typing_extensions import Self
+
+from common.config import ConfigError, Settings, validate
+from models.bundle import Bundle, load_bundle
+from pipelines.documents import Limits
+from pipelines.exports.store import RecordStore
+from pipelines.exports.writer import DocumentWriter
+from pipelines.ledger import Ledger
+from pipelines.records import R
+from pipelines.report import plain
+from pipelines.report.body import Body
+from pipelines.sources.sightings import MeterColumns
+from pipelines.stages.base import StageSpec
+
+
+class LimitSettings(Settings):
+    """What is decoded at all."""
+
+    max_megapixels: float = Field(default=300, gt=0)
+    pdf_dpi: int = Field(default=200, ge=36, le=1200)
+
+    def build(self) -> Limits:
+        """Return the limits as planning and decoding take them."""
+        return Limits(**self.model_dump())
+
+
+class BundleSettings(Settings):
+    """A network: the name of its bundle, its folder or URI."""
+
+    bundle: str
+
+
+class ModelSettings(BundleSettings):
+    """A stage that runs one bundle over `batch_size` pages at once."""
+
+    batch_size: int = Field(default=1, ge=1, le=256)
+
+
+class ReaderSettings(Settings):
+    """What the YAML of every reader holds. `reader` says which one it is: see `pipelines.readers.registry`."""
+
+    reader: str
+    limits: LimitSettings = LimitSettings()
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+
+
+S = TypeVar("S", bound=ReaderSettings)
+
+
+class Reader(ABC, Generic[S, R]):
+    """Reads pages to records, in a bulk job and in a served app. What depends on no settings belongs to the class.
+
+    Attributes:
+        name: for people; that of its folder, for those in `pipelines.readers`.
+        settings_type: its settings, checked when they are loaded.
+        record_type: what it makes of a page; the columns of its Parquet files are derived from it.
+        reading_version: to be raised with every change of the code after which the same pages give other records, since
+            outputs of different versions are not mixed. `tests/test_golden_records.py` notices such changes.
+        export_formats: what its records can be exported to beside JSON Lines.
+        own_files: names of what `conclude` writes beside the records; deleted when a job starts anew.
+    """
+
+    name: ClassVar[str]
+    settings_type: type[S]
+    record_type: type[R]
+    reading_version: ClassVar[int]
+    export_formats: ClassVar[tuple[type[DocumentWriter[Any]], ...]] = ()
+    own_files: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: S):
+        self.settings = settings
+
+    @abstractmethod
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec[R]]:
+        """Return its stages in order. They open their networks later, where they run."""
+
+    def bundles(self) -> dict[str, list[Bundle]]:
+        """Return the checked cards that each stage needs: of the settings that name a bundle, by their own names, which
+        are those of the bundles' tasks.
+
+        Raises:
+            BundleError, ConfigError: one is missing, or not what it is named for.
+        """
+        named = {name: value for name, value in self.settings if isinstance(value, BundleSettings)}
+        return {task: [load_bundle(each.bundle, task)] for task, each in named.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that decide what is read; a job with others is another job."""
+        return self.settings.model_dump()
+
+    def manifest_columns(self) -> MeterColumns | None:
+        """Return the columns of manifests that mean something to it; None: none do."""
+        return None
+
+    def conclude(self, ledger: Ledger, manifest: pa.Table) -> list[str]:
+        """Work on all records together, when every page of `manifest` is read; return what was found, in
+        lines of text.
+
+        Done at every run of a job, also when nothing was left to read.
+        """
+        return []
+
+    @classmethod
+    def export_page(cls, record: R) -> Any:
+        """Return what the writers of `export_formats` take of a page: made once for all of them."""
+        return record
+
+    @classmethod
+    def report(cls, store: RecordStore[R], card: dict[str, Any], load_page: Callable[[R], np.ndarray]) -> Body:
+        """Return its part of the job's report; by default the figures that all readers have.
+
+        Args:
+            store: the job's records. card: what `job.json` holds. load_page: as `write_report` takes it.
+        """
+        return plain.body(store, card)
+
+    def for_languages(self, languages: str) -> Self:
+        """Return the same reader for other languages, given as `ko,en`.
+
+        Raises:
+            ConfigError: it cannot read them.
+        """
+        raise ConfigError(f"the {self.name} reader knows no languages; leave out languages {languages}")
+
+    def with_max_megapixels(self, megapixels: float) -> Self:
+        """Return the same reader with another limit of what is decoded."""
+        return self.changed(limits=self.settings.limits.model_copy(update={"max_megapixels": megapixels}))
+
+    def changed(self, **settings: Any) -> Self:
+        """Return the same reader with some of its settings changed.
+
+        Raises:
+            ConfigError: as for the settings in a YAML file.
+        """
+        other = copy.copy(self)
+        other.settings = validate(self.settings_type, self.settings.model_dump() | settings, f"the {self.name} reader")
+        return other

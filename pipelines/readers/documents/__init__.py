@@ -1,0 +1,1 @@
+"""The documents reader: pages of text, whatever way they are turned."""

@@ -1,0 +1,35 @@
+"""What the documents reader finds on a page."""
+
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import Field
+
+from pipelines.records import BaseRecord, Models, Record, Timings
+
+
+class Line(Record):
+    """One text line, in reading order within its page."""
+
+    text: str
+    confidence: float = Field(ge=0, le=1)
+    polygon: list[list[float]] = Field(description="4 corners [x, y], clockwise from the text's top left")
+    language: str
+
+
+class PageRecord(BaseRecord):
+    """One page, read or failed.
+
+    `orientation_degrees + skew_degrees` is how far the page is turned counter-clockwise; turning it clockwise by
+    the sum makes it upright. Polygons run clockwise from the text's own top-left corner.
+    """
+
+    skew_degrees: float | None = None
+    skew_confidence: float | None = None
+    orientation_degrees: Annotated[int, pa.int16()] | None = None
+    orientation_confidence: float | None = None
+    text: str = ""
+    lines: list[Line] = Field(default_factory=list)
+    timings_ms: Timings = Field(default_factory=dict)
+    models: Models = Field(default_factory=dict)
+    device: str = ""
