@@ -109,7 +109,7 @@ class Attempts:
 
     def __init__(self):
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._book = (
+        self._book: Any = (
             ray.remote(_Book)
             .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
             .remote()

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.storage import Storage
 from pipelines.records import BaseRecord, records_to_table
+from pipelines.select_rows import equals, rows_in, rows_not_in
 
 PARTS = "pages"
 FORMER = "former"  # rows of documents that are no longer what was read
@@ -69,7 +69,7 @@ class Ledger:
         for name, table in self.scan(["status"]):
             if "error" in table["status"].to_pylist():
                 rows = self.read_part(name)
-                good = rows.filter(pc.equal(rows["status"], "ok"))
+                good = rows.filter(pa.array(equals(rows["status"], "ok")))
                 dropped += len(rows) - len(good)
                 self._replace(name, good)
         return dropped
@@ -82,10 +82,10 @@ class Ledger:
         """
         states = self.states()
         counts = states.group_by("page_id").aggregate([("status", "count")])
-        twice = counts.filter(pc.greater(counts["status_count"], 1))["page_id"].combine_chunks()
+        twice = counts.filter(pa.array(counts["status_count"].to_numpy() > 1))["page_id"]
         keep: dict[str, tuple[str, str]] = {}
         extra: dict[str, set[str]] = {}
-        for row in states.filter(pc.is_in(states["page_id"], twice)).to_pylist():
+        for row in rows_in(states, "page_id", twice).to_pylist():
             earlier = keep.get(row["page_id"])
             if earlier is None:
                 keep[row["page_id"]] = (row["status"], row["part"])
@@ -102,17 +102,17 @@ class Ledger:
 
     def retire(self, page_ids: set[str], states: pa.Table) -> None:
         """Move rows, whose places `states` tells, from the output's pages to `former/`, where nothing reads them."""
-        gone = states.filter(pc.is_in(states["page_id"], pa.array(sorted(page_ids), pa.string())))
+        gone = rows_in(states, "page_id", _column(page_ids))
         for name in gone["part"].unique().to_pylist():
             rows = self.read_part(name)
-            former = rows.filter(pc.is_in(rows["page_id"], gone["page_id"].combine_chunks()))
+            former = rows_in(rows, "page_id", gone["page_id"])
             ids = former["page_id"].to_pylist()
             self._write(f"{FORMER}/{self.part_name(ids)}", former)  # first: a row is in one place or in both
             self._take_out(name, set(ids))
 
     def _take_out(self, name: str, page_ids: set[str]) -> None:
         rows = self.read_part(name)
-        self._replace(name, rows.filter(pc.invert(pc.is_in(rows["page_id"], pa.array(sorted(page_ids), pa.string())))))
+        self._replace(name, rows_not_in(rows, "page_id", _column(page_ids)))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
         if len(rows):
@@ -124,3 +124,7 @@ class Ledger:
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         self.output.write(path, buffer.getvalue())
+
+
+def _column(page_ids: set[str]) -> pa.ChunkedArray:
+    return pa.chunked_array([sorted(page_ids)], pa.string())

@@ -62,6 +62,13 @@ class Page(Generic[R]):
             raise ValueError("the page has no pixels here: no stage decoded it, or an earlier one dropped them")
         return self.image
 
+    @property
+    def small_view(self) -> np.ndarray:
+        """The view for the angle networks. Raises ValueError: as `pixels`."""
+        if self.view is None:
+            raise ValueError("the page has no view here: decoding made none, or an earlier stage dropped it")
+        return self.view
+
     def fail(self, stage: str, error: BaseException) -> None:
         """Turn the page into an error row; what earlier stages found stays in it. See `documents.errors.documented`."""
         error = documented(error, stage)
@@ -103,7 +110,7 @@ class Page(Generic[R]):
             view=_decode(row["view"]),
             polygons=list(np.frombuffer(row["polygons"], np.float32).reshape(-1, 4, 2)),
             blocks=json.loads(row["blocks"]),
-            crops=[_decode(crop) for crop in row["crops"]],
+            crops=[decoded for crop in row["crops"] if (decoded := _decode(crop)) is not None],
         )
 
 

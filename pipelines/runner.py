@@ -4,13 +4,12 @@ import logging
 import pickle
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -24,6 +23,7 @@ from pipelines.placement import Pool, plan_pools, preflight
 from pipelines.progress import Progress
 from pipelines.readers.base import Reader
 from pipelines.records import MANIFEST_SCHEMA, BaseRecord
+from pipelines.select_rows import rows_in, rows_not_in
 from pipelines.shared_paths import check_shared
 from pipelines.sources import Document, list_documents, plan_pages
 from pipelines.stages.base import StageSpec
@@ -176,7 +176,8 @@ def plan(documents: Sequence[Document], limits: Limits) -> pa.Table:
     chunks = [documents[i : i + _PLAN_BATCH] for i in range(0, len(documents), _PLAN_BATCH)]
     blocks = [pa.table({"chunk": [n], "documents": [pickle.dumps(chunk)]}) for n, chunk in enumerate(chunks)]
     planned = ray.data.from_arrow(blocks).map_batches(expand, batch_size=1, batch_format="pyarrow", num_cpus=0.5)
-    tables = list(planned.iter_batches(batch_size=None, batch_format="pyarrow"))
+    # Typed as dicts of arrays, whatever the format.
+    tables = cast("list[pa.Table]", list(planned.iter_batches(batch_size=None, batch_format="pyarrow")))
     # Ray Data gives blocks as they come. In the order of listing, a rerun plans the same parts, and the pages of one
     # document (rows of one Parquet file) stay together.
     tables.sort(key=lambda table: table["chunk"][0].as_py())
@@ -188,8 +189,8 @@ def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tup
     if retry_failed:
         logger.info("%d failed pages will be read again", ledger.drop_errors())
     states = ledger.settle()
-    done = states.filter(pc.is_in(states["page_id"], manifest["page_id"].combine_chunks()))
-    todo = manifest.filter(pc.invert(pc.is_in(manifest["page_id"], states["page_id"].combine_chunks())))
+    done = rows_in(states, "page_id", manifest["page_id"])
+    todo = rows_not_in(manifest, "page_id", states["page_id"])
     return todo, done
 
 
@@ -202,11 +203,11 @@ def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]
         IncompleteJob: pages are missing.
     """
     states = ledger.settle()
-    planned = manifest["page_id"].combine_chunks()
-    there = states.filter(pc.is_in(states["page_id"], planned))
+    planned = manifest["page_id"]
+    there = rows_in(states, "page_id", planned)
     counts = Counter(there["status"].to_pylist())
     progress.settle(counts["ok"], counts["error"])
-    missing = manifest.filter(pc.invert(pc.is_in(planned, there["page_id"].combine_chunks())))
+    missing = rows_not_in(manifest, "page_id", there["page_id"])
     if len(missing):
         first = missing.slice(0, 1).to_pylist()[0]
         why = progress.not_done or (
@@ -261,7 +262,8 @@ def _read(
         )
     # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
     fruitless = 0
-    with closing(iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))) as batches:
+    stream = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
+    with closing(cast("Generator[pa.Table]", stream)) as batches:
         for row in (row for batch in batches for row in batch.to_pylist()):
             if row["trouble"]:
                 raise TROUBLES[row["trouble"]](row["why"])

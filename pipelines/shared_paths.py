@@ -56,7 +56,7 @@ def check_shared(output_uri: str, documents: Sequence[Document]) -> None:
         os.makedirs(folder, exist_ok=True)
         _touch(f"{folder}/{probe}")
     try:
-        paths = [local_path(document.base_uri) for document in files]
+        paths = [path for document in files if (path := local_path(document.base_uri)) is not None]
         for node_id, seen in _ask(nodes, folder, probe, paths).items():
             if folder is not None and not (seen.probe and os.path.exists(f"{folder}/{probe}-{node_id}")):
                 raise NotShared(
@@ -124,5 +124,5 @@ def _touch(path: str) -> None:
 
 def _some(documents: Sequence[Document]) -> list[Document]:
     step = max(1, len(documents) // _FILES_ASKED)
-    there = [document for document in documents[::step] if os.path.lexists(local_path(document.base_uri))]
+    there = [document for document in documents[::step] if os.path.lexists(local_path(document.base_uri) or "")]
     return there[:_FILES_ASKED]

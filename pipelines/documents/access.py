@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from fsspec import AbstractFileSystem
 
@@ -33,7 +33,7 @@ def read_bytes(uri: str, patience: float | None = None) -> bytes:
             with open(path, "rb") as file:
                 return file.read()
         filesystem, remote = open_filesystem(uri)
-        return filesystem.cat_file(remote)
+        return cast(bytes, filesystem.cat_file(remote))
 
     try:
         return patiently(read, uri, seconds=patience)
@@ -121,22 +121,24 @@ class _PatientFile(io.RawIOBase):
         if self._file is not None:
             return self._file
         if self._path is not None:
-            self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - closed by _drop
-            status = os.fstat(self._file.fileno())
+            file = cast(BinaryIO, open(self._path, "rb", buffering=0))  # noqa: SIM115 - closed by _drop
+            self._file = file
+            status = os.fstat(file.fileno())
             version = (status.st_size, status.st_mtime_ns, status.st_ino)
         else:
             filesystem, remote = open_filesystem(self._uri)
             self._filesystem = filesystem  # an archive is closed when nobody holds it
             info = file_info(filesystem, remote)
             if info.get("size") is None:  # a web server that does not tell cannot be asked for parts either
-                self._file = io.BytesIO(filesystem.cat_file(remote))
+                file = io.BytesIO(cast(bytes, filesystem.cat_file(remote)))
             else:
-                self._file = filesystem.open(remote, "rb", block_size=self._block_bytes)
+                file = cast(BinaryIO, filesystem.open(remote, "rb", block_size=self._block_bytes))
+            self._file = file
             version = (info.get("size"), info.get("ETag"), str(info.get("LastModified", info.get("mtime"))))
         if self._version not in (None, version):
             raise InaccessibleDocument(f"{self._uri}: was changed while it was read; run again, to list it anew")
         self._version = version
-        return self._file
+        return file
 
     def _drop(self) -> None:
         file, self._file = getattr(self, "_file", None), None

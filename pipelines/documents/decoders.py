@@ -6,6 +6,7 @@ those who ask for other pages go on meanwhile.
 """
 
 import contextlib
+import io
 import os
 import selectors
 import signal
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from json import loads
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import psutil
@@ -130,6 +131,7 @@ class Decoders:
         self, asked: dict[str, Any], content: bytes, given_up: Callable[[], bool]
     ) -> tuple[dict[str, Any], np.ndarray]:
         document = _named(content)
+        death = None
         for _ in range(_TRIES):
             process = self._take(document, given_up)
             try:
@@ -222,6 +224,9 @@ class _Process:
     def __init__(self):
         command = [sys.executable, "-c", _PROGRAM, *sys.path]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Both are there, for they were asked for; answers are buffered bytes.
+        self._requests = cast(BinaryIO, self._process.stdin)
+        self._answers = cast(io.BufferedReader, self._process.stdout)
         self._measured = psutil.Process(self._process.pid)
         self._started = 0.0
         self._usable = True
@@ -249,7 +254,7 @@ class _Process:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._requests, self._answers):
             with contextlib.suppress(OSError):  # of the rest of a request that it did not take
                 stream.close()
 
@@ -260,11 +265,11 @@ class _Process:
         usable, self._usable = self._usable, False
         # It is at work from the last byte of the document on: a child that starts takes no time of a page.
         try:
-            send(self._process.stdin, asked, content)
+            send(self._requests, asked, content)
             self._wait(asked, seconds, memory_mib, given_up)
             header = loads(self._read(LENGTH.unpack(self._read(LENGTH.size))[0]))
             payload = np.empty(header["bytes"], np.uint8)
-            self._read_into(memoryview(payload))
+            self._read_into(payload.data)
         except (BrokenPipeError, EOFError) as error:
             raise _Died(self._how_it_died()) from error
         self._usable = usable and not self._stepped_back and self._grown() < _KEPT_MIB
@@ -280,7 +285,7 @@ class _Process:
         self._stepped_back = False
         where = f"{asked['uri']}: page {asked['page_number']}" if asked["do"] == "decode" else asked["uri"]
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
+            selector.register(self._answers, selectors.EVENT_READ)
             while not selector.select(_LOOK_SECONDS):
                 took = self._computed() - computed
                 if took > seconds or time.monotonic() - started > 3 * seconds:
@@ -325,7 +330,7 @@ class _Process:
     def _read_into(self, view: memoryview) -> None:
         # Once the first byte is there, the work is done.
         while view.nbytes:
-            count = self._process.stdout.readinto(view)
+            count = self._answers.readinto(view)
             if not count:
                 raise EOFError
             view = view[count:]

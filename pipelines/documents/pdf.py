@@ -1,10 +1,11 @@
 """PDF pages to RGB arrays with pypdfium2. PDFium is not thread-safe: threads of a process take turns."""
 
+import io
 import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -29,7 +30,7 @@ def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
             return len(document)
     file = _RememberingFile(source)
     try:
-        with _opened(file, uri) as document:
+        with _opened(cast(BinaryIO, file), uri) as document:  # has what PDFium asks of a file
             pages = len(document)
     except DocumentError as error:
         if file.failure is not None:
@@ -44,7 +45,8 @@ class _RememberingFile:
     """A file as PDFium reads it, through C, which exceptions cannot cross: the first is kept, nothing is read after."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.failure = file, None
+        self.file = cast(io.BufferedIOBase, file)
+        self.failure: Exception | None = None
         self.seek, self.tell, self.read = file.seek, file.tell, file.read
 
     def readinto(self, buffer) -> int:
@@ -75,7 +77,10 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
         page = document[page_number - 1]
         try:
             width, height = page.get_size()
-            bitmap = page.render(scale=_scale(width, height, limits), rev_byteorder=True)
+            bitmap = page.render(
+                scale=_scale(width, height, limits),  # pyright: ignore[reportArgumentType] - typed int by its default 1
+                rev_byteorder=True,
+            )
             try:
                 return bitmap.to_numpy()[:, :, :3].copy()
             finally:

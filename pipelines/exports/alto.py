@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from typing import BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
@@ -126,5 +127,5 @@ def _points(points: np.ndarray) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points.tolist())
 
 
-def _attributes(values: dict[str, object]) -> str:
+def _attributes(values: Mapping[str, object]) -> str:
     return "".join(f" {name}={quoteattr(str(value))}" for name, value in values.items())

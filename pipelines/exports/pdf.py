@@ -12,7 +12,7 @@ import tempfile
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -115,7 +115,7 @@ class PdfWriter(DocumentWriter[Page]):
 
     def _save(self, stream: BinaryIO, **options) -> None:
         guarded = _GuardedStream(stream)
-        self.pdf.save(guarded, **options)
+        self.pdf.save(cast(BinaryIO, guarded), **options)  # has what pikepdf asks of a stream
         if guarded.failure is not None:
             raise guarded.failure
 
@@ -163,7 +163,8 @@ class _GuardedStream:
     """A stream whose writes fail later: an exception that crosses qpdf, a full disk's say, would abort the process."""
 
     def __init__(self, stream: BinaryIO):
-        self.stream, self.failure = stream, None
+        self.stream = stream
+        self.failure: Exception | None = None
         self.read, self.tell, self.seek, self.seekable = stream.read, stream.tell, stream.seek, stream.seekable
         self.readable, self.writable = stream.readable, stream.writable
 
@@ -185,7 +186,7 @@ class _GuardedStream:
 
 def glyphless_font(pdf: pikepdf.Pdf) -> pikepdf.Object:
     """The invisible text's font in `pdf`: composite (Type 0), codes are UTF-16BE units (PDF 32000-1, 9.7)."""
-    program = files(__package__).joinpath("glyphless.ttf").read_bytes()
+    program = files("pipelines.exports").joinpath("glyphless.ttf").read_bytes()
     descriptor = pdf.make_indirect(
         Dictionary(
             Type=Name.FontDescriptor, FontName=Name.Glyphless, Flags=5, FontBBox=Array([0, -200, 500, 800]),

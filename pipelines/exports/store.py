@@ -7,17 +7,17 @@ group by row group, a few of which are kept. A job of a million pages is never h
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Generic
+from typing import Any, BinaryIO, Generic, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from common.storage import Storage
 from pipelines.ledger import PARTS, Ledger
 from pipelines.output import job_card
 from pipelines.records import R, table_to_records
+from pipelines.select_rows import equals
 
 KEPT_ROW_GROUPS = 8
 
@@ -73,11 +73,11 @@ class RecordStore(Generic[R]):
         places: list[np.ndarray] = []
         known: dict[str, int] = {}
         for part, first, batch in self.batches(["document_uri", "page_number", "status"], rows=65536):
-            column = pc.dictionary_encode(batch.column("document_uri"))
+            column = batch.column("document_uri").dictionary_encode()
             numbers = np.array([known.setdefault(uri, len(known)) for uri in column.dictionary.to_pylist()], np.int32)
             codes.append(numbers[column.indices.to_numpy(zero_copy_only=False)])
             pages.append(batch.column("page_number").to_numpy(zero_copy_only=False))
-            failed.append(pc.not_equal(batch.column("status"), "ok").to_numpy(zero_copy_only=False))
+            failed.append(~equals(batch.column("status"), "ok"))
             rows = np.arange(first, first + batch.num_rows, dtype=np.int32)
             places.append(np.column_stack([np.full_like(rows, part), rows]))
         if not known:
@@ -102,7 +102,8 @@ class RecordStore(Generic[R]):
         return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self._record_type)[0]
 
     def _open(self, part: int) -> BinaryIO:
-        return self.output.filesystem.open(self.output.path(f"{PARTS}/{self.parts[part]}"), "rb")
+        path = self.output.path(f"{PARTS}/{self.parts[part]}")
+        return cast(BinaryIO, self.output.filesystem.open(path, "rb"))
 
     def _starts(self, part: int) -> np.ndarray:
         """First row of each row group of a part."""

@@ -84,7 +84,7 @@ class Page:
     @property
     def angle(self) -> float:
         """How far the page stands turned counter-clockwise, in (-180, 180]; turning it back makes it upright."""
-        return wrap_degrees((self.record.orientation_degrees or 0) + (self.record.skew_degrees or 0.0))
+        return wrap_degrees(self.record.turned_degrees)
 
     @property
     def error(self) -> str | None:

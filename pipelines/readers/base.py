@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from pipelines.documents import Limits
 from pipelines.exports.store import RecordStore
 from pipelines.exports.writer import DocumentWriter
 from pipelines.ledger import Ledger
-from pipelines.records import R
+from pipelines.records import BaseRecord, R
 from pipelines.report import plain
 from pipelines.report.body import Body
 from pipelines.sources.sightings import MeterColumns
@@ -71,8 +71,8 @@ class Reader(ABC, Generic[S, R]):
     """
 
     name: ClassVar[str]
-    settings_type: type[S]
-    record_type: type[R]
+    settings_type: ClassVar[type[ReaderSettings]]
+    record_type: ClassVar[type[BaseRecord]]
     reading_version: ClassVar[int]
     export_formats: ClassVar[tuple[type[DocumentWriter[Any]], ...]] = ()
     own_files: ClassVar[tuple[str, ...]] = ()
@@ -143,5 +143,6 @@ class Reader(ABC, Generic[S, R]):
             ConfigError: as for the settings in a YAML file.
         """
         other = copy.copy(self)
-        other.settings = validate(self.settings_type, self.settings.model_dump() | settings, f"the {self.name} reader")
+        content = self.settings.model_dump() | settings
+        other.settings = cast(S, validate(self.settings_type, content, f"the {self.name} reader"))
         return other

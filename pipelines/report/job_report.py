@@ -30,7 +30,7 @@ def write_report(output_uri: str, *, load_page: Callable[[Any], np.ndarray]) -> 
     store = RecordStore(output_uri, reader.record_type)
     body = reader.report(store, job, load_page)
     summary = body.summary
-    template = Template(files(__package__).joinpath("template.html").read_text("utf-8"))
+    template = Template(files("pipelines.report").joinpath("template.html").read_text("utf-8"))
     html = template.substitute(
         title=escape(f"{job.get('name') or 'ocray'} · ocray"),
         heading=sections.heading(job),

@@ -11,10 +11,10 @@ from typing import Generic
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.exports.store import RecordStore
 from pipelines.records import R
+from pipelines.select_rows import equals
 
 SAMPLED_PAGES = 12
 LISTED_ERRORS = 500
@@ -101,7 +101,7 @@ def shared_pass(
     # (-page id, part, row): page ids are hashes, so the least of them are a fair sample, the same at every run.
     sampled: list[tuple[int, int, int]] = []
     for part, first, batch in store.batches([*_SHARED_COLUMNS, *columns]):
-        good = pc.equal(batch["status"], "ok").to_numpy(zero_copy_only=False)
+        good = equals(batch["status"], "ok")
         documents.update(hash(uri) for uri in batch["document_uri"].to_pylist())
         summary.ok += int(good.sum())
         summary.failed += int((~good).sum())

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
@@ -148,7 +148,7 @@ def _sighting(
     meters: MeterColumns | None, uri: str, number: int, values: dict[str, Any]
 ) -> tuple[Sighting | None, PageError | None]:
     """What row `number` says of its meter, or why that makes no sense."""
-    if not values:
+    if meters is None or not values:
         return None, None
     try:
         return meters.sighting(uri, number, values), None
@@ -287,7 +287,7 @@ def _infos(filesystem: AbstractFileSystem, paths: list[str], uri: str) -> list[d
         waiting = [path for path in dict.fromkeys(paths) if path not in answers or is_unanswered(answers[path])]
         answers.update(zip(waiting, _asked(filesystem, waiting), strict=True))
         for answer in answers.values():
-            if is_unanswered(answer):
+            if isinstance(answer, Exception) and is_passing(answer):
                 raise answer
 
     def is_unanswered(answer: dict | Exception) -> bool:
@@ -299,7 +299,9 @@ def _infos(filesystem: AbstractFileSystem, paths: list[str], uri: str) -> list[d
 
 
 def _asked(filesystem: AbstractFileSystem, paths: list[str]) -> list[dict | Exception]:
-    infos = sync(filesystem.loop, _gather, filesystem, paths) if filesystem.async_impl else [None] * len(paths)
+    infos: list[dict | Exception | None] = [None] * len(paths)
+    if isinstance(filesystem, AsyncFileSystem):
+        infos = cast("list[dict | Exception | None]", sync(filesystem.loop, _gather, filesystem, paths))
     return [
         _info(filesystem, path) if info is None or (isinstance(info, Exception) and says_no_reason(info)) else info
         for path, info in zip(paths, infos, strict=True)
@@ -313,7 +315,7 @@ def _info(filesystem: AbstractFileSystem, path: str) -> dict | Exception:
         return error
 
 
-async def _gather(filesystem: AsyncFileSystem, paths: list[str]) -> list[dict | Exception]:
+async def _gather(filesystem: AsyncFileSystem, paths: list[str]) -> list[dict | BaseException]:
     slots = asyncio.Semaphore(_REQUESTS_AT_ONCE)
 
     async def ask(path: str) -> dict:

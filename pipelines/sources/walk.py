@@ -75,7 +75,7 @@ def walk_folder(folder: str, skipped: Counter[str]) -> Iterator[FileEntry]:
         yield from map(_spelled, _walk_local(existing_path(path), skipped))
         return
     filesystem, remote = open_filesystem(folder)
-    found = listing_patiently(lambda: filesystem.find(remote, detail=True, **_raising(filesystem)), folder)
+    found = listing_patiently(lambda: _details(filesystem.find(remote, detail=True, **_raising(filesystem))), folder)
     for name, info in found.items():
         if info.get("type") != "file":
             continue
@@ -92,8 +92,8 @@ def walk_glob(pattern: str, skipped: Counter[str]) -> Iterator[FileEntry]:
         yield from map(_spelled, _glob_local(path, skipped))
         return
     filesystem, remote = open_filesystem(pattern)
-    base = remote[: _MAGIC.search(remote).start()]
-    found = listing_patiently(lambda: filesystem.glob(remote, detail=True, **_raising(filesystem)), pattern)
+    base = _before_wildcards(remote)
+    found = listing_patiently(lambda: _details(filesystem.glob(remote, detail=True, **_raising(filesystem))), pattern)
     for name, info in found.items():
         if info.get("type") != "file":
             continue
@@ -110,9 +110,21 @@ def _raising(filesystem: AbstractFileSystem) -> dict[str, Any]:
         if is_passing(error):
             raise error
 
-    kind = type(filesystem)
-    own = kind._find is AsyncFileSystem._find if filesystem.async_impl else kind.find is AbstractFileSystem.find
+    if isinstance(filesystem, AsyncFileSystem):
+        own = type(filesystem)._find is AsyncFileSystem._find
+    else:
+        own = type(filesystem).find is AbstractFileSystem.find
     return {"on_error": on_error} if own else {}
+
+
+def _details(found: Any) -> dict[str, dict[str, Any]]:
+    """What fsspec finds with `detail=True`, which its types do not tell from what it finds without."""
+    return found
+
+
+def _before_wildcards(pattern: str) -> str:
+    """The part of a glob that is no pattern."""
+    return _MAGIC.split(pattern, maxsplit=1)[0]
 
 
 def _spelled(entry: FileEntry) -> FileEntry:
@@ -120,7 +132,7 @@ def _spelled(entry: FileEntry) -> FileEntry:
 
 
 def _glob_local(pattern: str, skipped: Counter[str]) -> Iterator[FileEntry]:
-    base = pattern[: _MAGIC.search(pattern).start()]
+    base = _before_wildcards(pattern)
     root = base[: base.rfind("/")] or "/"
     folder = existing_path(root)
     matches = re.compile(glob_translate(composed(pattern))).match

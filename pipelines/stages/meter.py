@@ -22,7 +22,7 @@ class MeterStage:
         self.device = f"{self.predictor.device} {self.networks['meter_screen'].precision}"
 
     def __call__(self, pages: list[Page[MeterRecord]]) -> None:
-        for page, found in zip(pages, self.predictor([page.image for page in pages]), strict=True):
+        for page, found in zip(pages, self.predictor([page.pixels for page in pages]), strict=True):
             record = page.record
             record.success, record.reason, record.reading = found.success, found.reason, found.reading
             record.confidence = round(found.confidence, 4)

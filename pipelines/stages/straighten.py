@@ -21,7 +21,7 @@ class DeskewStage:
         self.predictor = DeskewPredictor(bundle, device=device, threads=threads)
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
-        for page, skew in zip(pages, self.predictor([page.view for page in pages]), strict=True):
+        for page, skew in zip(pages, self.predictor([page.small_view for page in pages]), strict=True):
             page.record.skew_degrees, page.record.skew_confidence = skew.degrees, skew.confidence
             page.record.models[self.name] = self.predictor.name
 
@@ -35,13 +35,19 @@ class OrientationStage:
         self.predictor = OrientationPredictor(bundle, device=device, threads=threads, precision=precision)
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
-        views = [turn_within(page.view, -page.record.skew_degrees, _VIEW_PIXELS, _VIEW_SHORT_SIDE)[0] for page in pages]
+        views = [_level(page) for page in pages]
         for page, orientation in zip(pages, self.predictor(views), strict=True):
             record = page.record
             record.orientation_degrees, record.orientation_confidence = orientation.degrees, orientation.confidence
             record.models[self.name] = self.predictor.name
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             page.view = None
+
+
+def _level(page: Page[PageRecord]) -> np.ndarray:
+    """The page's view after its skew is taken out."""
+    skew = page.record.skew_degrees or 0.0
+    return turn_within(page.small_view, -skew, _VIEW_PIXELS, _VIEW_SHORT_SIDE)[0]
 
 
 class UprightStage:
@@ -54,10 +60,10 @@ class UprightStage:
             wanted = page.upright
             if wanted is None:
                 continue
-            small = fit_within(page.image, wanted.max_side)
+            small = fit_within(page.pixels, wanted.max_side)
             height, width = small.shape[:2]
-            degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
+            degrees = -page.record.turned_degrees
             matrix, (wanted.width, wanted.height) = turn_matrix(width, height, degrees)
-            wanted.matrix = matrix @ np.vstack([reduction_matrix(page.image, small), [0, 0, 1]])
+            wanted.matrix = matrix @ np.vstack([reduction_matrix(page.pixels, small), [0, 0, 1]])
             turned = turn(small, degrees)
             wanted.content = encode_png(turned) if wanted.media_type == "image/png" else encode_jpeg(turned)

@@ -25,8 +25,8 @@ _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
 def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
     """The page turned upright, and the affine map from original to upright pixels: at full resolution, but for pages
     that would take too much memory."""
-    degrees = -(page.record.orientation_degrees + page.record.skew_degrees)
-    return turn_within(page.image, degrees, _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE)
+    degrees = -page.record.turned_degrees
+    return turn_within(page.pixels, degrees, _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE)
 
 
 class TextDetectionStage:
@@ -53,7 +53,7 @@ class TextDetectionStage:
             place = {index: number for number, index in enumerate(order)}
             page.blocks = [[[place[index] for index in row] for row in block] for block in blocks]
             page.polygons = [transform_points(back, regions[index].polygon) for index in order]
-            page.crops = [crop_line(page.image, polygon) for polygon in page.polygons]
+            page.crops = [crop_line(page.pixels, polygon) for polygon in page.polygons]
             page.record.models[self.name] = self.predictor.network.name
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             page.image = None

@@ -33,3 +33,8 @@ class PageRecord(BaseRecord):
     timings_ms: Timings = Field(default_factory=dict)
     models: Models = Field(default_factory=dict)
     device: str = ""
+
+    @property
+    def turned_degrees(self) -> float:
+        """How far the page is turned counter-clockwise; what no stage has found counts as 0."""
+        return (self.orientation_degrees or 0) + (self.skew_degrees or 0.0)

@@ -46,7 +46,7 @@ def summarize(store: RecordStore[PageRecord]) -> PageSummary:
 def _mean_confidences(summary: PageSummary, batch: pa.RecordBatch, good: np.ndarray) -> np.ndarray:
     """Mean line confidence of each page, (rows,) float; NaN for a page without lines. Counts all lines on the way."""
     lines = batch["lines"]
-    lengths = pc.fill_null(pc.list_value_length(lines), 0).to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(lines.value_lengths(), 0).to_numpy(zero_copy_only=False)
     values = floats(lines.flatten().field("confidence"))
     summary.line_confidence.add(values)
     summary.lines += len(values)

@@ -72,7 +72,7 @@ def _strip(photo: np.ndarray, record: MeterRecord) -> str:
     ]
     first_behind = len(record.digits) - record.fraction_digits
     for number, digit in enumerate(record.digits):
-        box = map_points(matrix, np.array(digit.box)) + np.float32([0, _TEXT_HEIGHT])
+        box = map_points(matrix, np.array(digit.box)) + np.array([0, _TEXT_HEIGHT], np.float32)
         kind = next(name for least, name in CLASSES if digit.confidence >= least)
         title = escape(f"{digit.character} · {digit.confidence:.2f}")
         parts.append(f'<polygon class="{kind}" points="{_points(box.tolist())}"><title>{title}</title></polygon>')

@@ -249,7 +249,7 @@ def _spread(ledger: Ledger, sightings: _Sightings, paths: list[Path]) -> None:
 
         def write(tables: list[pa.Table]) -> None:
             rows = sightings.join(_with_confidences(pa.concat_tables(tables)))
-            names = pc.coalesce(rows["meter_id"], rows["page_id"]).to_pylist()
+            names = pc.fill_null(rows["meter_id"], rows["page_id"]).to_pylist()
             files = np.fromiter((zlib.crc32(name.encode()) % len(paths) for name in names), np.int32, len(names))
             order = np.argsort(files, kind="stable")
             ends = np.searchsorted(files[order], np.arange(len(paths) + 1))
