@@ -1,6 +1,7 @@
 """The page renderer: training pages for the deskew and orientation networks, and the files in `samples/`.
 
-Needs numpy and Pillow alone, so that it also runs on a bare GPU machine; pyarrow only where Parquet is read or written.
+Needs numpy, Pillow and fontTools alone, so that it also runs on a bare GPU machine; pyarrow only where Parquet is read
+or written.
 `render_page` sets a clean upright page; whoever trains turns it, then `degrade` damages it, so that no damage tells
 which side was up.
 """

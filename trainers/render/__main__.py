@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _lines(options: argparse.Namespace) -> None:
     characters = None
     if options.charset:
-        from models.text_recognition.charset import charset  # needs more than numpy and Pillow
+        from models.text_recognition.charset import charset  # needs more than the renderer
 
         characters = "".join(charset(options.charset).characters)
     rare = SHARES["rare"] if options.rare is None else options.rare

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts")
@@ -25,45 +26,12 @@ class FontsMissingError(RuntimeError):
     """No installed font can set the text asked for."""
 
 
-def _codepoints(data: bytes, offset: int) -> np.ndarray:
-    """Basic-plane coverage, (65536,) bool, from the `cmap` table of the font at `offset` (OpenType specification,
-    formats 4 and 12: every Unicode font has one of them)."""
-    covered = np.zeros(65536, dtype=bool)
-    tables = struct.unpack_from(">H", data, offset + 4)[0]
-    for i in range(tables):
-        tag, _, start, _ = struct.unpack_from(">4sIII", data, offset + 12 + 16 * i)
-        if tag == b"cmap":
-            break
-    else:
-        return covered
-    for i in range(struct.unpack_from(">H", data, start + 2)[0]):
-        platform, _, sub = struct.unpack_from(">HHI", data, start + 4 + 8 * i)
-        if platform not in (0, 3):
-            continue
-        sub += start
-        kind = struct.unpack_from(">H", data, sub)[0]
-        if kind == 12:
-            groups = struct.unpack_from(">I", data, sub + 12)[0]
-            for first, last, _ in np.frombuffer(data, ">u4", 3 * groups, sub + 16).reshape(-1, 3).tolist():
-                covered[first : min(last, 65535) + 1] = True
-        elif kind == 4:
-            count = struct.unpack_from(">H", data, sub + 6)[0] // 2
-            ends = np.frombuffer(data, ">u2", count, sub + 14)
-            starts, deltas, ranges = (
-                np.frombuffer(data, ">u2", count, sub + 16 + 2 * count * (1 + k)) for k in range(3)
-            )
-            for segment, (first, last) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-                if first == 65535:
-                    continue
-                codes = np.arange(first, last + 1)
-                shift = int(ranges[segment])
-                if shift == 0:
-                    covered[codes] |= (codes + int(deltas[segment])) % 65536 != 0
-                else:
-                    at = sub + 16 + 6 * count + 2 * segment + shift + 2 * (codes - first)
-                    at = at[at + 1 < len(data)]
-                    glyphs = np.frombuffer(data, np.uint8)[at].astype(int) * 256 + np.frombuffer(data, np.uint8)[at + 1]
-                    covered[codes[: len(at)]] |= glyphs != 0
+def _coverage(path: str | Path, index: int) -> np.ndarray:
+    """Return which characters of the basic plane a face has, (65536,) bool."""
+    covered = np.zeros(65536, bool)
+    with TTFont(path, fontNumber=index, lazy=True) as font:
+        codes = np.array(list(font.getBestCmap() or {}), np.int64)
+    covered[codes[codes < len(covered)]] = True
     covered[0xD800:0xE000] = False  # surrogate halves are no characters
     return covered
 
@@ -131,12 +99,11 @@ def read_face(path: str | Path) -> Face | None:
 
     Raises: OSError when the file is no font.
     """
-    data = Path(path).read_bytes()
-    offsets = [0]
-    if data[:4] == b"ttcf":
-        offsets = list(struct.unpack_from(f">{struct.unpack_from('>I', data, 8)[0]}I", data, 12))
+    with Path(path).open("rb") as file:
+        kind, _, count = struct.unpack(">4sII", file.read(12).ljust(12))
     try:
-        families = [ImageFont.truetype(str(path), 64, index=i).getname() for i in range(len(offsets))]
+        indices = range(count if kind == b"ttcf" else 1)
+        families = [ImageFont.truetype(str(path), 64, index=i).getname() for i in indices]
     except OSError as error:
         if "pixel size" in str(error):  # bitmaps of a few sizes, no outlines
             return None
@@ -145,7 +112,7 @@ def read_face(path: str | Path) -> Face | None:
     family, weight = (n or Path(path).stem for n in families[index])
     if any(n in family.lower() for n in _NO_TEXT_NAMES):
         return None
-    covered = _codepoints(data, offsets[index])
+    covered = _coverage(path, index)
     if not covered[_LATIN_SAMPLE].all():
         return None
     probe = _load(str(path), index, 64)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
@@ -22,7 +23,6 @@ Features = Mapping[str, "list[bytes] | np.ndarray"]  # name: byte strings, float
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
-_POLYNOMIAL = 0x82F63B78  # CRC-32C, bits reversed
 _MASK = 0xA282EAD8
 _GZIP = b"\x1f\x8b"
 _PIECE = 2**24
@@ -49,49 +49,8 @@ def examples(path: Path) -> Iterator[tuple[int, Features | LeftOut]]:
 
 def masked_crc(data: bytes) -> int:
     """The masked CRC-32C of some bytes."""
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
-
-
-def crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli): all rows of a square of bytes at once, then joined, since each step is linear."""
-    if len(data) < 4:
-        return _rows_crc(np.frombuffer(data, np.uint8)[None], np.uint32(0xFFFFFFFF))[0].item() ^ 0xFFFFFFFF
-    content = np.frombuffer(data, np.uint8)
-    length = max(8, int(len(content) ** 0.5))
-    # Leading zeros change nothing in a register of zero; its start of ones is put on the first four bytes instead.
-    square = np.zeros(-(-len(content) // length) * length, np.uint8)
-    square[-len(content) :] = content
-    square[len(square) - len(content) :][:4] ^= 0xFF
-    rows = _rows_crc(square.reshape(-1, length), np.uint32(0))
-    # What a register of one set bit becomes while a row of zeros passes.
-    shifted = _rows_crc(np.zeros((32, length), np.uint8), np.uint32(1) << np.arange(32, dtype=np.uint32)).tolist()
-    register = 0
-    for row in rows.tolist():
-        moved = row
-        while register:
-            bit = register & -register
-            moved ^= shifted[bit.bit_length() - 1]
-            register ^= bit
-        register = moved
-    return register ^ 0xFFFFFFFF
-
-
-def _rows_crc(rows: np.ndarray, register: np.ndarray | np.uint32) -> np.ndarray:
-    """The registers, uint32 [rows], after the bytes [rows, length] have passed."""
-    table = _table()
-    registers = np.broadcast_to(register, len(rows)).astype(np.uint32)
-    for column in np.ascontiguousarray(rows.T):
-        registers = table[(registers ^ column) & 0xFF] ^ (registers >> 8)
-    return registers
-
-
-@cache
-def _table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(_POLYNOMIAL), table >> 1)
-    return table
 
 
 def _opened(path: Path) -> io.BufferedIOBase:

@@ -1,6 +1,6 @@
 """The line renderer: images of single lines of text with what they say, for training recognisers.
 
-Like the page renderer it needs numpy and Pillow alone; pyarrow only where Parquet is read or written.
+Like the page renderer it needs numpy, Pillow and fontTools alone; pyarrow only where Parquet is read or written.
 """
 
 from trainers.render.lines.line import LineSample, render_line
