@@ -1,16 +1,12 @@
 """The page, driven in a real Chromium against canned answers of the API."""
 
 import re
-import socket
-import threading
-import time
 import urllib.error
 import urllib.request
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI, Request, Response
 from playwright.sync_api import expect
@@ -19,6 +15,7 @@ from ray_apps.serving.answers import DocumentAnswer
 from ray_apps.serving.page import HEADERS, page_routes
 from tests.browser import open_page, watched
 from tests.canned_api import WORDS, Reader, failed_page, problem, read_page
+from tests.http_server import serving
 from tests.pages import draw_page
 
 PNG = {"name": "receipt.png", "mimeType": "image/png", "buffer": cv2.imencode(".png", draw_page(WORDS))[1].tobytes()}
@@ -36,16 +33,8 @@ def server():
         return await api.state.reader(request)
 
     app.mount("/reader", api)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        served = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not served.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/reader", api
-        served.should_exit = True
-        thread.join(10)
+    with serving(app) as address:
+        yield f"{address}/reader", api
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,10 @@
 
 import io
 import json
-import socket
-import threading
-import time
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI, Request, Response
 from PIL import Image
@@ -21,6 +17,7 @@ from ray_apps.serving.answers import DocumentInfo, MeterAnswer, MeterPage
 from ray_apps.serving.page import page_routes
 from tests.browser import open_page, watched
 from tests.canned_api import Reader, problem
+from tests.http_server import serving
 
 WIDTH, HEIGHT = 640, 480
 PLACE = (40, 60)  # px of a digit
@@ -105,16 +102,8 @@ def server():
         app.include_router(page_routes(reads, beside))
         _answers(app, f"/v1/{reads}")
         root.mount(path, app)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        served = uvicorn.Server(uvicorn.Config(root, log_level="error"))
-        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not served.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", apps
-        served.should_exit = True
-        thread.join(10)
+    with serving(root) as address:
+        yield address, apps
 
 
 def _answers(app: FastAPI, path: str) -> None:
