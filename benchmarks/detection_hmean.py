@@ -23,9 +23,8 @@ import yaml
 
 from models.text_detection.predictor import TextDetector
 from trainers.data.word_boxes import joined_boxes, quads_of
-from trainers.detection.metrics import Matches, detection_metrics, match
+from trainers.detection.metrics import F1, Matches, detection_metrics, match
 from trainers.detection.source import RegionSample
-from trainers.detection.text_metrics import F1
 
 
 def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[RegionSample]:
@@ -64,7 +63,7 @@ def measure(detector: TextDetector, pages: Iterator[RegionSample]) -> tuple[dict
         found = np.array([region.polygon for region in regions], np.float32).reshape(-1, 4, 2)
         matches.append(match(found, page.quads, page.ignore))
         one = area_match(found, page)
-        area = F1(area.matched + one.matched, area.read + one.read, area.true + one.true)
+        area = F1(area.matched + one.matched, area.found + one.found, area.true + one.true)
     rates = {"area_precision": area.precision, "area_recall": area.recall, "pages_per_second": len(matches) / seconds}
     return detection_metrics(matches), rates | {"pages": len(matches)}
 

@@ -4,7 +4,7 @@
     python benchmarks/job_quality.py out/korean --truth ../shared/data/korean_pages.parquet
 
 Pages that failed count as read empty. Prints word and character F1 over all pages (order-free, see
-`trainers/detection/text_metrics.py`), and each page's, worst first.
+`benchmarks/page_text_f1.py`), and each page's, worst first.
 """
 
 import argparse
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks.page_text_f1 import TextScore
 from benchmarks.text_quality import true_text
 from common.storage import Storage
 from pipelines.ledger import Ledger
-from trainers.detection.text_metrics import TextScore
 
 
 def main() -> None:

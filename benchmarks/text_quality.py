@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.page_text_f1 import TextScore
 from models.layout.reading_order import page_text, reading_order
 from models.text_recognition.preprocess import crop_line
 from pipelines.readers.registry import load_reader
-from trainers.detection.text_metrics import TextScore
 
 Engine = Callable[[list[np.ndarray]], list[str]]
 

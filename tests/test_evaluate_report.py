@@ -22,7 +22,7 @@ from trainers.core.config import Config
 from trainers.core.evaluate import measure
 from trainers.core.export import export_network
 from trainers.core.task import Evaluated
-from trainers.recognition.metrics import character_error_rate, text_metrics
+from trainers.recognition.metrics import character_error_rate, recognition_metrics
 from trainers.recognition.report import write_reading_report
 from trainers.recognition.source import LineSample
 
@@ -52,7 +52,7 @@ def write(folder, pictures=10, decoding=None):
     }
     used = [text for text, use in zip(TRUE, predictions["used"], strict=True) if use]
     read = [text for text, use in zip(READ, predictions["used"], strict=True) if use]
-    evaluated = Evaluated("mine@<2>", "lines data/mine", text_metrics(used, read), decoding or {})
+    evaluated = Evaluated("mine@<2>", "lines data/mine", recognition_metrics(used, read), decoding or {})
     return write_reading_report(folder, evaluated, predictions, Grey(), pictures)
 
 
@@ -101,7 +101,7 @@ def test_text_from_outside_stays_text(tmp_path):
         "true": np.array([truth, "a"], object), "read": np.array([truth, hostile("read")], object),
         "probability": np.array([0.9, 0.8]), "used": np.array([True, True]),
     }  # fmt: skip
-    evaluated = Evaluated(hostile("model"), hostile("data"), text_metrics([truth], [truth]), {})
+    evaluated = Evaluated(hostile("model"), hostile("data"), recognition_metrics([truth], [truth]), {})
     write_reading_report(tmp_path, evaluated, predictions, Named(), 10)
     check_shown_as_text((tmp_path / "report.html").read_text("utf-8"), ["model", "data", "name", "truth"])
 

@@ -10,10 +10,10 @@ from trainers.recognition.metrics import (
     character_error_rate,
     expected_calibration_error,
     fit_calibration,
+    recognition_metrics,
     reliability,
     reliability_text,
     script,
-    text_metrics,
 )
 
 
@@ -53,22 +53,22 @@ def distance(one: str, other: str) -> int:
     )
 
 
-def test_text_metrics_by_script():
+def test_metrics_by_script():
     true = ["총 금액 1,000원", "Total 25", "맞는 줄"]
     read = ["총 금액 1,00원", "Tota1 25", "맞는 줄"]
-    metrics = text_metrics(true, read)
+    metrics = recognition_metrics(true, read)
     assert metrics["line_accuracy"] == pytest.approx(1 / 3)
     assert metrics["cer"] == pytest.approx(2 / (11 + 8 + 4))
     assert metrics["word_accuracy"] == pytest.approx(5 / 7)
     assert metrics["cer_digit"] == pytest.approx(1 / 6) and metrics["cer_latin"] == pytest.approx(1 / 5)
     assert metrics["cer_hangul"] == 0 and metrics["cer_space"] == 0 and "cer_han" not in metrics
-    assert text_metrics([], [])["line_accuracy"] == 0
+    assert recognition_metrics([], [])["line_accuracy"] == 0
 
 
 def test_an_inserted_character_counts_to_its_own_script():
-    metrics = text_metrics(["ab 1"], ["ab 19"])
+    metrics = recognition_metrics(["ab 1"], ["ab 19"])
     assert metrics["cer_digit"] == 1 and metrics["cer_latin"] == 0
-    assert text_metrics(["ab"], ["ab 9"])["cer"] == 1
+    assert recognition_metrics(["ab"], ["ab 9"])["cer"] == 1
 
 
 @pytest.mark.parametrize(

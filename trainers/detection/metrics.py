@@ -5,14 +5,35 @@ Ignored regions are neither right nor wrong, nor are detections that lie in one 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import shapely
 
-from trainers.detection.text_metrics import F1
-
 LEAST_OVERLAP = 0.5  # both of IoU, and of a detection's share in an ignored region
+
+
+@dataclass
+class F1:
+    """Precision, recall and F1 of counts summed over pages (micro): regions, words, characters or pixels."""
+
+    matched: int = 0
+    found: int = 0
+    true: int = 0
+
+    @property
+    def precision(self) -> float:
+        return self.matched / self.found if self.found else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.matched / self.true if self.true else 0.0
+
+    @property
+    def value(self) -> float:
+        """F1 in 0..1; 0 when nothing was found or nothing is there."""
+        return 2 * self.matched / (self.found + self.true) if self.found + self.true else 0.0
 
 
 class Matches(NamedTuple):

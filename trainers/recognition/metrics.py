@@ -91,7 +91,7 @@ def character_accuracy(true: str, read: str) -> float:
     return sum(a == b for a, b in pairs) / len(pairs) if pairs else 1.0
 
 
-def text_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, float]:
+def recognition_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, float]:
     """`cer`, `word_accuracy`, `line_accuracy`, and `cer_SCRIPT` for each script that occurs in the truth.
 
     Words are what white space parts; the share of true words that face themselves in the line's word alignment counts.
@@ -129,7 +129,7 @@ def best_reading(true: Sequence[str], read: np.ndarray) -> int:
         if rates and (column == read[:, len(rates) - 1]).all():
             rates.append(rates[-1])
         else:
-            metrics = text_metrics(true, column)
+            metrics = recognition_metrics(true, column)
             rates.append((-metrics["word_accuracy"], metrics["cer"]))
     return rates.index(min(rates))
 

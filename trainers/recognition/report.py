@@ -23,6 +23,7 @@ from trainers.recognition.metrics import (
     SCRIPTS,
     align,
     character_accuracy,
+    character_error_rate,
     comparable,
     cross_calibrated,
     expected_calibration_error,
@@ -73,8 +74,8 @@ class ReadLine:
 
     @property
     def cer(self) -> float:
-        """As `character_error_rate`."""
-        return sum(a != b for a, b in self.pairs) / max(1, sum(bool(a) for a, _ in self.pairs))
+        """See `character_error_rate`."""
+        return character_error_rate(self.truth, self.prediction)
 
 
 def write_reading_report(

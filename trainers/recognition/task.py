@@ -45,8 +45,8 @@ from trainers.recognition.metrics import (
     cross_calibrated,
     expected_calibration_error,
     fit_calibration,
+    recognition_metrics,
     reliability,
-    text_metrics,
 )
 from trainers.recognition.report import write_reading_report
 from trainers.recognition.source import LinesError, LineShardsSettings, LineSource, RenderedLinesSettings
@@ -249,8 +249,8 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
 
     def metrics(self, predictions: dict[str, np.ndarray]) -> dict[str, float]:
-        """See `text_metrics`, at the `space_bonus` and then the `language_weight` of the most right words, which are
-        given too (the weight where there is a language model); `confidence_scale` and `confidence_offset` (see
+        """See `recognition_metrics`, at the `space_bonus` and then the `language_weight` of the most right words, which
+        are given too (the weight where there is a language model); `confidence_scale` and `confidence_offset` (see
         `ctc.Calibration`), and `ece` of the confidences against character accuracies, each half of the lines being
         calibrated on the other half.
 
@@ -266,7 +266,7 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         read, probability = read[:, bonus, weight], probability[:, bonus, weight]
         accuracy = np.array([character_accuracy(*pair) for pair in zip(true, read, strict=True)])
         fitted = fit_calibration(probability, accuracy)
-        metrics = text_metrics(true, read)
+        metrics = recognition_metrics(true, read)
         metrics["ece"] = expected_calibration_error(reliability(cross_calibrated(probability, accuracy), accuracy))
         fits = {"confidence_scale": fitted.scale, "confidence_offset": fitted.offset}
         if self.language_model is not None:

@@ -1,8 +1,9 @@
-"""Text metrics, counted as documented."""
+"""Word and character F1 of pages, counted as documented."""
 
 import pytest
 
-from trainers.detection.text_metrics import F1, TextScore, characters, words
+from benchmarks.page_text_f1 import TextScore, characters, words
+from trainers.detection.metrics import F1
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_f1_is_over_the_sum_of_pages():
     score = TextScore()
     score.add("b a", "a b")  # order does not matter
     score.add("x", "a a a")
-    assert (score.words.matched, score.words.read, score.words.true) == (2, 3, 5)
+    assert (score.words.matched, score.words.found, score.words.true) == (2, 3, 5)
     assert score.words.precision == pytest.approx(2 / 3)
     assert score.words.recall == pytest.approx(2 / 5)
     assert score.words.value == pytest.approx(4 / 8)
