@@ -87,7 +87,7 @@ def _train_with_trainer(values: dict[str, Any], plan: Plan, storage: str) -> Non
     trainer = torch_trainer(config, name=name, storage=storage, callback=_forward(config, plan.metric))
     reporter = TrialReporter(config, plan.metric, _report)
     try:
-        answer = trainer.fit().return_value
+        answer: dict[str, Any] = trainer.fit().return_value or {}
     except Exception as error:  # its own retries are spent
         reporter.failed(_told(error))
         return

@@ -109,7 +109,7 @@ def record(folder: Path, metrics: Mapping[str, float], data: str, command: str) 
 def fit(folder: Path, decoding: Mapping[str, Any]) -> None:
     """Write fitted settings of decoding (`Task.fitted_decoding`) into a bundle's card, beside its others."""
     bundle = load_bundle(folder)
-    card = bundle.card.model_copy(update={"decoding": bundle.card.decoding | decoding})
+    card = bundle.card.model_copy(update={"decoding": {**bundle.card.decoding, **decoding}})
     save_bundle(folder, bundle.network, card)
 
 

@@ -13,8 +13,9 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -129,7 +130,7 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None, 
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, on_ctrl_c)
-    answer = result.return_value
+    answer: dict[str, Any] = result.return_value or {}
     if "error" in answer:
         raise TrainingError(answer["error"])
     if result.checkpoint is not None:
@@ -278,7 +279,7 @@ def demand(config: Config) -> dict[str, float]:
     return {"CPU": scaling.workers * cpus} | ({"GPU": scaling.workers} if scaling.use_gpu else {})
 
 
-def preflight(config: Config, resources: dict[str, float], nodes: int, may_grow: bool = False) -> None:
+def preflight(config: Config, resources: Mapping[str, float], nodes: int, may_grow: bool = False) -> None:
     """Refuse a run that Ray would let wait for ever.
 
     On a cluster that may grow, a lack of CPUs or GPUs is only told.

@@ -23,6 +23,8 @@ from trainers.core.source import SourceSettings
 from trainers.data.splits import Split
 
 Batch = dict[str, torch.Tensor]
+Sample = dict[str, Any]
+"""Arrays or NumPy scalars by name, without the batch axis."""
 _SPLIT_NUMBER = {"train": 0, "validation": 1}
 
 
@@ -127,13 +129,13 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         """
 
     @abstractmethod
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """Sample `index` (≥ 0, no upper end) of a split: arrays or NumPy scalars by name, without the batch axis.
 
         Images are best left uint8 (a quarter of the memory traffic); scale them in the network or in `loss`.
         """
 
-    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+    def collate(self, samples: Sequence[Sample]) -> Batch:
         """Samples to a batch; by default every field is stacked along a new first axis."""
         return {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
 

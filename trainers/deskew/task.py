@@ -14,7 +14,7 @@ from models.deskew import preprocess
 from models.deskew.network import DeskewNet
 from models.deskew.predictor import DeskewDecoding, decode
 from models.geometry import fit_within, turn
-from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Export, Sample, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
 from trainers.pages.metrics import angle_errors, bucket_centres, bucket_f1
 from trainers.pages.source import PAGE_SOURCES, PageSource
@@ -55,7 +55,7 @@ class DeskewTask(Task[DeskewSettings, PageSource]):
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return DeskewNet(self.settings.width).to(memory_format=torch.channels_last)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`spectrum` float32 [ANGLES, BANDS], `degrees` float32, `weight` float32 (0: a page cut down to nothing)."""
         rng = self.rng(split, index)
         page = self.sources[split].page(index)

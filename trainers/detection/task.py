@@ -18,7 +18,7 @@ from models.text_detection.db import DBDecoding, decode
 from models.text_detection.networks import DBDetector, DBNet, PPOCRDetector
 from models.text_detection.networks.ppocr import published_weights
 from models.text_detection.preprocess import DetectionInput, as_seen, stitched, view_of
-from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Export, Sample, Split, Task, TaskSettings
 from trainers.detection.augmentation import random_crop
 from trainers.detection.loss import db_loss
 from trainers.detection.metrics import Matches, detection_metrics, match
@@ -84,7 +84,7 @@ class DetectionTask(Task[DetectionSettings, RegionSource]):
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`image` uint8 [height, width, 3] RGB; in training the maps of `Targets`, in validation `quads` float32
         [regions, 4, 2] (px of the image) and `ignore` bool [regions]."""
         rng = self.rng(split, index)
@@ -105,7 +105,7 @@ class DetectionTask(Task[DetectionSettings, RegionSource]):
         quads = (page.quads * ratio + view.margin).astype(np.float32)
         return {"image": image, "quads": quads, "ignore": page.ignore}
 
-    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+    def collate(self, samples: Sequence[Sample]) -> Batch:
         """Training samples are stacked. Of validation pages, `image` is padded to the largest, `size` int64 [batch, 2]
         says the height and width of each; `quads` are padded, `count` int64 [batch] says how many are true."""
         if "text" in samples[0]:

@@ -12,7 +12,7 @@ def augment_photo(image: np.ndarray, rng: np.random.Generator, strength: float =
     pixels = image.astype(np.float32)
     pixels = _light(pixels, rng)
     if rng.random() < 0.1:
-        pixels = np.repeat(pixels @ np.float32([0.299, 0.587, 0.114])[:, None], 3, axis=2)
+        pixels = np.repeat(pixels @ np.array([0.299, 0.587, 0.114], np.float32)[:, None], 3, axis=2)
     if rng.random() < 0.25:
         pixels = _uneven(pixels, rng)
     if rng.random() < 0.3:

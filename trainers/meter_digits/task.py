@@ -24,7 +24,7 @@ from models.meter.reading import to_reading
 from models.meter_digits.network import DigitNet
 from models.meter_digits.predictor import BLANK, LABELS, STEP, DigitDecoding, StripDigit, decode
 from models.meter_digits.preprocess import StripInput, cut_strip, padded, padded_width
-from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Evaluated, Export, Sample, Split, Task, TaskSettings
 from trainers.data.meter_sample import MeterDigit, MeterSample
 from trainers.meter.augmentation import augment_photo
 from trainers.meter.metrics import ReadMeter, reading_metrics
@@ -90,7 +90,7 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`image` uint8 [height, width, 3] RGB. In training `labels` int64 [hypotheses, places] padded with 0 and
         `lengths` int64 [hypotheses]: what the strip may say; `sides` float32: 0 where it is not known which places are
         behind the point; and what `column_targets` gives. In validation `reading` int32 [places] code points, `exact`
@@ -121,7 +121,7 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         sides = {"sides": np.float32(not single)}
         return {"image": strip, "labels": padded_labels, "lengths": lengths} | vars(taught) | sides
 
-    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+    def collate(self, samples: Sequence[Sample]) -> Batch:
         """Images are padded to the widest; `columns` int64 [batch] are the strips' own. `labels` [hypotheses, places]
         and `lengths` of all strips stand below each other, `owner` int64 [hypotheses] says whose they are."""
         widths = [sample["image"].shape[1] for sample in samples]
@@ -286,7 +286,7 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
     parts, digits, left = [], [], 0
     for picture, crop in zip(pictures, crops, strict=True):
         right = left + picture.shape[1]
-        box = np.float32([[left, 0], [right, 0], [right, height], [left, height]])
+        box = np.array([[left, 0], [right, 0], [right, height], [left, height]], np.float32)
         digit = crop.digits[0]
         shown = digit.character if digit.position is None else _turned(digit.position, _TURNED)
         digits.append(MeterDigit(shown, digit.position, box))
@@ -294,7 +294,7 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
         left = right + gap
     image = np.concatenate(parts[:-1] if gap else parts, axis=1)
     width = image.shape[1]
-    corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     return replace(crops[0], image=image, corners=corners, digits=tuple(digits), leading_zeros=True, reading=None)
 
 
@@ -321,7 +321,7 @@ def _corners(sample: MeterSample) -> np.ndarray:
     if sample.corners is not None:
         return sample.corners
     height, width = sample.image.shape[:2]
-    return np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
 
 def _reading(sample: MeterSample) -> str:

@@ -51,7 +51,7 @@ def view(sample: MeterSample, rng: np.random.Generator, side: int, views: Views)
     angle = rng.uniform(-180, 180) if rng.random() < views.turned else rng.normal(0, 7)
     matrix = np.vstack([cv2.getRotationMatrix2D(tuple(centre.astype(float)), float(angle), scale), [0, 0, 1]])
     matrix[:2, 2] += inside - centre
-    edge = np.float32([[0, 0], [side, 0], [side, side], [0, side]])
+    edge = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
     moved = edge + rng.normal(0, 0.04, (4, 2)).astype(np.float32) * side
     matrix = cv2.getPerspectiveTransform(edge, moved.astype(np.float32)) @ matrix
     from_image = matrix

@@ -14,7 +14,7 @@ from torch.nn import functional
 from models.meter_screen.network import ScreenNet
 from models.meter_screen.predictor import STRIDE, ScreenDecoding, find
 from models.meter_screen.preprocess import ScreenInput, to_canvas
-from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Evaluated, Export, Sample, Split, Task, TaskSettings
 from trainers.data.meter_sample import METER_CLASSES, MeterSample
 from trainers.detection.task import ppocrv6_weights
 from trainers.meter.augmentation import augment_photo
@@ -68,7 +68,7 @@ class MeterScreenTask(Task[MeterScreenSettings, MeterSource]):
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`image` uint8 [view_side, view_side, 3] RGB; `label` int64: the class, or NONE; in training what `targets`
         gives. In validation the image is `_PHOTO_SIDE` wide and high, of which the photo takes up `size` int64 (height,
         width), and `corners` are float32 [4, 2] px of it (zeros where there is no display)."""

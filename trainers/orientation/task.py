@@ -19,7 +19,7 @@ from models.geometry import fit_within, turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
 from models.orientation.preprocess import INK, MIN_INK, OrientationInput, contrast, crop_to_content, pad_to, page_tiles
 from models.page_contrast import CLIP, sections, to_grey
-from trainers.core.task import Batch, CardFields, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Export, Sample, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
 from trainers.pages.source import PAGE_SOURCES, PageSource
 from trainers.render import degrade
@@ -92,7 +92,7 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
         # Convolutions of few channels run about twice as fast on CPUs with channels last.
         return network.to(memory_format=torch.channels_last)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`tiles` int8 [tiles, side, side] (contrast × 127 / CLIP), `count` int64 of tiles that hold something, `label`
         int64: the class that the tiles show (always 0 in training, where `loss` turns them itself)."""
         rng = self.rng(split, index)
@@ -152,7 +152,7 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
             long_side=self.settings.long_side, tile=self.settings.tile, max_tiles=self.settings.max_tiles
         )
 
-    def _train_sample(self, page: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def _train_sample(self, page: np.ndarray, rng: np.random.Generator) -> Sample:
         if rng.random() < 0.25:
             page = random_crop(page, rng)
         residual = float(rng.uniform(-self.settings.residual_skew, self.settings.residual_skew))
@@ -168,7 +168,7 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
         tiles = self._random_tiles(ink, rng)
         return self._packed(tiles, self.settings.crops, self.settings.train_tile, label=0, repeat=True)
 
-    def _validation_sample(self, page: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def _validation_sample(self, page: np.ndarray, rng: np.random.Generator) -> Sample:
         label = int(rng.integers(len(self.quarters)))
         page = turn(page, float(rng.uniform(-self.settings.residual_skew, self.settings.residual_skew)))
         page = turn(degrade(page, rng) if rng.random() < VALIDATION_DAMAGE else page, 90 * self.quarters[label])

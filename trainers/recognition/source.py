@@ -189,7 +189,7 @@ class LineShards:
         if self.balance and self.shuffle_seed is not None:
             shares = [share / len(rows) for share, rows in zip(self._shares, sets, strict=True)]
             texts = ([self.text(row) for row in rows.tolist()] for rows in sets)
-            self._weights = rarity_weights(list(texts), shares, self.balance)
+            self._weights = [*rarity_weights(list(texts), shares, self.balance)]
 
     def _row(self, index: int) -> int:
         if self.shuffle_seed is None:
@@ -199,18 +199,18 @@ class LineShards:
         if turn not in self._passes:
             while len(self._passes) >= _KEPT_PASSES:
                 del self._passes[min(self._passes)]
-            self._passes[turn] = self._pass(turn, length)
+            self._passes[turn] = self._pass(turn, length, self.shuffle_seed)
         return int(self._passes[turn][place])
 
-    def _pass(self, turn: int, length: int) -> np.ndarray:
+    def _pass(self, turn: int, length: int, seed: int) -> np.ndarray:
         """The rows of a pass: each location's share of them, from its own endless shuffled sequence."""
-        rng = np.random.default_rng([self.shuffle_seed, turn])
+        rng = np.random.default_rng([seed, turn])
         ends = np.round(np.cumsum(self._shares) * length).astype(int)
         counts = np.diff(ends, prepend=0)
         parts = zip(self._sets, self._weights, counts.tolist(), strict=True)
         rows = np.concatenate(
             [
-                _stretch(members, weights, [self.shuffle_seed, number], turn * count, count)
+                _stretch(members, weights, [seed, number], turn * count, count)
                 for number, (members, weights, count) in enumerate(parts)
             ]
         )

@@ -35,7 +35,7 @@ from models.text_recognition.predictor import (
 )
 from models.text_recognition.preprocess import RecognitionInput, bucket_width, resize_to_height
 from trainers.core.checkpoint import WeightsError
-from trainers.core.task import Batch, CardFields, Evaluated, Export, Split, Task, TaskSettings
+from trainers.core.task import Batch, CardFields, Evaluated, Export, Sample, Split, Task, TaskSettings
 from trainers.recognition.augmentation import augment_line
 from trainers.recognition.metrics import (
     LANGUAGE_WEIGHTS,
@@ -175,7 +175,7 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
             return SVTRLCNet(classes, parts=parts)
         return PPOCRv6(classes, settings.height, settings.step, parts)
 
-    def sample(self, index: int, split: Split) -> dict[str, np.ndarray]:
+    def sample(self, index: int, split: Split) -> Sample:
         """`image` uint8 [height, width, 3], `classes` int64 [characters] (in training; else empty), `text` int32
         [characters] code points of the truth (in validation; else empty), `weight` float32: 0 for a line that cannot be
         used, because its image is unreadable or the charset does not write it."""
@@ -192,7 +192,7 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         classes = self.charset.encode(label.text) if usable else np.zeros(0, np.int64)
         return self._sample(augment_line(image, rng, self.settings.augmentation), classes, "", float(usable))
 
-    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> Batch:
+    def collate(self, samples: Sequence[Sample]) -> Batch:
         """`image` uint8 [batch, 3, height, width of the widest, in steps], `width` int64 [batch]; `classes` and `text`
         padded with 0 to the longest, `length` int64 [batch] of `classes`; `weight`."""
         widths = [sample["image"].shape[1] for sample in samples]
@@ -360,7 +360,7 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
             files={FILE: language_model_file(settings.language_model)} if settings.language_model else {},
         )
 
-    def _sample(self, image: np.ndarray, classes: np.ndarray, text: str, weight: float) -> dict[str, np.ndarray]:
+    def _sample(self, image: np.ndarray, classes: np.ndarray, text: str, weight: float) -> Sample:
         strip = resize_to_height(image, self.form.height, self.form.max_width)
         points = np.array([ord(character) for character in text], np.int32)
         return {"image": strip, "classes": classes, "text": points, "weight": np.float32(weight)}
