@@ -135,7 +135,7 @@ def served(config: dict[str, Any]) -> Iterator[App]:
     with tempfile.TemporaryDirectory(prefix="ocray-bench-serve-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "app.yaml").write_text(yaml.safe_dump(config), "utf-8")
-        command = [sys.executable, "-m", "ray_apps.cli.serve", "app.yaml", "--port", str(port)]
+        command = [sys.executable, "-m", "ray_apps", "serve", "app.yaml", "--port", str(port)]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         try:

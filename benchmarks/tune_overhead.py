@@ -54,7 +54,7 @@ def measure(folder: Path, host: str, trials: int) -> tuple[float, list[float]]:
     }
     path = folder.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-    subprocess.run([sys.executable, "-m", "ray_apps.cli.tune", str(path), "--sweep", str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "ray_apps", "tune", str(path), "--sweep", str(folder)], check=True)
     sweep = SweepFolder(folder)
     return sweep.wall_seconds(), [trial.seconds for trial in sweep.trials()]
 

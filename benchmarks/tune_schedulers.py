@@ -154,7 +154,7 @@ def start(folder: Path, content: dict) -> subprocess.Popen:
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-    command = [sys.executable, "-m", "ray_apps.cli.tune", str(path), "--sweep", str(folder)]
+    command = [sys.executable, "-m", "ray_apps", "tune", str(path), "--sweep", str(folder)]
     return subprocess.Popen(command, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"})
 
 

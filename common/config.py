@@ -10,10 +10,12 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.errors import ExpectedError
+
 _LONGEST_VALUE = 80  # characters of a bad value that a message shows; a whole mapping would hide the message
 
 
-class ConfigError(Exception):
+class ConfigError(ExpectedError):
     """A configuration that cannot be used; the message names the key and the remedy."""
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from common.errors import ExpectedError
 from common.project import VERSION
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -38,7 +39,7 @@ _FORMER_DIGESTS = {
 _Settings = TypeVar("_Settings", bound=BaseModel)
 
 
-class BundleError(Exception):
+class BundleError(ExpectedError):
     """A bundle that cannot be used; the message names it, says why, and what to do."""
 
 

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import ExitCode, ExpectedError
 from models.bundle import Bundle
 
 DEVICES = ("cpu", "cuda", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16")
 
 
-class DeviceError(Exception):
+class DeviceError(ExpectedError):
     """The device or precision asked for cannot be had here; the message says why and what to do."""
+
+    exit_code = ExitCode.CANNOT_START
 
 
 class Network:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config import ConfigError
+from common.errors import ExitCode, ExpectedError
 from common.project import VERSION, installed_version
 from common.storage import Storage
 from common.storage.locations import local_path, spelled, spelled_uri
@@ -28,12 +29,14 @@ _FAILURE_CHARS = 2000
 _VERSIONED = ("ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium2", "pyarrow")
 
 
-class JobError(Exception):
+class JobError(ExpectedError):
     """A job that must not run as asked; the message says why and what to do."""
 
 
-class IncompleteJob(Exception):
+class IncompleteJob(ExpectedError):
     """Pages are not in the output; the message says how many, why, and how to go on."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 @cache

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from common.errors import ExitCode, ExpectedError
 from common.resources import fits
 from pipelines.stages.base import StageSpec
 
 
-class PlacementError(Exception):
+class PlacementError(ExpectedError):
     """The pipeline cannot be scheduled on this cluster; the message says what lacks."""
+
+    exit_code = ExitCode.CANNOT_START
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
+from common.errors import ExitCode, ExpectedError
 from common.resources import cluster_resources
 from common.storage import Storage
 from pipelines.attempts import Attempts
@@ -43,8 +44,10 @@ _STARTS_FORGIVEN = 3
 _JUDGED_PAGES = 20
 
 
-class TooManyErrors(Exception):
+class TooManyErrors(ExpectedError):
     """The run was stopped because more pages failed than `max_error_rate` allows."""
+
+    exit_code = ExitCode.TOO_MANY_ERRORS
 
 
 @dataclass(frozen=True)

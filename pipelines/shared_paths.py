@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from common.errors import ExpectedError
 from common.storage import Storage
 from common.storage.locations import local_path
 from pipelines.sources import Document
@@ -21,7 +22,7 @@ _FILES_ASKED = 50
 _NODE_SECONDS = 120.0
 
 
-class NotShared(Exception):
+class NotShared(ExpectedError):
     """A local path that not every node sees; the message names path, node and remedy."""
 
 

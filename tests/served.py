@@ -55,7 +55,7 @@ def served(
     log = folder / "app.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ray_apps.cli.serve", "app.yaml", "--port", str(port)],
+            [sys.executable, "-m", "ray_apps", "serve", "app.yaml", "--port", str(port)],
             cwd=folder,
             stdout=output,
             stderr=output,

@@ -7,7 +7,7 @@ from pipelines.ledger import Ledger
 from pipelines.readers.documents.record import PageRecord
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
-from ray_apps.cli import status
+from ray_apps.cli.main import main as ocray
 from tests.tiny_documents import numbered_tiny_pages, tiny_text
 
 
@@ -23,5 +23,5 @@ def test_from_bucket_to_bucket_and_again(local_ray, s3, tiny_reader, tmp_path, c
     assert sorted(record.text for record in records) == [tiny_text(i) for i in range(3)]
     assert all(record.document_uri.startswith(f"{s3}/scans/한 글/") for record in records)
     assert run_job(inputs, output, tiny_reader, JobOptions()).read_now == 0
-    assert status.main([output]) == 0
+    assert ocray(["status", output]) == 0
     assert "3 of 3 pages (100.0 %), 0 failed" in capsys.readouterr().out

@@ -9,9 +9,10 @@ import time
 import pytest
 import ray
 
+from common.errors import ExitCode
 from ray_apps import packages
-from ray_apps.cli import cluster, doors
-from ray_apps.cli.cluster import connect
+from ray_apps.cli import cluster
+from ray_apps.cli.cluster import RayUnavailable, connect
 from tests.tiny_documents import numbered_tiny_pages
 
 
@@ -50,7 +51,7 @@ def test_an_address_without_a_cluster_is_told_at_once(tmp_path, monkeypatch, doo
         arguments += ["--address", address]
     started = time.monotonic()
     done = ocray(*arguments)
-    assert done.returncode == doors.CANNOT_START, done.stderr
+    assert done.returncode == ExitCode.CANNOT_START, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("ocray: there is no Ray cluster at ") and "Connection refused" in line
     assert "correct --address or $RAY_ADDRESS" in line
@@ -61,7 +62,7 @@ def test_an_address_without_a_cluster_is_told_at_once(tmp_path, monkeypatch, doo
 @pytest.mark.ray
 def test_an_address_where_something_else_listens(silent_port):
     started = time.monotonic()
-    with pytest.raises(ConnectionError, match=f"no Ray cluster at .*:{silent_port} "):
+    with pytest.raises(RayUnavailable, match=f"no Ray cluster at .*:{silent_port} "):
         connect(f"127.0.0.1:{silent_port}")
     assert time.monotonic() - started < 60
 
@@ -69,7 +70,7 @@ def test_an_address_where_something_else_listens(silent_port):
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:1"])
 @pytest.mark.ray
 def test_an_address_that_is_none(address):
-    with pytest.raises(ConnectionError, match=f"no Ray cluster at {address} "):
+    with pytest.raises(RayUnavailable, match=f"no Ray cluster at {address} "):
         connect(address)
 
 
@@ -104,7 +105,7 @@ def test_a_ray_that_does_not_start_in_time_gets_another_try(monkeypatch, caplog)
 
 def test_a_ray_that_does_not_start_twice(monkeypatch):
     monkeypatch.setattr(ray, "init", SlowRay(times=2))
-    with pytest.raises(ConnectionError, match=r"twice \(The current node timed out during startup\); wait until"):
+    with pytest.raises(RayUnavailable, match=r"twice \(The current node timed out during startup\); wait until"):
         connect()
 
 

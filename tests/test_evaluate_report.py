@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from models.bundle import Card, Training
 from models.text_recognition.charset import Charset
-from ray_apps.cli import evaluate as door
+from ray_apps.cli.main import main as ocray
 from tests.browser import open_page
 from tests.hostile import check_shown_as_text, hostile
 from tests.test_tasks_recognition import TEXTS, config, write_lines
@@ -156,7 +156,7 @@ def weights(tmp_path_factory):
 @pytest.mark.parametrize("reference", ["best.pt", "bundle"])
 def test_the_door_reports_on_a_checkpoint_and_a_bundle(weights, tmp_path, capsys, reference):
     arguments = [str(weights / reference), "--config", str(weights / "config.yaml"), "--report", str(tmp_path / "r")]
-    assert door.main([*arguments, "--pictures", "3"]) == 0
+    assert ocray(["evaluate", *arguments, "--pictures", "3"]) == 0
     captured = capsys.readouterr()
     figures = json.loads(captured.out)
     assert figures["samples"] == len(TEXTS)  # each line once, though the config asks for 500
@@ -165,21 +165,21 @@ def test_the_door_reports_on_a_checkpoint_and_a_bundle(weights, tmp_path, capsys
     assert sorted(row["truth"] for row in rows) == sorted(TEXTS)
     assert [row["name"] for row in rows if row["truth"] == TEXTS[2]] == ["2"]
     other = write_lines(tmp_path / "other", ["404", "7"])
-    assert door.main([*arguments, "--set", f"data.validation={{kind: line_shards, at: {other}}}"]) == 0
+    assert ocray(["evaluate", *arguments, "--set", f"data.validation={{kind: line_shards, at: {other}}}"]) == 0
     assert len(pq.read_table(tmp_path / "r" / "lines.parquet")) == 2
 
 
 def test_labels_that_differ_are_refused(weights, tmp_path, capsys):
     Charset("0123456789").save(tmp_path / "fewer.txt")
     arguments = [str(weights / "bundle"), "--config", str(weights / "config.yaml")]
-    assert door.main([*arguments, "--set", f"settings.charset={tmp_path / 'fewer.txt'}"]) == 2
+    assert ocray(["evaluate", *arguments, "--set", f"settings.charset={tmp_path / 'fewer.txt'}"]) == 2
     assert "untrained@1 has other labels (11) than the config (10)" in capsys.readouterr().err
 
 
 def test_a_task_without_a_report_says_so(tmp_path, capsys):
     path = Path(__file__).parent.parent / "configs" / "train" / "deskew.yaml"
     arguments = ["deskew@1", "--config", str(path), "--report", str(tmp_path / "r")]
-    assert door.main(arguments) == 2
+    assert ocray(["evaluate", *arguments]) == 2
     assert "task deskew has no report" in capsys.readouterr().err
 
 

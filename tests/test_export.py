@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from models.bundle import BundleError, load_bundle
-from ray_apps.cli import evaluate as evaluate_app
-from ray_apps.cli import export as export_app
+from ray_apps.cli.main import main as ocray
 from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 from trainers.core.checkpoint import WeightsError, load_weights, strict_load
 from trainers.core.evaluate import evaluate
@@ -42,7 +41,7 @@ def test_bundle_and_run_measure_the_same(run, bundle, tmp_path, capsys):
     of_run = evaluate(str(run.folder), config)
     assert evaluate(str(bundle.folder), config) == of_run
     arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--samples", "20"]
-    assert evaluate_app.main([*arguments, "--output", str(tmp_path / "m.json"), "--record", "twenty points"]) == 0
+    assert ocray(["evaluate", *arguments, "--output", str(tmp_path / "m.json"), "--record", "twenty points"]) == 0
     report = json.loads((tmp_path / "m.json").read_text())
     assert report["samples"] == 20 and "accuracy" in json.loads(capsys.readouterr().out)
     recorded = [m for m in load_bundle(bundle.folder).card.metrics if m.data == "twenty points"]
@@ -51,9 +50,9 @@ def test_bundle_and_run_measure_the_same(run, bundle, tmp_path, capsys):
 
 def test_a_task_that_fits_nothing_says_so(run, bundle, capsys):
     arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--fit"]
-    assert evaluate_app.main(arguments) == 2
+    assert ocray(["evaluate", *arguments]) == 2
     assert "has nothing that is fitted" in capsys.readouterr().err
-    assert evaluate_app.main([str(run.folder), "--fit"]) == 2
+    assert ocray(["evaluate", str(run.folder), "--fit"]) == 2
     assert "--fit needs a bundle folder" in capsys.readouterr().err
 
 
@@ -120,24 +119,24 @@ def test_half_the_size(bundle, tmp_path):
 def test_the_mean_of_two_runs(run, tmp_path, capsys):
     longer = tmp_path / "longer"
     launch(tiny_config(train={"seed": 1}), longer, use_ray=False, command="x")
-    assert export_app.main([str(run.folder), "--average", str(longer), "--output", str(tmp_path / "b")]) == 0
+    assert ocray(["export", str(run.folder), "--average", str(longer), "--output", str(tmp_path / "b")]) == 0
     one, other, mean = (load_weights(folder) for folder in (run.folder, longer, tmp_path / "b"))
     assert all(torch.allclose(mean[name], (one[name] + other[name]) / 2, atol=1e-6) for name in one)
     assert load_bundle(tmp_path / "b").card.metrics == []  # nothing measured it yet
     bundle = ["--average", str(tmp_path / "b"), "--output", str(tmp_path / "d")]
-    assert export_app.main([str(run.folder), *bundle]) == 0
+    assert ocray(["export", str(run.folder), *bundle]) == 0
     again = load_weights(tmp_path / "d")
     assert all(torch.allclose(again[name], (one[name] + mean[name]) / 2, atol=1e-6) for name in one)
-    assert export_app.main([str(run.folder), "--average", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
+    assert ocray(["export", str(run.folder), "--average", str(tmp_path), "--output", str(tmp_path / "c")]) == 2
     assert "neither a run, a checkpoint nor a bundle" in capsys.readouterr().err
 
 
 def test_door_errors(run, tmp_path, capsys):
-    assert export_app.main([str(tmp_path), "--output", str(tmp_path / "b")]) == 2
+    assert ocray(["export", str(tmp_path), "--output", str(tmp_path / "b")]) == 2
     assert "is no run" in capsys.readouterr().err
-    assert export_app.main([str(run.folder), "--output", str(tmp_path / "b"), "--set", "card.version=2"]) == 0
+    assert ocray(["export", str(run.folder), "--output", str(tmp_path / "b"), "--set", "card.version=2"]) == 0
     assert load_bundle(tmp_path / "b").name == "tiny@2"
-    assert evaluate_app.main([str(tmp_path / "b")]) == 2
+    assert ocray(["evaluate", str(tmp_path / "b")]) == 2
     assert "--config" in capsys.readouterr().err
     with pytest.raises(BundleError, match="does 'tiny'"):
         load_bundle(tmp_path / "b").require_task("deskew")

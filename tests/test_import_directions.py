@@ -108,9 +108,9 @@ def test_torch_is_only_in_networks_and_trainers():
                 assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
-@pytest.mark.parametrize("door", ["cli.ocr", "cli.serve", "apps.documents"])
-def test_doors_that_read_load_no_torch(door):
-    code = f"import sys, ray_apps.{door}, pipelines.stages.text; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["cli.ocr", "cli.status", "cli.serve", "cli.mine", "apps.documents", "apps.meters"])
+def test_modules_that_read_load_no_torch(module):
+    code = f"import sys, ray_apps.{module}, pipelines.stages.text; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -221,7 +221,7 @@ def test_names_that_are_no_unicode_are_spelt_out(tmp_path):
     assert json.loads((tmp_path / "out/left_out.jsonl").read_text())["place"] == "b\udc80:1"
 
 
-def test_the_door_answers_an_interruption(capsys, monkeypatch, tmp_path):
+def test_an_interrupted_import(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "import_rows", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     code, told = ocray(capsys, "data", "import", "lmdb", tmp_path, "--output", tmp_path / "out")
-    assert code == 130 and "interrupted; nothing was written" in told
+    assert code == 130 and "ocray: interrupted; run the same command to start again" in told

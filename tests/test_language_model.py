@@ -7,7 +7,7 @@ import pytest
 
 from models.text_recognition import ctc
 from models.text_recognition.language_model import ORDER, START, LanguageModel, LanguageModelError, likeliest
-from trainers.recognition import language_model as command
+from ray_apps.cli.main import main as ocray
 
 TEXTS = ["하여 주십시오", "주십시오", "주십시오", "추가 12개", "추가 34개"]
 ALL = (1, 1, 1, 1)
@@ -117,7 +117,7 @@ def test_the_command_counts_training_sentences_and_labels(tmp_path, capsys):
     (tmp_path / "lines").mkdir()
     pq.write_table(pa.table({"image": [b""], "text": ["합계 3,000원"]}), tmp_path / "lines" / "a.parquet")
     arguments = ["--texts", str(tmp_path / "texts.parquet"), "--lines", str(tmp_path / "lines")]
-    assert command.main([*arguments, "--output", str(tmp_path / "model.npz")]) == 0
+    assert ocray(["language-model", *arguments, "--output", str(tmp_path / "model.npz")]) == 0
     told = capsys.readouterr().out
     assert "n-grams of" in told
     texts = int(told.split(" n-grams of ")[1].split(" texts")[0])
@@ -126,8 +126,15 @@ def test_the_command_counts_training_sentences_and_labels(tmp_path, capsys):
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
-    assert command.main(["--texts", str(tmp_path / "none.parquet"), "--output", str(tmp_path / "model.npz")]) == 2
+    assert (
+        ocray(["language-model", "--texts", str(tmp_path / "none.parquet"), "--output", str(tmp_path / "model.npz")])
+        == 2
+    )
     assert "none.parquet" in capsys.readouterr().err
-    assert command.main(["--output", str(tmp_path / "model.npz")]) == 2
+    assert ocray(["language-model", "--output", str(tmp_path / "model.npz")]) == 2
     assert "no text" in capsys.readouterr().err
+    pq.write_table(pa.table({"label": ["합계"]}), tmp_path / "lines.parquet")
+    lines = ["--lines", str(tmp_path / "lines.parquet")]
+    assert ocray(["language-model", *lines, "--output", str(tmp_path / "model.npz")]) == 2
+    assert "lines.parquet is not a set of lines" in capsys.readouterr().err
     assert not (tmp_path / "model.npz").exists()

@@ -88,7 +88,7 @@ def test_killed_training_ends_with_the_same_weights(tmp_path):
     config = tmp_path / "tiny.yaml"
     config.write_text(tiny_config(settings=settings).to_yaml())
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "ray_apps.cli.train", str(config), "--no-ray", "--run", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "ray_apps", "train", str(config), "--no-ray", "--run", str(tmp_path / "run")]
     first = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert first.returncode == -9, first.stderr
     second = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)

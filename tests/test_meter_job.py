@@ -1,4 +1,4 @@
-"""Whole meter jobs on a real local Ray: records, judged readings, report, resume, and both readers' doors."""
+"""Whole meter jobs on a real local Ray: records, judged readings, report, resume, and both readers' commands."""
 
 import csv
 import json
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from common.errors import ExitCode
 from common.storage import Storage
 from pipelines.job import JobError, read_card
 from pipelines.ledger import Ledger
@@ -15,8 +16,8 @@ from pipelines.readers.meters import readings
 from pipelines.readers.meters.record import MeterRecord
 from pipelines.records import table_to_records
 from pipelines.runner import JobOptions, run_job
-from ray_apps.cli import doors, status
-from ray_apps.cli import ocr as bulk_ocr
+from ray_apps.cli import ocr
+from ray_apps.cli.main import main as ocray
 from tests.meter_bundles import meter_reader, write_meter
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -130,12 +131,12 @@ def test_many_meters_are_judged_on_the_cluster(photos, reader, tmp_path, monkeyp
     assert judged(tmp_path / "several") == judged(tmp_path / "one")
 
 
-def test_the_door_and_the_status(photos, reader, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(bulk_ocr, "connect", lambda address: None)  # this module's Ray is already there
+def test_the_command_and_the_status(photos, reader, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ocr, "connect", lambda address: None)  # this module's Ray is already there
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(reader.settings.model_dump()))
     asked = ["--reader", "meters", "--config", str(tmp_path / "mine.yaml"), "--export", "jsonl"]
     output = tmp_path / "out"
-    assert bulk_ocr.main(["--input", str(photos), "--output", str(output), *asked]) == doors.OK
+    assert ocray(["ocr", "--input", str(photos), "--output", str(output), *asked]) == ExitCode.OK
     told = capsys.readouterr().out
     assert "8 readings plausible, 2 not (2 too_fast), 2 not judged; 2 repaired" in told
     assert "12 pages read, 1 failed, 13 of 13 in this run" in told
@@ -143,5 +144,5 @@ def test_the_door_and_the_status(photos, reader, tmp_path, capsys, monkeypatch):
     assert len(lines) == 13 and all(MeterRecord.model_validate(json.loads(line)) for line in lines)
     html = (output / "report.html").read_text("utf-8")
     assert "Implausible readings" in html and "ocray ocr --reader meters" in html
-    assert status.main([str(output)]) == doors.OK
+    assert ocray(["status", str(output)]) == ExitCode.OK
     assert "2 repaired" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from common.config import ConfigError
+from common.errors import ExitCode
 from common.storage import Storage
 from models.bundle import BundleError
 from pipelines.exports.export import ExportError, check_formats, export
@@ -24,8 +25,7 @@ from pipelines.records import MANIFEST_SCHEMA, BaseRecord, records_to_table, tab
 from pipelines.sources import InputError, list_documents, plan_pages
 from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import run_stages
-from ray_apps.cli import doors
-from ray_apps.cli import ocr as bulk_ocr
+from ray_apps.cli.main import main as ocray
 from tests.meter_bundles import DISPLAY, draw_meter, meter_reader, write_meter
 
 UTC = timezone.utc
@@ -294,6 +294,6 @@ def test_formats_of_documents_are_refused(output):
     ],
 )
 def test_the_door_refuses_what_does_not_fit(capsys, tmp_path, options, said):
-    assert bulk_ocr.main(["--input", "in", "--output", str(tmp_path / "out"), *options]) == doors.BAD_REQUEST
+    assert ocray(["ocr", "--input", "in", "--output", str(tmp_path / "out"), *options]) == ExitCode.BAD_REQUEST
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.bundle import load_bundle
+from ray_apps.cli.main import main as ocray
 from tests.meter_bundles import DISPLAY, digits_bundle, screen_bundle, write_meter
 from trainers.data.layouts import METERS_SCHEMA
-from trainers.meter import evaluation as meters
 
 
 def test_both_stages_are_measured_and_reported(tmp_path, capsys):
@@ -23,7 +23,7 @@ def test_both_stages_are_measured_and_reported(tmp_path, capsys):
     pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
     screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
     arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", screen, "--digits", digits, "--precision", "f32"]
-    assert meters.main([*arguments, "--report", str(tmp_path / "report")]) == 0
+    assert ocray(["meters", *arguments, "--report", str(tmp_path / "report")]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["photos"] == 3 and figures["quad_iou_50"] == 1 and figures["recognition_rate"] == 0.5
     assert figures["wrong_given"] == 0.5 and figures["false_alarms"] == 0 and figures["invented"] == 0
@@ -41,10 +41,10 @@ def test_how_sure_a_reading_must_be_is_settled_by_a_set(tmp_path, capsys):
     screen, digits = screen_bundle(tmp_path / "s").folder, digits_bundle(tmp_path / "d").folder
     arguments = ["--data", str(tmp_path / "set.parquet"), "--screen", str(screen), "--digits", str(digits)]
     arguments += ["--precision", "f32"]
-    assert meters.main([*arguments, "--fit", "0"]) == 0
+    assert ocray(["meters", *arguments, "--fit", "0"]) == 0
     fitted = json.loads(capsys.readouterr().out)
     assert fitted["given"] == 0.5 and fitted["wrong_given"] == 0
-    assert meters.main(arguments) == 0
+    assert ocray(["meters", *arguments]) == 0
     again = json.loads(capsys.readouterr().out)
     assert (again["given"], again["wrong_given"]) == (0.5, 0)
     assert load_bundle(digits).card.decoding["sure"] > 0.5
@@ -59,8 +59,13 @@ def test_rounded_truths_and_bad_requests(tmp_path, capsys):
     pq.write_table(pa.Table.from_pylist(rows, METERS_SCHEMA), tmp_path / "set.parquet")
     screen, digits = (str(bundle.folder) for bundle in (screen_bundle(tmp_path / "s"), digits_bundle(tmp_path / "d")))
     arguments = ["--screen", screen, "--digits", digits, "--rounded", "--precision", "f32", "--data"]
-    assert meters.main([*arguments, str(tmp_path / "set.parquet")]) == 0
+    assert ocray(["meters", *arguments, str(tmp_path / "set.parquet")]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["within_one_unit"] == 0.5 and figures["wrong_given"] == 0.5
-    assert meters.main([*arguments, str(tmp_path / "none.parquet")]) == 2
+    assert ocray(["meters", *arguments, str(tmp_path / "none.parquet")]) == 2
     assert "none.parquet" in capsys.readouterr().err
+
+
+def test_a_fit_needs_a_folder(capsys):
+    assert ocray(["meters", "--data", "set.parquet", "--fit", "0.1"]) == 2
+    assert capsys.readouterr().err == "ocray: --fit needs a bundle folder, which meter-digits@1 is not\n"

@@ -16,7 +16,7 @@ from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.readers.documents.record import Line, PageRecord
 from pipelines.records import PageError, page_id
-from ray_apps.cli import mine
+from ray_apps.cli import main as cli
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.variety import Variety
 from tests.browser import open_page
@@ -225,7 +225,7 @@ def test_text_from_outside_stays_text(tmp_path, capsys):
 def test_labels_are_made_in_a_browser(browser, job, tmp_path):
     mined = tmp_path / "mined"
     arguments = [str(job), "--output", str(mined), "--count", "4", "--max-confidence", "0.7"]
-    assert mine.main(arguments) == 0
+    assert cli.main(["mine", *arguments]) == 0
     files = [line.split("\t")[0] for line in (mined / "labels.tsv").read_text("utf-8").splitlines()]
     with open_page(browser, (mined / "label.html").as_uri(), color_scheme="dark") as page:
         assert page.evaluate("document.getElementById('crop').decode().then(() => true)")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from models.bundle import load_bundle
-from ray_apps.cli import quantize as quantize_app
+from ray_apps.cli.main import main as ocray
 from tests.tiny_task import tiny_config
 from trainers.core.evaluate import evaluate
 from trainers.core.export import export_run
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
 
 def quantized(trained, output, *more: str) -> int:
     config, bundle = trained
-    return quantize_app.main([str(bundle), "--config", str(config), "--output", str(output), "--samples", "40", *more])
+    return ocray(["quantize", str(bundle), "--config", str(config), "--output", str(output), "--samples", "40", *more])
 
 
 def test_a_bundle_in_int8_reads_as_well(trained, tmp_path, capsys):

@@ -6,9 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from common.errors import ExitCode
+from ray_apps.cli.main import main as ocray
+from tests.labelled_images import ocray as ocray_output
 from tests.render_fonts import font_set
 from trainers.data.layouts import LINES_SCHEMA
-from trainers.render import __main__ as command
 from trainers.render.lines import render_line
 from trainers.render.lines.shards import Settings, contact_sheet, render_shards
 
@@ -82,8 +84,8 @@ def test_the_command_writes_a_sheet_and_shards(fonts, tmp_path):
     charset = tmp_path / "charset.txt"
     charset.write_text("\n".join([*"가나다0123456789", "U+0020"]), encoding="utf-8")
     out, sheet = tmp_path / "out", tmp_path / "sheet.png"
-    arguments = ["--lines", "--count", "6", "--texts", str(texts), "--charset", str(charset), "--balance"]
-    command.main([*arguments, "--sheet", str(sheet), "--out", str(out)])
+    arguments = ["render", "lines", "--count", "6", "--texts", str(texts), "--charset", str(charset), "--balance"]
+    assert ocray([*arguments, "--sheet", str(sheet), "--out", str(out)]) == 0
     assert Image.open(sheet).width == 4 * 460
     drawn = pq.read_table(out)["text"].to_pylist()
     assert len(drawn) == 6 and set("".join(drawn)) <= set("가나다0123456789 ")
@@ -92,19 +94,33 @@ def test_the_command_writes_a_sheet_and_shards(fonts, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--lines", "--degrade"], "are for pages"),
-        (["--balance"], "add --lines"),
-        (["--lines", "--charset", "klingon"], "no charset klingon"),
-        (["--lines", "--texts", "missing.parquet"], "missing.parquet"),
-        (["--lines", "--count", "0"], "at least 1"),
-        (["--rare", "0.5"], "add --lines"),
-        (["--lines", "--rare", "1.5"], "share from 0 to 1"),
+        (["lines", "--degrade"], "unrecognized arguments: --degrade"),
+        (["pages", "--balance"], "unrecognized arguments: --balance"),
+        (["lines", "--charset", "klingon"], "no charset klingon"),
+        (["lines", "--texts", "missing.parquet"], "give a Parquet file with a column 'text': missing.parquet: "),
+        (["lines", "--count", "0"], "'0' is not a whole number above 0"),
+        (["lines", "--rare", "1.5"], "'1.5' is not a number between 0 and 1"),
+        (["meters", "face"], "invalid choice: 'face'"),
+        (["meters", "strip", "--texts", "t.parquet"], "unrecognized arguments: --texts"),
+        (["regions", "--sheet", "s.png"], "unrecognized arguments: --sheet"),
+        (["letters"], "invalid choice: 'letters'"),
     ],
 )
 def test_faults_are_named(fonts, arguments, message, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        command.main([*arguments, "--out", str(tmp_path / "out")])
-    assert message in capsys.readouterr().err
+    code, text = ocray_output(capsys, "render", *arguments, "--out", tmp_path / "out")
+    assert code == ExitCode.BAD_REQUEST and message in text
+
+
+def test_texts_that_are_not_parquet(fonts, tmp_path, capsys):
+    (tmp_path / "t.txt").write_text("가나다")
+    code, text = ocray_output(capsys, "render", "pages", "--texts", tmp_path / "t.txt", "--sheet", tmp_path / "s.png")
+    assert code == ExitCode.BAD_REQUEST and text.count("\n") == 1 and text.startswith("ocray: give a Parquet file ")
+
+
+@pytest.mark.parametrize("what", [["pages"], ["lines"], ["meters", "photo"]])
+def test_nothing_to_write(what, capsys):
+    code, text = ocray_output(capsys, "render", *what)
+    assert code == ExitCode.BAD_REQUEST and text == "ocray: give --out DIR, --sheet FILE or both\n"
 
 
 def test_contact_sheet_shows_every_line(fonts):

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ray_apps.cli.main import main as ocray
 from tests.render_fonts import font_set
 from trainers.data.encoding import encode_page
 from trainers.render import render_page
@@ -77,3 +78,16 @@ def test_counts_are_checked(tmp_path):
 def test_contact_sheet():
     pages = [np.zeros((90, 30, 3), np.uint8), np.full((20, 80, 3), 255, np.uint8), np.zeros((10, 10, 3), np.uint8)]
     assert contact_sheet(pages, columns=2, cell=50).size == (100, 100)
+
+
+def test_the_command_renders_pages_and_regions(fonts, tmp_path):
+    sheet, pages, regions = tmp_path / "sheet.png", tmp_path / "pages", tmp_path / "regions"
+    arguments = ["--count", "2", "--seed", "3", "--split", "validation"]
+    assert ocray(["render", "pages", *arguments, "--sheet", str(sheet), "--kind", "card", "--degrade"]) == 0
+    assert Image.open(sheet).size == (8 * 300, 300)
+    assert ocray(["render", "pages", *arguments, "--out", str(pages)]) == 0
+    assert [path.name for path in pages.iterdir()] == ["validation-3-00000.parquet"]
+    assert ocray(["render", "regions", *arguments, "--out", str(regions)]) == 0
+    assert [path.name for path in regions.iterdir()] == ["regions-validation-3-00000.parquet"]
+    images = [pq.read_table(folder)["image"].to_pylist() for folder in (pages, regions)]
+    assert images[0] == images[1] and len(images[0]) == 2

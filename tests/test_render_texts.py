@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from trainers.render.errors import RenderError
 from trainers.render.texts import TextSource, Words
 from trainers.render.texts.source import split_items
 
@@ -33,7 +34,7 @@ def test_parquet_sentences_replace_the_shipped_ones(tmp_path):
     source = TextSource.from_parquet(tmp_path / "t.parquet")
     both = source.items("ko", "sentence", "train") + source.items("ko", "sentence", "validation")
     assert sorted(both) == sorted(lines)
-    with pytest.raises(KeyError, match="no column 'nothing': it has text"):
+    with pytest.raises(RenderError, match="no column 'nothing': it has text"):
         TextSource.from_parquet(tmp_path / "t.parquet", column="nothing")
 
 

@@ -14,6 +14,7 @@ from pipelines.placement import PlacementError
 from ray_apps.apps import meters as meters_app
 from ray_apps.apps.documents import build
 from ray_apps.cli import serve
+from ray_apps.cli.main import main as ocray
 from ray_apps.serving.deploy import CONFIGS, build_apps, fit, load, start
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.settings import OWN_DEPLOYMENTS, DocumentsSettings, MetersSettings
@@ -202,5 +203,5 @@ def test_a_taken_port_is_told():
 
 def test_the_door_answers_a_wrong_app_with_one_line(tmp_path, capsys):
     path = edited(tmp_path, lambda app: app["args"].update(reader="nothing"))
-    assert serve.main([str(path)]) == 2
+    assert ocray(["serve", str(path)]) == 2
     assert capsys.readouterr().err.startswith("ocray: no configuration nothing")

@@ -1,6 +1,7 @@
 """Programs that are ended by a signal: one line, the right exit code, nothing left behind; the same command goes on."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,17 +19,17 @@ from tests.tiny_documents import numbered_tiny_pages
 
 pytestmark = pytest.mark.slow
 
-INTERRUPTED = "ocray: interrupted; the same command goes on where it stopped"
+INTERRUPTED = "ocray: interrupted; run the same command to resume"
 PAGES = 400
 
-# A door that waits, without Ray.
+# A command that waits, without Ray.
 WAITING = """
 import sys, time
-from ray_apps import doors
-def wait(arguments):
+from common.cli import execute
+def wait():
     print("waiting", flush=True)
     time.sleep(60)
-sys.exit(doors.answer(wait, None))
+sys.exit(execute(wait, if_interrupted="run the same command to resume", explain=lambda error: None, clean_up=int))
 """
 
 
@@ -54,7 +55,7 @@ def processes_naming(folder: str) -> list[str]:
 
 
 def start_job(scans: Path, output: Path, reader: Path, ray_folder: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ray_apps.cli.ocr", "--input", str(scans), "--output", str(output)]
+    command = [sys.executable, "-m", "ray_apps", "ocr", "--input", str(scans), "--output", str(output)]
     environment = {**os.environ, "RAY_TMPDIR": ray_folder}
     return subprocess.Popen(
         [*command, "--config", str(reader)],
@@ -129,7 +130,7 @@ def test_each_signal_has_its_exit_code(number, code):
 
 
 def test_what_a_program_was_told_to_ignore_it_ignores():
-    command = f"trap '' HUP INT; exec {sys.executable} -c '{WAITING}'"
+    command = f"trap '' HUP INT; exec {sys.executable} -c {shlex.quote(WAITING)}"
     process = subprocess.Popen(["bash", "-c", command], stdout=-1, stderr=-1, text=True)
     assert process.stdout.readline() == "waiting\n"
     for number in (signal.SIGHUP, signal.SIGINT):

@@ -14,7 +14,7 @@ from models.text_recognition.language_model import FILE, LanguageModel
 from models.text_recognition.networks.ppocr import published_weights
 from models.text_recognition.predictor import TextRecognizer
 from models.text_recognition.preprocess import bucket_width
-from ray_apps.cli import evaluate as evaluate_app
+from ray_apps.cli.main import main as ocray
 from trainers.core.checkpoint import WeightsError, load_labels, load_state, load_weights
 from trainers.core.config import Config, parse_config
 from trainers.core.evaluate import evaluate
@@ -269,7 +269,7 @@ def test_a_bundles_decoding_is_fitted_again(run, exported, tmp_path, capsys):
     other = bundle.card.model_copy(update={"decoding": fitted | {"space_bonus": 9.0, "calibration": None}})
     save_bundle(bundle.folder, bundle.network, other)
     arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--fit"]
-    assert evaluate_app.main(arguments) == 0, capsys.readouterr().err
+    assert ocray(["evaluate", *arguments]) == 0, capsys.readouterr().err
     again = load_bundle(bundle.folder).card.decoding
     assert again["space_bonus"] == fitted["space_bonus"] and again["charset"] == fitted["charset"]
     assert again["calibration"] == pytest.approx(fitted["calibration"], rel=1e-3)
@@ -285,7 +285,7 @@ def test_a_language_model_travels_in_the_bundle(run, tmp_path, capsys):
     file.unlink()  # the bundle is enough from here on
     config_file = tmp_path / "config.yaml"
     config_file.write_text(run.config().to_yaml(), "utf-8")
-    assert evaluate_app.main([str(bundle.folder), "--config", str(config_file), "--fit"]) == 0, capsys.readouterr().err
+    assert ocray(["evaluate", str(bundle.folder), "--config", str(config_file), "--fit"]) == 0, capsys.readouterr().err
     assert load_bundle(bundle.folder).card.decoding["language_weight"] in LANGUAGE_WEIGHTS
     decoding = bundle.card.decoding | {"language_weight": 0.25, "space_bonus": 0.7}
     save_bundle(bundle.folder, bundle.network, bundle.card.model_copy(update={"decoding": decoding}))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from ray_apps.cli import tune
+from ray_apps.cli.main import main as ocray
 from tests.tiny_task import sweep_file
 from tuners.ledger import SweepFolder
 
@@ -29,12 +29,12 @@ def test_an_interrupted_sweep_goes_on_from_checkpoints_in_a_bucket(tmp_path, s3,
     path = sweep_file(tmp_path, {"step_seconds": 0.25}, space={"train.lr": {"grid": [0.03]}})
     command = [str(path), "--sweep", str(tmp_path / "sweep"), "--set", f"scaling.storage={s3}/sweeps"]
     threading.Thread(target=interrupt_after_a_checkpoint, args=(tmp_path / "sweep",), daemon=True).start()
-    assert tune.main(command) == 130
-    assert "interrupted; the same command goes on" in capsys.readouterr().out
+    assert ocray(["tune", *command]) == 130
+    assert "interrupted; run the same command to resume" in capsys.readouterr().out
     trial = json.loads((tmp_path / "sweep" / "trials" / "0001" / "trial.json").read_text())
     assert trial["status"] == "running" and trial["checkpoint"].startswith(f"{s3}/sweeps/sweep/")
     ray.shutdown()
-    assert tune.main(command) == 0
+    assert ocray(["tune", *command]) == 0
     lines = (tmp_path / "sweep" / "trials" / "0001" / "progress.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [12, 24, 36, 48]
     assert (tmp_path / "sweep" / "best" / "checkpoint" / "best.pt").is_file()

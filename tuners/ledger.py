@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.config import ConfigError
+from common.errors import ExpectedError
 from common.storage.local import write_text
 from common.work_folder import WorkFolder
 from trainers.core.reporters import PROGRESS_FILE
@@ -103,7 +104,7 @@ def best_trial(trials: list[TrialRecord], metric: str, mode: Literal["max", "min
     )[0]
 
 
-class SweepError(Exception):
+class SweepError(ExpectedError):
     """A sweep that cannot start or go on; the message says why and what to do instead."""
 
 

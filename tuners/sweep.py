@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config import ConfigError, nearest
+from common.errors import ExitCode, ExpectedError
 from common.resources import fits
 from common.storage.local import write_text
 from trainers.core.launch import adopt, demand
@@ -32,8 +33,10 @@ _HELD = {  # Ray Tune's own habits that a sweep does without
 }
 
 
-class ClusterError(Exception):
+class ClusterError(ExpectedError):
     """A cluster that cannot hold the sweep; the message names the demand and the remedy."""
+
+    exit_code = ExitCode.CANNOT_START
 
 
 def run_sweep(

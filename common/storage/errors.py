@@ -3,6 +3,7 @@
 import errno
 import os
 
+from common.errors import ExitCode, ExpectedError
 from common.storage.causes import access_problem
 
 # What a file system may refuse, with what to do about it.
@@ -22,23 +23,29 @@ FULL = {
 }
 
 
-class StorageUnavailable(Exception):
+class StorageUnavailable(ExpectedError):
     """Storage did not answer, or took no credentials, for as long as it was asked: it cannot be read *now*.
 
     That says nothing of the file, which may be there and good.
     """
 
+    exit_code = ExitCode.INCOMPLETE
 
-class OutputError(Exception):
+
+class OutputError(ExpectedError):
     """The output cannot be written; the message says why and what to do."""
 
 
 class OutputFull(OutputError):
     """There is no room for it, or no quota."""
 
+    exit_code = ExitCode.STORAGE_FULL
+
 
 class OutputUnavailable(OutputError):
     """Its storage does not answer."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 def cannot_be_written(uri: str, error: Exception) -> OutputError:

@@ -20,13 +20,14 @@ from typing import Literal
 
 import numpy as np
 
+from common.errors import ExpectedError
 from models.text_recognition.ctc import BLANK
 
 PACKAGED = Path(__file__).parent / "charsets"
 _CODE_POINT = re.compile(r"U\+([0-9A-Fa-f]{4,6})")
 
 
-class CharsetError(ValueError):
+class CharsetError(ExpectedError, ValueError):
     """A charset that cannot be used, or a text that it cannot write; the message names the file, line or characters."""
 
 

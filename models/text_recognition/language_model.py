@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from common.errors import ExpectedError
+
 FILE = "language_model.npz"  # in a bundle
 ORDER = 4  # characters of the longest n-grams
 START, END = 2, 3  # code points that stand before and behind a text
@@ -24,7 +26,7 @@ _OFFSET = np.uint64(0x632BE5AB)
 _BEAM = 4
 
 
-class LanguageModelError(ValueError):
+class LanguageModelError(ExpectedError, ValueError):
     """A file that holds no language model, or texts that make none."""
 
 
@@ -109,7 +111,7 @@ class LanguageModel:
                 raise ValueError("arrays do not fit")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise LanguageModelError(
-                f"this is no language model ({error}); make one with trainers.recognition.language_model"
+                f"this is no language model ({error}); make one with `ocray language-model`"
             ) from error
         return cls(np.cumsum(gaps, dtype=np.uint64).astype(np.uint32), values)
 

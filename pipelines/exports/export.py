@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
+from common.errors import ExpectedError
 from common.storage import Storage, atomic_file
 from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
 from pipelines.exports.publish import Document
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 JSONL = "jsonl"  # of every reader
 
 
-class ExportError(ValueError):
+class ExportError(ExpectedError):
     """An export that cannot be made; the message names what is wrong."""
 
 

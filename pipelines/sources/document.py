@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from common.errors import ExpectedError
 from common.storage.locations import naming_link
 from pipelines.documents.errors import UnknownFormat
 from pipelines.documents.formats import SUFFIXES, supported
@@ -17,7 +18,7 @@ STAGE = "plan"
 _LISTED_REASONS = 12
 
 
-class InputError(Exception):
+class InputError(ExpectedError):
     """The inputs as given cannot be a job; the message names the input and the remedy."""
 
 

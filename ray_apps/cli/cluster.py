@@ -3,9 +3,11 @@
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,14 +15,21 @@ from typing import Any
 import psutil
 import ray
 
+from common import signals
+from common.errors import ExitCode, ExpectedError
 from common.ray_private import listen_on_this_machine_only, make_entrypoint_text, resolved_address
 from ray_apps import packages
-from ray_apps.cli import signals
 
 logger = logging.getLogger("ocray")
 
 _REACH_SECONDS = 10
 _CORE_LOG = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [A-Z] \d+ \d+\] ")
+
+
+class RayUnavailable(ExpectedError):
+    """There is no Ray cluster at the given address, or Ray does not start on this machine."""
+
+    exit_code = ExitCode.CANNOT_START
 
 
 def connect(
@@ -40,7 +49,7 @@ def connect(
         Whether a cluster was joined; it may grow, a local Ray does not.
 
     Raises:
-        ConnectionError: there is no cluster at that address, or Ray did not start here, twice.
+        RayUnavailable: there is no cluster at that address, or Ray did not start here, twice.
     """
     if ray.is_initialized():
         raise RuntimeError("Ray is connected already")
@@ -74,7 +83,7 @@ def connect(
         try:
             _init(settings)
         except Exception as error:
-            raise ConnectionError(
+            raise RayUnavailable(
                 f"Ray did not start on this machine, twice ({_reason(error)}); wait until there is less load or more "
                 "memory and start again; its logs are in /tmp/ray/session_latest/logs"
             ) from error
@@ -92,12 +101,29 @@ def _join(address: str, settings: dict[str, Any]) -> None:
             _init(settings | {"address": address})
     except Exception as error:
         ray.shutdown()
-        raise ConnectionError(f"there is no Ray cluster at {address} ({_reason(error)}); {remedy}") from error
+        raise RayUnavailable(f"there is no Ray cluster at {address} ({_reason(error)}); {remedy}") from error
 
 
 def _init(settings: dict[str, Any]) -> None:
-    with signals.kept_from_ray(), _core_log_held_back():
+    with _own_signal_handlers(), _core_log_held_back():
         ray.init(**settings)
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Around `ray.init`: it installs its own handlers for SIGTERM, in Python and, with a print of stack addresses, in
+    C++. A program that handles the signal itself gets its handler back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        yield
+    except SystemExit:  # Ray's handler was in place already
+        signals.note(signal.SIGTERM)
+        raise KeyboardInterrupt("interrupted by SIGTERM") from None
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _reason(error: BaseException) -> str:

@@ -6,15 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from ray_apps.cli import doors
-from trainers.data.exporters import Exported, ExportError, export_lmdb, export_paddleocr
+from common.cli import share
+from common.errors import ExitCode
+from trainers.data.exporters import Exported, export_lmdb, export_paddleocr
 from trainers.data.importers.importer import Importer, importers
 from trainers.data.importers.rows import SourceError
 from trainers.data.importers.run import MANY_BAD, Summary, import_rows
-from trainers.data.layouts import LayoutError
 from trainers.data.splits import SPLITS
 
-ERRORS = (SourceError, LayoutError, ExportError)
 LAYOUTS = {
     "lines": "crops of text lines",
     "regions": "pages with boxes",
@@ -48,7 +47,7 @@ def _add_import_arguments(command: argparse.ArgumentParser, importer: Importer) 
     if len(layouts) > 1:
         text = "; ".join(f"{layout}: {LAYOUTS[layout]}" for layout in layouts)
         command.add_argument("--layout", choices=layouts, default=layouts[0], help=f"{text} (default: %(default)s)")
-    command.add_argument("--validation", type=doors.share, default=0.1, help="share for validation (default: 0.1)")
+    command.add_argument("--validation", type=share, default=0.1, help="share for validation (default: 0.1)")
     command.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
     command.add_argument(
         "--group-pattern", metavar="REGEX", help="searched for in names; rows with the same match stay in one split"
@@ -65,35 +64,27 @@ def _add_output_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace an earlier result in --output")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: done, whatever was left out; 2: source, output or options cannot be used; 130: interrupted."""
-    try:
-        return (_import if arguments.way == "import" else _export)(arguments)
-    except ERRORS as error:
-        print(f"ocray: {error}", file=sys.stderr)
-        return doors.BAD_REQUEST
-    except KeyboardInterrupt:
-        print("ocray: interrupted; nothing was written", file=sys.stderr)
-        return 130
+def run(args: argparse.Namespace) -> int:
+    return _import(args) if args.way == "import" else _export(args)
 
 
-def _import(arguments: argparse.Namespace) -> int:
-    if arguments.images is not None and not arguments.images.is_dir():
-        raise SourceError(f"--images {arguments.images} is not a folder")
+def _import(args: argparse.Namespace) -> int:
+    if args.images is not None and not args.images.is_dir():
+        raise SourceError(f"--images {args.images} is not a folder")
     summary = import_rows(
-        arguments.importer.read(arguments),
-        arguments.output,
-        layout=arguments.layout,
-        name=arguments.name or arguments.source.resolve().stem,
-        source=arguments.source,
-        validation=arguments.validation,
-        seed=arguments.seed,
-        group_pattern=arguments.group_pattern,
-        overwrite=arguments.overwrite,
+        args.importer.read(args),
+        args.output,
+        layout=args.layout,
+        name=args.name or args.source.resolve().stem,
+        source=args.source,
+        validation=args.validation,
+        seed=args.seed,
+        group_pattern=args.group_pattern,
+        overwrite=args.overwrite,
         progress=_progress,
     )
-    _tell(summary, arguments.output)
-    return doors.OK
+    _tell(summary, args.output)
+    return ExitCode.OK
 
 
 def _tell(summary: Summary, output: Path) -> None:
@@ -119,26 +110,16 @@ def _tell(summary: Summary, output: Path) -> None:
         print(f"{share:.0%} of all rows were left out: check the format, --images and the reasons above")
 
 
-def _export(arguments: argparse.Namespace) -> int:
-    export = EXPORTS[arguments.format][1]
-    done: Exported = export(arguments.source, arguments.output, overwrite=arguments.overwrite)
+def _export(args: argparse.Namespace) -> int:
+    export = EXPORTS[args.format][1]
+    done: Exported = export(args.source, args.output, overwrite=args.overwrite)
     counts = " · ".join(f"{split} {count:,}" for split, count in done.rows.items())
-    print(f"exported {done.rows.total():,} rows to {arguments.output} ({counts})")
+    print(f"exported {done.rows.total():,} rows to {args.output} ({counts})")
     for reason, count in done.left_out.most_common():
         print(f"left out: {count:,} {reason}")
-    return doors.OK
+    return ExitCode.OK
 
 
 def _progress(rows: int) -> None:
     if rows % 10_000 == 0:
         print(f"{rows:,} rows looked at", file=sys.stderr, flush=True)
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="ocray data", description=__doc__)
-    add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv), resumes=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,12 +8,13 @@ become a data set with `ocray data import label_file`. See docs/fine_tuning.md.
 import argparse
 import os
 import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from common.cli import positive, share
 from common.config import validate
+from common.errors import ExitCode
 from common.storage import Storage
 from models.runtime import DEVICES, PRECISIONS
 from models.text_recognition.predictor import TextRecognizer
@@ -23,7 +24,6 @@ from pipelines.readers.base import LimitSettings
 from pipelines.readers.documents.record import PageRecord
 from pipelines.readers.registry import DEFAULT
 from pipelines.source_pages import SourcePages
-from ray_apps.cli import doors
 from ray_apps.mining.candidates import Lost, Wanted, disagreements, least_confident
 from ray_apps.mining.labelling import GROUP_PATTERN, LABELS, PAGE, write_labelling
 from trainers.data.layouts import LayoutError
@@ -34,17 +34,17 @@ _READ_AGAIN = 10  # lines that a second recogniser reads, for each one wanted
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="OUT", help="a bulk job's output folder or URI")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to make")
-    parser.add_argument("--count", type=doors.positive, default=500, help="lines (default: 500)")
+    parser.add_argument("--count", type=positive, default=500, help="lines (default: 500)")
     parser.add_argument(
-        "--per-document", type=doors.positive, default=10, metavar="N", help="lines of one document (default: 10)"
+        "--per-document", type=positive, default=10, metavar="N", help="lines of one document (default: 10)"
     )
     parser.add_argument(
-        "--max-confidence", type=doors.share, default=1.0, metavar="C", help="none that was read with more (default: 1)"
+        "--max-confidence", type=share, default=1.0, metavar="C", help="none that was read with more (default: 1)"
     )
     parser.add_argument("--disagree", metavar="BUNDLE", help="a second recogniser; lines that it reads otherwise")
     parser.add_argument(
         "--read-again",
-        type=doors.positive,
+        type=positive,
         metavar="N",
         help=f"with --disagree: lines that it reads, on pages drawn at random (default: {_READ_AGAIN} x count)",
     )
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     except LayoutError as error:
         raise JobError(str(error)) from error
     _tell(args, written, [candidate.confidence for candidate in chosen], lost)
-    return doors.OK
+    return ExitCode.OK
 
 
 def _tell(args: argparse.Namespace, written: int, confidences: list[float], lost: Lost) -> None:
@@ -114,13 +114,3 @@ def _tell(args: argparse.Namespace, written: int, confidences: list[float], lost
 def _lost(lost: Lost) -> str:
     pages = "1 page" if lost.pages == 1 else f"{lost.pages:,} pages"
     return f"{pages} cannot be opened again; the first: {lost.first}" if lost.pages else ""
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="ocray mine", description=__doc__)
-    add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv), resumes=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,17 @@
 """Bulk reading of documents and meters: folders, globs, manifests and buckets in; Parquet, a report and exports out.
 
-python -m ray_apps.cli.ocr --input scans/ --output results/ --export hocr,pdf
-python -m ray_apps.cli.ocr --reader meters --input photos.csv --output results/
-ray job submit --working-dir . -- python -m ray_apps.cli.ocr --input s3://in/scans --output s3://out/results
+ocray ocr --input scans/ --output results/ --export hocr,pdf
+ocray ocr --reader meters --input photos.csv --output results/
+ray job submit --working-dir . -- python -m ray_apps ocr --input s3://in/scans --output s3://out/results
 """
 
 import argparse
-import logging
-import sys
 from typing import Any
 
+from common.cli import positive, share
 from common.config import ConfigError
 from common.durations import duration
+from common.errors import ExitCode
 from common.storage.locations import spelled_uri
 from pipelines.exports.export import check_formats, export
 from pipelines.readers.base import Reader
@@ -20,7 +20,6 @@ from pipelines.report.job_report import write_report
 from pipelines.runner import JobOptions, run_job
 from pipelines.source_pages import SourcePages
 from pipelines.watchdog import PageLimits
-from ray_apps.cli import doors
 from ray_apps.cli.cluster import connect
 
 _LIMITS = PageLimits()
@@ -58,27 +57,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
     parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
     parser.add_argument(
-        "--max-error-rate", type=doors.share, default=0.5, metavar="R", help="stop when more pages fail (default 0.5)"
+        "--max-error-rate", type=share, default=0.5, metavar="R", help="stop when more pages fail (default 0.5)"
     )
     parser.add_argument(
-        "--max-megapixels", type=doors.positive, metavar="N", help="larger pages become error rows (default 300)"
+        "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
     )
     parser.add_argument(
         "--page-seconds",
-        type=doors.positive,
+        type=positive,
         metavar="S",
         help=f"time for a page in one stage, and {_LIMITS.seconds_a_megapixel:g} s more a megapixel; pages that take "
         f"longer become error rows (default {_LIMITS.seconds:g})",
     )
     parser.add_argument(
         "--page-memory",
-        type=doors.positive,
+        type=positive,
         metavar="MIB",
         help=f"pages that take more memory become error rows (default {_LIMITS.memory_mib})",
     )
     parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="what runs the networks")
-    parser.add_argument("--workers", type=doors.positive, metavar="N", help="actors at most (default: one a core)")
-    parser.add_argument("--gpu-fraction", type=doors.share, default=1.0, metavar="F", help="share of a GPU per actor")
+    parser.add_argument("--workers", type=positive, metavar="N", help="actors at most (default: one a core)")
+    parser.add_argument("--gpu-fraction", type=share, default=1.0, metavar="F", help="share of a GPU per actor")
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else a local Ray is started)")
 
 
@@ -119,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         f"({duration(result.seconds)}, {result.pages_per_second:.2f} pages/s)\n"
         f"records {args.output}/pages, report {args.output}/report.html"
     )
-    return doors.OK
+    return ExitCode.OK
 
 
 def _reader(args: argparse.Namespace) -> Reader[Any, Any]:
@@ -130,14 +129,3 @@ def _reader(args: argparse.Namespace) -> Reader[Any, Any]:
             "leave one of them out"
         )
     return reader
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ray_apps.cli.ocr", description=__doc__)
-    add_arguments(parser)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return doors.answer(run, parser.parse_args(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,17 +8,17 @@ ocray serve documents-meters --port 9000 --replicas 2
 import argparse
 import os
 import signal
-import sys
 import threading
 from typing import Any
 
 import ray
 from ray import serve
 
+from common.cli import fail, positive
 from common.config import ConfigError
+from common.errors import ExitCode
 from common.resources import cluster_resources
 from common.storage.locations import local_path
-from ray_apps.cli import doors
 from ray_apps.cli.cluster import connect
 from ray_apps.serving import keys
 from ray_apps.serving.deploy import build_apps, drain, fit, load, settings_type, start
@@ -47,12 +47,12 @@ _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("app", help="name in configs/serve or a YAML file, for example documents")
     parser.add_argument("--host", help="address to listen on (default: as the YAML says, 127.0.0.1)")
-    parser.add_argument("--port", type=doors.positive, help="port to listen on (default: as the YAML says, 8000)")
+    parser.add_argument("--port", type=positive, help="port to listen on (default: as the YAML says, 8000)")
     parser.add_argument(
-        "--replicas", type=doors.positive, metavar="N", help="replicas of a reading deployment at most (default: cores)"
+        "--replicas", type=positive, metavar="N", help="replicas of a reading deployment at most (default: cores)"
     )
     parser.add_argument("--jobs", metavar="URI", help="folder or URI that keeps jobs (default: as the YAML says)")
-    parser.add_argument("--metrics-port", type=doors.positive, help="Prometheus metrics of a local Ray (default: any)")
+    parser.add_argument("--metrics-port", type=positive, help="Prometheus metrics of a local Ray (default: any)")
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else a local Ray is started)")
 
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _override(config, args)
     http = config["http_options"]
     if http["host"] not in _LOCAL_HOSTS and not os.environ.get(keys.VARIABLE):
-        print(f"ocray: anyone who reaches {http['host']} can send documents; set {keys.VARIABLE}", file=sys.stderr)
+        fail(f"anyone who reaches {http['host']} can send documents; set {keys.VARIABLE}")
     for name, value in _SERVE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if not (args.address or os.environ.get("RAY_ADDRESS")):
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         serve.shutdown()
         ray.shutdown()
-    return doors.OK
+    return ExitCode.OK
 
 
 class _Signals:
@@ -105,13 +105,3 @@ def _override(config: dict[str, Any], args: argparse.Namespace) -> None:
             raise ConfigError(f"--jobs: {args.app} takes no jobs; leave it out")
         for app in with_jobs:
             app.setdefault("args", {}).setdefault("jobs", {})["store"] = local_path(args.jobs) or args.jobs
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ray_apps.cli.serve", description=__doc__)
-    add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

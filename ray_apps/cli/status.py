@@ -4,14 +4,13 @@ ocray status out/
 """
 
 import argparse
-import sys
 from datetime import datetime, timezone
 
 from common.durations import duration
+from common.errors import ExitCode
 from common.storage import Storage
 from common.storage.locations import spelled_uri
 from pipelines.job import JobError, read_card
-from ray_apps.cli import doors
 
 # A running job writes its card every few seconds; one that is silent for this long was killed.
 _SILENT_SECONDS = 60
@@ -43,14 +42,4 @@ def run(args: argparse.Namespace) -> int:
     for line in (*card.get("notes", ()), *card.get("findings", ())):
         print(f"  {line}")
     print(f"  started {card['started']}, fingerprint {card['fingerprint']}, device {card['device']}")
-    return doors.OK
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ray_apps.cli.status", description=__doc__)
-    add_arguments(parser)
-    return doors.answer(run, parser.parse_args(argv), resumes=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return ExitCode.OK

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from common.errors import ExpectedError
 from common.storage import replacing
 
 LAST_FILE = "last.pt"
@@ -14,7 +15,7 @@ ONNX_WEIGHT_NAMES = "ocray.weights"  # metadata key: names of the initializers t
 ONNX_HALF = ".half"  # ends the name of an initializer that is stored in 16 bits and cast back to the name without it
 
 
-class WeightsError(Exception):
+class WeightsError(ExpectedError):
     """Weights that do not fit; the message names the keys."""
 
 

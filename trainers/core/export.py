@@ -19,6 +19,7 @@ import torch
 from onnx import TensorProto
 from torch import nn
 
+from common.errors import ExitCode, ExpectedError
 from models.bundle import Bundle, Card, Measurement, Training, save_bundle
 from models.runtime import Network
 from trainers.core.checkpoint import (
@@ -40,8 +41,10 @@ _ONNX_RUNTIME = "ONNX Runtime"
 _LEAST_HALVED = 1024  # elements; smaller tensors are not worth a node
 
 
-class ExportError(Exception):
+class ExportError(ExpectedError):
     """A network that cannot be exported faithfully; the message says where it differs."""
+
+    exit_code = ExitCode.FAILED
 
 
 def export_run(

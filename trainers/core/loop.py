@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from common.errors import ExitCode, ExpectedError
 from trainers.core.checkpoint import (
     BEST_FILE,
     LAST_FILE,
@@ -42,8 +43,10 @@ from trainers.core.task import Batch, Task
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
-class TrainingError(Exception):
+class TrainingError(ExpectedError):
     """A training that cannot go on; the message says why and at which step."""
+
+    exit_code = ExitCode.FAILED
 
 
 @dataclass

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from common.config import ConfigError
+from common.errors import ExitCode, ExpectedError
 from models.bundle import Bundle, Measurement, load_bundle, save_bundle
 from trainers.core.config import Config, task_class
 from trainers.core.evaluate import evaluate
@@ -27,8 +28,10 @@ from trainers.core.onnx_network import OnnxNetwork
 _INT8 = ", int8"  # what the card's architecture ends with
 
 
-class QuantizationError(Exception):
+class QuantizationError(ExpectedError):
     """A network that loses too much in 8 bits; the message says how much."""
+
+    exit_code = ExitCode.FAILED
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from common.errors import ExpectedError
 from common.work_folder import WorkFolder
 from trainers.core.config import Config, load_config
 from trainers.core.loop import Outcome
@@ -24,7 +25,7 @@ RESULT_FILE = "result.json"
 CHECKPOINT_FOLDER = "checkpoint"
 
 
-class RunError(Exception):
+class RunError(ExpectedError):
     """A run folder that cannot be used so; the message says what to do instead."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from common.errors import ExpectedError
 from trainers.data.importers.lmdb import COUNT_KEY, image_key, import_lmdb, label_key
 from trainers.data.importers.paddleocr import DETECTION_FILE, RECOGNITION_FILE
 from trainers.data.importers.quads import points_of
@@ -26,7 +27,7 @@ _BATCH_ROWS = 1000
 _MAP_BYTES = 2**28  # of an LMDB at first; it grows
 
 
-class ExportError(Exception):
+class ExportError(ExpectedError):
     """A data set that cannot be exported this way; the message names the remedy."""
 
 

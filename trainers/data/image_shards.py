@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+from common.errors import ExpectedError
 from trainers.data.layouts import LayoutError, parquet_files
 
 IMAGE_COLUMN = "image"
 
 
-class SourceError(Exception):
+class SourceError(ExpectedError):
     """A data source that cannot be opened or read; the message names the file and the remedy."""
 
 

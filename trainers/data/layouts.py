@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.errors import ExpectedError
 from trainers.data.meter_sample import Kind, MeterClass, MeterDigit
 from trainers.data.splits import SPLITS, Split
 
@@ -82,7 +83,7 @@ GROUP_ROWS = 1000
 REPORT_FILES = ("import.json", "left_out.jsonl")
 
 
-class LayoutError(Exception):
+class LayoutError(ExpectedError):
     """A data set that cannot be read or written; the message names the place and the remedy."""
 
 

@@ -93,7 +93,7 @@ class RegionShards(ImageShards):
                 if REGIONS_COLUMN not in parquet.schema_arrow.names:
                     raise SourceError(
                         f"{path} has no column {REGIONS_COLUMN}: import pages with regions (ocray data import … "
-                        "--layout regions), or render some (python -m trainers.render --regions)"
+                        "--layout regions), or render some (ocray render regions)"
                     )
                 for batch in parquet.iter_batches(batch_size=256, columns=[REGIONS_COLUMN]):
                     for page in batch.column(0).to_pylist():

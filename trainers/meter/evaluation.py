@@ -1,14 +1,8 @@
-"""How well photos of meters are read, both stages together, by the predictor that the pipelines use.
+"""How well the pipelines' predictor reads photos of meters, both stages together (`ocray meters`).
 
-    python -m trainers.meter.evaluation --data data/meters/water_meters/validation --report out/meters
-
-The set is one of the *meters* layout (`ocray data import`, docs/data.md). Photos without a true reading count for the
-display alone, and for whether a reading was invented. `--rounded`: the truths are the readings rounded to whole units.
-`--fit 0.02` settles how sure a reading must be to be given; on another set than the one that is measured.
+Photos without a true reading count for the display alone, and for whether a reading was invented.
 """
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,15 +10,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from models.bundle import BundleError, load_bundle, save_bundle
+from models.bundle import load_bundle, save_bundle
 from models.meter.predictor import MeterPredictor
 from models.meter_digits.preprocess import cut_strip
-from models.runtime import PRECISIONS, DeviceError
 from trainers.meter.metrics import ReadMeter, compare, fit_sure, meter_metrics
-from trainers.meter.report import write_meter_report
 from trainers.meter.source import MetersError, MeterShards
 
 WARM_UP = 3  # photos that are not timed: the first ones also make kernels
@@ -105,48 +96,27 @@ def _photo(source: MeterShards, index: int) -> np.ndarray:
     return source.meter(index).image
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m trainers.meter.evaluation", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="Parquet file or folder of the meters layout")
-    parser.add_argument("--screen", default="meter-screen@1", help="bundle (default: meter-screen@1)")
-    parser.add_argument("--digits", default="meter-digits@1", help="bundle (default: meter-digits@1)")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: bf16 where the CPU has it)"
-    )
-    parser.add_argument("--limit", type=int, help="photos (default: all)")
-    parser.add_argument("--rounded", action="store_true", help="the truths are rounded to whole units")
-    parser.add_argument(
-        "--fit",
-        type=float,
-        metavar="SHARE",
-        help="write into the --digits bundle how sure a reading must be, so that of this set's at most SHARE are wrong",
-    )
-    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the log and a page of failures here")
-    options = parser.parse_args(arguments)
-    if options.fit is not None and not Path(options.digits).is_dir():
-        parser.error(f"--fit needs a bundle folder, which {options.digits} is not")
-    cv2.setNumThreads(1)
-    try:
-        predictor = MeterPredictor(options.screen, options.digits, precision=options.precision)
-        source = MeterShards(options.data, kind="photo")
-    except (BundleError, DeviceError, MetersError) as error:
-        print(f"ocray: {error}", file=sys.stderr)
-        return 2
-    if options.fit is not None:
+def measure(
+    source: MeterShards,
+    predictor: MeterPredictor,
+    *,
+    limit: int | None = None,
+    rounded: bool = False,
+    fit: tuple[Path, float] | None = None,
+) -> tuple[list[ReadMeter], dict[str, float]]:
+    """Read a set and compare it with its truths. Returns the photos as they were read, and the metrics.
+
+    Args:
+        rounded: the truths are readings rounded to whole units.
+        fit: a digits bundle and a share in 0..1, see `fit_trust`; `predictor` then reads with that bundle.
+    """
+    if fit is not None:
         predictor.reader.decoding = predictor.reader.decoding.model_copy(update={"sure": 0.0})
-    read = list(read_meters(source, predictor, options.limit))
-    if options.fit is not None:
-        read = fit_trust(read, Path(options.digits), options.fit)
+    read = list(read_meters(source, predictor, limit))
+    if fit is not None:
+        read = fit_trust(read, *fit)
     metrics = meter_metrics(read)
-    if options.rounded:
+    if rounded:
         timed = {name: value for name, value in metrics.items() if name.startswith("latency")}
         metrics = rounded_metrics(read) | timed
-    print(json.dumps({"photos": len(read)} | metrics, indent=1))
-    if options.report:
-        models = f"{predictor.detector.name}, {predictor.reader.name}"
-        print(write_meter_report(options.report, read, models, options.data), file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return read, metrics

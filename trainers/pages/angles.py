@@ -1,22 +1,18 @@
-"""Angle and orientation figures on real pages and on rendered held-out pages.
-
-    python -m trainers.pages.angles --data ../shared/data --deskew deskew@1 --orientation orientation@1 --range 180
+"""Accuracy of deskew and orientation on real pages and on rendered held-out pages (`ocray angles`).
 
 Real pages: each page with a known skew is scaled to at most 1,600 px on its long side and turned by a uniform random
 angle, the whole page kept, corners in the page's median colour. It is right when the reported orientation + skew is
 within 0.5 degrees of the truth (modulo 360). Pages are read exactly as the pipeline reads them: skew on a copy of at
 most 1,600 px, orientation on that copy turned back by the skew. Orientation alone: all pages at each quarter turn, with
-a skew of up to ±2 degrees left. Rendered pages (`--pages`): turned to bucket centres within ±89 degrees, macro F1 over
+a skew of up to ±2 degrees left. Rendered pages: turned to bucket centres within ±89 degrees, macro F1 over
 the 0.5-degree buckets, as the source system counted.
 """
 
-import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from models.bundle import CARD_FILE, Card, Measurement, load_bundle
@@ -33,6 +29,10 @@ TOLERANCE = 0.5  # degrees
 RESIDUAL_SKEW = 2.0  # degrees; left on pages when orientation is measured alone
 SETS = ("forms", "receipts", "korean_upright")
 BUCKET_RANGE = 89
+
+
+RANGES = (180.0, 44.0, 10.0)
+RENDERED_PAGES = 712  # every bucket centre within ±89 degrees twice
 
 
 @dataclass
@@ -145,47 +145,49 @@ def record(bundle: str, figures: list[Figures], command: str) -> None:
     (folder / CARD_FILE).write_text(json.dumps(card.model_dump(), ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainers.pages.angles", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of the real sets and page_skew.parquet")
-    parser.add_argument("--pages", help="Parquet shards of rendered held-out pages")
-    parser.add_argument("--deskew", default="deskew@1")
-    parser.add_argument("--orientation", default="orientation@1")
-    parser.add_argument("--range", type=float, nargs="+", default=[180, 44, 10], help="degrees (default: 180 44 10)")
-    parser.add_argument("--limit", type=int, help="pages of each set (default: all); rendered pages (default: 712)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", action="store_true", help="write the figures into the bundles' cards")
-    options = parser.parse_args(arguments)
-    if options.data is None and options.pages is None:
-        parser.error("give --data, --pages or both")
-    cv2.setNumThreads(1)
-    deskew = DeskewPredictor(options.deskew)
-    both: list[Figures] = []
-    rendered: list[Figures] = []
-    quarters: list[Figures] = []
-    if options.data is not None:
-        orientation = OrientationPredictor(options.orientation)
-        for reach in options.range if len(orientation.degrees) == 4 else []:
-            both.append(_shown(turned_pages(options.data, reach, deskew, orientation, options.limit, options.seed)))
-        quarters.append(_shown(quarter_turned_pages(options.data, orientation, options.limit, options.seed)))
-    if options.pages is not None:
+def measure(
+    deskew_bundle: str,
+    orientation_bundle: str,
+    *,
+    data: Path | None,
+    pages: str | None,
+    ranges: Sequence[float] = RANGES,
+    limit: int | None = None,
+    seed: int = 0,
+    show: Callable[[Figures], None],
+    command: str | None = None,
+) -> None:
+    """Measure both bundles on the sets that are given.
+
+    Args:
+        data: folder of the real sets and page_skew.parquet.
+        pages: Parquet shards of rendered held-out pages.
+        ranges: degrees; real pages are turned within ± each.
+        limit: pages of each real set (default: all), and rendered pages (default: RENDERED_PAGES).
+        show: called with each part's figures as soon as they are known.
+        command: writes the figures into the bundles' cards, measured by this command; None: the cards stay.
+
+    Raises:
+        BundleError: a bundle cannot be used. SourceError: pages cannot be read.
+    """
+    deskew = DeskewPredictor(deskew_bundle)
+    of_deskew: list[Figures] = []
+    of_orientation: list[Figures] = []
+
+    def add(figures: Figures, *lists: list[Figures]) -> None:
+        show(figures)
+        for each in lists:
+            each.append(figures)
+
+    if data is not None:
+        orientation = OrientationPredictor(orientation_bundle)
+        for reach in ranges if len(orientation.degrees) == 4 else ():
+            add(turned_pages(data, reach, deskew, orientation, limit, seed), of_deskew, of_orientation)
+        add(quarter_turned_pages(data, orientation, limit, seed), of_orientation)
+    if pages is not None:
         for damaged in (False, True):
-            rendered.append(_shown(rendered_pages(options.pages, deskew, options.limit or 712, options.seed, damaged)))
-    if options.record:
-        chosen = {key: value for key, value in vars(options).items() if key in ("data", "pages", "limit") and value}
-        command = " ".join(["python -m trainers.pages.angles", *(f"--{key} {value}" for key, value in chosen.items())])
-        record(options.deskew, both + rendered, command)
-        if quarters:
-            record(options.orientation, both + quarters, command)
-
-
-def _shown(figures: Figures) -> Figures:
-    for name, metric, value, samples in figures.rows:
-        print(f"{name:20s} {metric:45s} {value:.4f} ({samples})", flush=True)
-    for line in figures.wrong:
-        print("   wrong:", line, flush=True)
-    return figures
-
-
-if __name__ == "__main__":
-    main()
+            add(rendered_pages(pages, deskew, limit or RENDERED_PAGES, seed, damaged), of_deskew)
+    if command is not None:
+        record(deskew_bundle, of_deskew, command)
+        if data is not None:
+            record(orientation_bundle, of_orientation, command)

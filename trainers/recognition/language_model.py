@@ -1,19 +1,13 @@
-"""A language model for text recognition, counted from sentences and labels.
-
-    python -m trainers.recognition.language_model --texts korean_lines.parquet --output language_model.npz
-    ocray train configs/train/recognition_ko.yaml --set settings.language_model=language_model.npz
+"""A language model for text recognition, counted from sentences and labels (`ocray language-model`).
 
 Sentences are only those that the line renderer uses for training, so rendered validation lines stay unseen.
 """
 
-import argparse
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import pyarrow.parquet as pq
 
-from models.text_recognition.language_model import LanguageModel, LanguageModelError
+from models.text_recognition.language_model import LanguageModel
 from trainers.data.layouts import LayoutError, parquet_files
 from trainers.render import TextSource
 
@@ -24,34 +18,23 @@ def sentences(path: str) -> Iterator[str]:
 
 
 def labels(folder: str) -> Iterator[str]:
-    """The labels of a set of lines."""
+    """Yield the labels of a set of lines. Raises LayoutError: no Parquet files there, or without a column `text`."""
     filesystem, paths = parquet_files(folder)
     for path in paths:
         with filesystem.open(path) as file:
-            yield from pq.read_table(file, columns=["text"])["text"].to_pylist()
+            try:
+                column = pq.read_table(file, columns=["text"])["text"]
+            except (KeyError, ValueError) as error:
+                raise LayoutError(f"{path} is not a set of lines: {error}") from error
+        yield from column.to_pylist()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0, or 2 when the texts cannot be used; the reason goes to stderr."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainers.recognition.language_model", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--texts", action="append", default=[], metavar="FILE", help="Parquet with a column text")
-    parser.add_argument("--lines", action="append", default=[], metavar="FOLDER", help="a set of lines: its labels")
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        texts = [text for path in options.texts for text in sentences(path)]
-        texts += [text for folder in options.lines for text in labels(folder)]
-        model = LanguageModel.of(texts)
-    except (LanguageModelError, LayoutError, FileNotFoundError, KeyError, ValueError) as error:
-        print(f"ocray: {error}", file=sys.stderr)
-        return 2
-    content = model.save()
-    options.output.write_bytes(content)
-    print(f"{options.output}: {len(model):,} n-grams of {len(texts):,} texts, {len(content) / 1e6:.1f} MB")
-    return 0
+def count(texts: Iterable[str], lines: Iterable[str]) -> tuple[LanguageModel, int]:
+    """Count a model from Parquet files of sentences and sets of lines. Returns it and the number of texts.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        RenderError: a file of sentences cannot be used. LayoutError: a set cannot. LanguageModelError: no text at all.
+    """
+    found = [text for path in texts for text in sentences(path)]
+    found += [text for folder in lines for text in labels(folder)]
+    return LanguageModel.of(found), len(found)

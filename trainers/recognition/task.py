@@ -82,7 +82,7 @@ class RecognitionSettings(TaskSettings):
         max_width: px; longer lines are squeezed, in training and in reading.
         augmentation: 0..1, see `augment_line`.
         language: what the charset writes, for results: ISO 639-1 codes joined by +.
-        language_model: of the texts to be read: a file made by `trainers.recognition.language_model`, or a bundle that
+        language_model: of the texts to be read: a file made by `ocray language-model`, or a bundle that
             holds one. It is asked when validation lines are read, not in training, and goes into the exported bundle.
     """
 

@@ -8,6 +8,7 @@ which side was up.
 
 from trainers.render.canvas import RenderedLine
 from trainers.render.degradation import degrade
+from trainers.render.errors import RenderError
 from trainers.render.fonts import FontSet, FontsMissingError
 from trainers.render.page import KINDS, RenderedPage, render_page
 from trainers.render.texts import TextSource
@@ -16,6 +17,7 @@ __all__ = [
     "KINDS",
     "FontSet",
     "FontsMissingError",
+    "RenderError",
     "RenderedLine",
     "RenderedPage",
     "TextSource",

@@ -12,6 +12,8 @@ import numpy as np
 from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
+from common.errors import ExitCode, ExpectedError
+
 FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/Library/Fonts")
 STYLES = ("sans", "serif", "mono", "hand")
 _HANGUL_SAMPLE = [ord(c) for c in "가나다람말빛학교는을있습니다원전화번호"]
@@ -22,8 +24,10 @@ _NO_TEXT_NAMES = ("math", "symbol", "emoji", "dingbat")
 _VALIDATION_SHARE = 1 / 6
 
 
-class FontsMissingError(RuntimeError):
+class FontsMissingError(ExpectedError):
     """No installed font can set the text asked for."""
+
+    exit_code = ExitCode.CANNOT_START
 
 
 def _coverage(path: str | Path, index: int) -> np.ndarray:

@@ -1,9 +1,8 @@
-"""`python -m trainers.render.samples --out samples`: the repository's sample files, one of each thing a reader meets.
+"""The files in `samples/` (`ocray render samples --out samples`): one of each kind of input a reader meets.
 
 Every file is made from fixed seeds; the same fonts give the same pages.
 """
 
-import argparse
 import io
 from collections.abc import Iterator
 from itertools import count
@@ -108,15 +107,9 @@ def sample_files() -> Iterator[tuple[str, bytes]]:
     yield "broken_truncated.jpg", whole[: len(whole) // 3]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainers.render.samples", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the sample files")
-    out = parser.parse_args(arguments).out
+def write_samples(out: Path) -> None:
+    """Write every sample file into the folder `out` and print its name and size."""
     out.mkdir(parents=True, exist_ok=True)
     for name, content in sample_files():
         (out / name).write_bytes(content)
         print(f"{len(content) / 1e3:7.1f} kB  {name}")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.storage import replacing
 from trainers.data.encoding import encode_page
+from trainers.render.degradation import degrade
 from trainers.render.page import Split, render_page
 from trainers.render.texts.source import TextSource
 
@@ -131,6 +132,22 @@ def write_whole(table, path: Path, row_group_size: int) -> int:
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=row_group_size)
     return path.stat().st_size
+
+
+def page_sheet(
+    count: int, seed: int, split: Split, texts: str | None = None, kind: str | None = None, degraded: bool = False
+) -> Image.Image:
+    """Contact sheet of the first `count` pages of a run, all of one `kind` if given, damaged if `degraded`.
+
+    Raises:
+        RenderError: `texts` cannot be used.
+    """
+    source = TextSource.from_parquet(texts) if texts else None
+    pages = []
+    for number in range(count):
+        page = render_page((seed, number), texts=source, kind=kind, split=split).image
+        pages.append(degrade(page, np.random.default_rng((seed, number))) if degraded else page)
+    return contact_sheet(pages)
 
 
 def contact_sheet(pages: list[np.ndarray], columns: int = 8, cell: int = 300) -> Image.Image:

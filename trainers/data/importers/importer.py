@@ -50,11 +50,3 @@ def importers() -> dict[str, Importer]:
             raise TypeError(f"{module.__name__}.IMPORTER is a {type(module.IMPORTER).__name__}, not an Importer")
         found[name] = module.IMPORTER
     return found
-
-
-def name_and_value(text: str) -> tuple[str, str]:
-    """Argument type: NAME=VALUE; the value holds no "="."""
-    name, separator, value = text.rpartition("=")
-    if not separator or not name or not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name, value

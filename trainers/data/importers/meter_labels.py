@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from trainers.data.importers.importer import name_and_value
+from common.cli import pair
 from trainers.data.importers.quads import as_array, outside, quad_of_points
 from trainers.data.importers.rows import MeterFound, RowError, Understood
 from trainers.data.meter_sample import CHARACTERS, METER_CLASSES, UNREADABLE, Kind, MeterDigit, reading_of
@@ -68,7 +68,7 @@ def add_label_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _label(text: str) -> tuple[str, str]:
-    name, meaning = name_and_value(text)
+    name, meaning = pair(text)
     if meaning not in MEANINGS:
         raise argparse.ArgumentTypeError(f"unknown meaning {meaning!r}; known: {', '.join(MEANINGS)}")
     return name, meaning

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import ExpectedError
 from trainers.data.layouts import Region
 from trainers.data.meter_sample import Kind, MeterClass, MeterDigit
 from trainers.data.splits import Split
 
 
-class SourceError(Exception):
+class SourceError(ExpectedError):
     """A source that cannot be imported at all; the message names the file and the remedy."""
 
 

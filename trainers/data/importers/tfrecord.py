@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.cli import pair
 from trainers.data.importers.image_files import load_image
-from trainers.data.importers.importer import Importer, name_and_value
+from trainers.data.importers.importer import Importer
 from trainers.data.importers.meter_labels import (
     DISPLAY,
     FRACTION,
@@ -270,7 +271,7 @@ def _apart(points: np.ndarray, quad: np.ndarray) -> float:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label_argument(parser)
     text = f"name of a feature, repeatable; KEY: {', '.join(FEATURES)}"
-    parser.add_argument("--feature", action="append", type=name_and_value, default=[], metavar="KEY=NAME", help=text)
+    parser.add_argument("--feature", action="append", type=pair, default=[], metavar="KEY=NAME", help=text)
 
 
 IMPORTER = Importer(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from trainers.render.errors import RenderError
 from trainers.render.fonts import FontSet, system_fonts
 from trainers.render.lines.line import LineSample
 from trainers.render.lines.source import RenderedLines
@@ -36,7 +37,7 @@ class Settings:
     rare: float = SHARES["rare"]
 
     def lines(self) -> RenderedLines:
-        """Raises: FileNotFoundError, KeyError, ValueError: `texts` cannot be read, has no such column, has too few."""
+        """Raises: RenderError: `texts` cannot be read, has no such column, or has too few."""
         texts = TextSource.from_parquet(self.texts) if self.texts else None
         return RenderedLines(self.split, self.seed, texts, charset=self.charset, balance=self.balance, rare=self.rare)
 
@@ -77,7 +78,7 @@ def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
 
 
 def _finished(path: Path, rows: int, settings: Settings) -> bool:
-    """Whether a shard is there already. Raises: ValueError: it is there, with lines of other settings."""
+    """Whether a shard is there already. Raises: RenderError: it is there, with lines of other settings."""
     import pyarrow.parquet as pq
 
     if not path.exists():
@@ -85,7 +86,7 @@ def _finished(path: Path, rows: int, settings: Settings) -> bool:
     metadata = pq.read_metadata(path)
     held = (metadata.metadata or {}).get(_SETTINGS, b"{}").decode()
     if json.loads(held) != asdict(settings):
-        raise ValueError(
+        raise RenderError(
             f"{path} holds lines of other settings (texts, charset, balance or rare): delete it or give another --out"
         )
     return metadata.num_rows == rows
@@ -96,7 +97,7 @@ def render_shards(out: Path, count: int, settings: Settings, processes: int = 1,
     interrupted run resumes and a larger `count` goes on from a smaller one. Returns all paths in order.
 
     Raises:
-        ValueError: `count`, `rows` or `processes` below 1, or a shard of other settings in the way.
+        ValueError: `count`, `rows` or `processes` below 1. RenderError: a shard of other settings is in the way.
     """
     shards = plan_shards(out, f"{settings.split}-{settings.seed}", count, rows, processes)
     write = partial(write_shard, settings=settings)

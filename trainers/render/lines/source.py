@@ -17,7 +17,7 @@ class RenderedLines:
         seed: of the whole run of lines.
 
     Raises:
-        ValueError: a charset of which no text can be made; raised by the first line.
+        RenderError: a charset of which no text can be made; raised by the first line.
     """
 
     def __init__(

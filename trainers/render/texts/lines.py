@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 
+from trainers.render.errors import RenderError
 from trainers.render.texts import values
 from trainers.render.texts.characters import ALL_SYLLABLES, BULLETS, KS_SYLLABLES, MARKS, SYMBOLS, printable, tidy
 from trainers.render.texts.source import TextSource
@@ -178,7 +179,7 @@ class LineTexts:
         # A kind that the charset all but rules out would cost thousands of tries a line.
         self._kinds = [k for k in SHARES if found[k] >= _LEAST_YIELD] or [k for k in SHARES if found[k]]
         if not self._kinds:
-            raise ValueError(
+            raise RenderError(
                 f"no text for the {split} split can be made of the {len(self.charset or ())} characters of the "
                 "charset: give one with digits, and Hangul or Latin letters"
             )

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from trainers.render.errors import RenderError
+
 _HERE = Path(__file__).parent
 _LANGUAGES = {"ko": "korean.txt", "en": "english.txt"}
 _VALIDATION_SHARE = 1 / 12
@@ -38,7 +40,7 @@ class TextSource:
         korean: further Korean sentences. They replace the shipped ones, being more and more varied.
 
     Raises:
-        ValueError: `korean` has too few sentences for two splits.
+        RenderError: `korean` has too few sentences for two splits.
     """
 
     def __init__(self, korean: Iterable[str] | None = None) -> None:
@@ -52,7 +54,7 @@ class TextSource:
     def _store(self, language: str, section: str, items: Iterable[str]) -> None:
         parts = split_items(items)
         if min(map(len, parts)) < _LEAST:
-            raise ValueError(f"too few {language} {section} texts for a train and a validation split: give hundreds")
+            raise RenderError(f"too few {language} {section} texts for a train and a validation split: give hundreds")
         for split, part in zip(("train", "validation"), parts, strict=True):
             self._items[language, section, split] = part
 
@@ -61,12 +63,17 @@ class TextSource:
         """Korean sentences from a column of a Parquet file.
 
         Raises:
-            FileNotFoundError: no such file. KeyError: no such column.
+            RenderError: no such file, not a Parquet file, no such column, or too few sentences.
         """
         import pyarrow.parquet as pq  # the lists above need no Parquet reader
+        from pyarrow import ArrowInvalid
 
-        if column not in pq.read_schema(path).names:
-            raise KeyError(f"{path} has no column {column!r}: it has {', '.join(pq.read_schema(path).names)}")
+        try:
+            columns = pq.read_schema(path).names
+        except (OSError, ArrowInvalid) as error:
+            raise RenderError(f"give a Parquet file with a column {column!r}: {path}: {error}") from error
+        if column not in columns:
+            raise RenderError(f"{path} has no column {column!r}: it has {', '.join(columns)}")
         return cls(t for t in pq.read_table(path, columns=[column])[column].to_pylist() if t and t.strip())
 
     def items(self, language: str, section: str, split: str) -> list[str]:
