@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ExitCode
 from common.project import ROOT
+from ray_apps.cli.main import COMMANDS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = r"(?:benchmarks|common|models|pipelines|trainers|tuners)"
@@ -48,3 +50,19 @@ def test_modules_that_are_named_exist(page):
         modules = [name, name.rpartition(".")[0]]  # the last part may be what the module defines
         paths = [ROOT / module.replace(".", "/") for module in modules]
         assert TO_BE_WRITTEN.search(name) or any(p.is_dir() or p.with_suffix(".py").exists() for p in paths), name
+
+
+def table_cells(page: Path, heading: str, column: int) -> list[str]:
+    """Return a column of the first table below a line of a page."""
+    rows = re.search(rf"^{re.escape(heading)}\n\|[-|]+\n((?:\|.*\n)+)", page.read_text("utf-8"), re.MULTILINE)
+    assert rows, heading
+    return [row.split("|")[column + 1].strip() for row in rows[1].splitlines()]
+
+
+def test_every_command_and_exit_code_is_documented():
+    page = ROOT / "docs" / "cli.md"
+    heading = "| command | what it does | more |"
+    commands = dict(zip(table_cells(page, heading, 0), table_cells(page, heading, 1), strict=True))
+    assert commands == {f"`{name}`": command.summary for name, command in COMMANDS.items()}
+    codes = table_cells(page, "| exit code | commands | meaning |", 0)
+    assert codes == [*(str(int(code)) for code in ExitCode), "129, 130, 143"]

@@ -33,6 +33,7 @@ class Command:
 COMMANDS = {
     "ocr": Command("read documents and meters in bulk", resumes=True),
     "status": Command("show the progress of a bulk job"),
+    "export-records": Command("export a job's records, or write its report, again"),
     "serve": Command("answer requests over HTTP"),
     "mine": Command("select a job's least certain lines for labelling"),
     "data": Command("import and export labelled images", trains=True),

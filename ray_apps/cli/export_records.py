@@ -1,0 +1,51 @@
+"""Export the records of a bulk job, or write its report, without reading the pages again.
+
+ocray export-records results --export hocr,alto
+ocray export-records s3://bucket/results --export pdf --report
+
+Pages are opened again only for the pictures in PDFs and in the report; where a page is gone, its picture is left out.
+"""
+
+import argparse
+
+from common.errors import ExitCode
+from common.storage import Storage
+from common.storage.locations import spelled_uri
+from pipelines.exports.export import ExportError, check_formats, export
+from pipelines.job import JobError, read_card
+from pipelines.readers.base import LimitSettings
+from pipelines.readers.registry import job_reader
+from pipelines.report.job_report import write_report
+from pipelines.source_pages import SourcePages
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", type=spelled_uri, metavar="OUT", help="the job's output folder or URI")
+    parser.add_argument(
+        "--export", metavar="FORMATS", help="jsonl, and of documents also text, hocr, alto, pdf; comma-separated"
+    )
+    parser.add_argument("--report", action="store_true", help="write report.html again")
+    parser.add_argument("--image-column", metavar="NAME", help="of Parquet inputs: the column that holds the images")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not (args.export or args.report):
+        raise ExportError("nothing to write; give --export FORMATS, --report or both")
+    card = read_card(Storage(args.output))
+    if card is None:
+        raise JobError(f"no job at {args.output} (no job.json there)")
+    formats = check_formats(args.export.split(","), job_reader(card)) if args.export else ()
+    limits = LimitSettings.model_validate(card.get("config", {}).get("limits", {}))
+    pages = SourcePages(limits.build(), args.image_column)
+    try:
+        if args.report:
+            write_report(args.output, load_page=pages.page)
+            print(f"report {args.output}/report.html")
+        if formats:
+            written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
+            print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    except FileNotFoundError as error:
+        raise JobError(f"{args.output} holds no records yet; `ocray status` shows how far the job is") from error
+    if card["state"] != "finished":
+        print(f"the job is {card['state']}: this is what it has read so far")
+    return ExitCode.OK
