@@ -48,12 +48,12 @@ def fail(message: str) -> None:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """The command as it can be typed into a shell again, for run folders, reports and bundle cards."""
+    """Return the command as it can be typed into a shell again, for run folders, reports and bundle cards."""
     return shlex.join(["ocray", *argv])
 
 
 def next_step(command: str, resumes: bool) -> str:
-    """What a user can do after `command` was stopped. `resumes`: whether the same command continues what it left."""
+    """Return what a user can do after `command` was stopped. `resumes`: whether the same command continues its work."""
     if not resumes:
         return "run the same command to start again"
     return f"run the same command {'without --overwrite ' if '--overwrite' in shlex.split(command) else ''}to resume"

@@ -34,7 +34,7 @@ def find_yaml(reference: str | Path, folder: Path, kind: str) -> Path:
         kind: what the file holds, for the message.
 
     Raises:
-        ConfigError: there is no such file; the message lists the names.
+        ConfigError: no such file; the message lists the names.
     """
     path = Path(reference)
     named = folder / f"{reference}.yaml"
@@ -197,7 +197,8 @@ def _below(place: Any, name: str) -> Iterator[Any]:
 
 
 def _has_label(place: Any, label: str) -> bool:
-    """Whether pydantic calls a branch of a union so: by its tag, its class, `dict[…]`, `function-after[…, Class]`."""
+    """Return whether pydantic uses this label for a branch of a union: its tag, its class, `dict[…]`,
+    `function-after[…, Class]`."""
     origin = typing.get_origin(place)
     name = getattr(origin or place, "__name__", "")
     validated = label.startswith("function-") and f" {name}]" in label
@@ -205,7 +206,7 @@ def _has_label(place: Any, label: str) -> bool:
 
 
 def _tags(place: Any) -> set[str]:
-    """The values by which a union may tell this model from others: those of its fields that are a Literal."""
+    """Return the values that mark this model in a union: those of its fields that are a Literal."""
     if not _is_model(place):
         return set()
     annotations = [field.annotation for field in place.model_fields.values()]

@@ -15,17 +15,17 @@ _PACKAGED_CONFIGS = Path(__file__).parent / "configs"
 
 
 def is_checkout() -> bool:
-    """Whether the packages run from a checkout (installed or not) rather than from a wheel."""
+    """Return whether the packages run from a checkout (installed or not) rather than from a wheel."""
     return not _PACKAGED_CONFIGS.is_dir()
 
 
 def config_folder(kind: str) -> Path:
-    """The folder of the configurations of a kind: `pipelines`, `serve`, `train` or `tune`."""
+    """Return the folder of the configurations of a kind: `pipelines`, `serve`, `train` or `tune`."""
     return (ROOT / "configs" if is_checkout() else _PACKAGED_CONFIGS) / kind
 
 
 def installed_version(package: str) -> str:
-    """Version of an installed distribution; `unknown` where it was installed under another name, or not at all."""
+    """Return the version of an installed distribution; `unknown` if none of that name is installed."""
     try:
         return distribution_version(package)
     except PackageNotFoundError:

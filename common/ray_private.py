@@ -20,7 +20,7 @@ def largest_resources() -> dict[str, float]:
 
 
 def resolved_address(address: str) -> str:
-    """Return the `HOST:PORT` that a cluster's address stands for: `auto`, or a host name.
+    """Return the `HOST:PORT` of a cluster's address, which may be `auto` or a host name.
 
     Checked with Ray 2.60: `services.canonicalize_bootstrap_address`, which `ray.init` calls.
     """

@@ -48,7 +48,7 @@ def markup(drawing: Element) -> Markup:
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear axis: `low` stands at `start` px and `high` at `end` px."""
+    """A linear axis from `low` at `start` px to `high` at `end` px."""
 
     low: float
     high: float

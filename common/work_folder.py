@@ -32,7 +32,7 @@ class WorkFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether the folder holds work of this kind."""
+        """Return whether the folder holds work of this kind."""
         return (self.folder / self.marker).is_file()
 
     @contextmanager

@@ -115,7 +115,9 @@ def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_half(faulty_s3, small_
     ballast.parent.mkdir()
     ballast.write_bytes(bytes(52 * 1024))
     job = [str(tmp_path / "in")], str(small_disk / "out"), bare(SlowStage, seconds=0), JobOptions()
-    with pytest.raises(OutputError, match=r"No space left on device; make room; the same command goes on") as told:
+    with pytest.raises(
+        OutputError, match=r"No space left on device; make room, then run the same command to resume"
+    ) as told:
         run_job(*job)
     assert "\n" not in str(told.value)
     left = [name for _, _, names in os.walk(small_disk) for name in names]

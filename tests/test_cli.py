@@ -247,7 +247,11 @@ def on_a_full_disk_of_a_worker(folder: Path) -> None:
         (below_a_file, ExitCode.BAD_REQUEST, "/file/out: Not a directory; a file is where a folder should be"),
         (where_a_file_is, ExitCode.BAD_REQUEST, "/out: File exists; a file is where a folder should be"),
         (with_too_long_a_name, ExitCode.BAD_REQUEST, "nnn: File name too long; choose a shorter name"),
-        (on_a_full_disk, ExitCode.STORAGE_FULL, "No space left on device; make room; the same command goes on"),
+        (
+            on_a_full_disk,
+            ExitCode.STORAGE_FULL,
+            "No space left on device; make room, then run the same command to resume",
+        ),
         (on_a_full_disk_of_a_worker, ExitCode.STORAGE_FULL, "/results/pages/part-0.parquet: No space left on device"),
     ],
 )

@@ -1,6 +1,6 @@
 """HTML by Jinja2 with autoescape: a value is text, and is escaped, unless it is `Markup`.
 
-A template is named by its package and its file, `trainers.meter/report.html`, and stands in the package whose page it
+A template is named by its package and its file, `trainers.meter/report.html`, and lies in the package whose page it
 makes. Pages extend `common.html/base.html`; `common.html/macros.html` has the pieces that they share.
 """
 
@@ -22,7 +22,7 @@ def render(template: str, **values: Any) -> Markup:
         values: what the template may use. A missing one is an error, not an empty text.
 
     Raises:
-        TemplateNotFound: there is no such file.
+        TemplateNotFound: no such file.
         UndefinedError: the template uses a value that is not given.
     """
     return Markup(_ENVIRONMENT.get_template(template).render(**values))
@@ -37,7 +37,7 @@ def _source(name: str) -> str:
 
 
 def _asset(name: str) -> Markup:
-    """A stylesheet or script as it is, for `<style>` and `<script>`; named as a template is."""
+    """Return a stylesheet or script unescaped, for `<style>` and `<script>`; it is named like a template."""
     return Markup(_source(name))
 
 

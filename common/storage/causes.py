@@ -1,6 +1,6 @@
-"""Why storage refused: what passes told from what stays, whichever of the many exceptions of the back ends says it.
+"""Why storage refused a request, and whether a retry can help, for the exceptions of all back ends.
 
-Back ends are told by the names of their exception classes and by HTTP statuses, so that none need be installed.
+Exceptions are recognised by the names of their classes and by HTTP statuses, so that no back end must be installed.
 """
 
 import errno
@@ -10,18 +10,18 @@ from enum import Enum, auto
 
 
 class Cause(Enum):
-    """Why storage did not give what it was asked for."""
+    """Why storage refused a request."""
 
     MISSING = auto()
     FORBIDDEN = auto()
     FOLDER = auto()
     NO_SUCH_STORAGE = auto()  # an unknown protocol, or its package is not installed
-    NO_CREDENTIALS = auto()  # none, or expired or unknown ones: of all that is asked with them, not of this file
+    NO_CREDENTIALS = auto()  # none, or expired or unknown ones: concerns every request made with them, not one file
     NO_ANSWER = auto()  # 5xx, throttling, time-outs, resets, DNS, a mount that hangs
     OTHER = auto()
 
 
-#: What may be over when storage is asked again.
+#: Causes that a retry may overcome.
 PASSING = frozenset({Cause.NO_ANSWER, Cause.NO_CREDENTIALS})
 
 _CREDENTIAL_CODES = frozenset({
@@ -65,7 +65,7 @@ _STATUS_NAMES = ("status", "status_code", "code", "http_status")
 
 
 def cause_of(error: BaseException) -> Cause:
-    """Why storage refused. The innermost exception decides: it is what storage itself said, the others translate."""
+    """Return why storage refused. The innermost exception decides: it comes from storage, the others wrap it."""
     for chain in (_chain(error, implied=False), _chain(error, implied=True)):
         for link in reversed(list(chain)):
             cause = _cause_of_one(link)
@@ -75,41 +75,42 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same request may succeed later, with nothing changed but storage, network or credentials."""
+    """Return whether the same request may succeed later, once storage, network or credentials have recovered."""
     return cause_of(error) in PASSING
 
 
 def says_no_reason(error: BaseException) -> bool:
-    """Whether storage refused a HEAD request, whose answer has no body: it may be of the object or of credentials."""
+    """Return whether storage refused without a reason, as for a HEAD request, whose response has no body: the object or
+    the credentials may be the cause."""
     return any(_code(link) in ("400", "403") for link in _chain(error, implied=True))
 
 
 def access_problem(error: Exception) -> str:
-    """What went wrong when storage was asked, and the remedy."""
-    cause, told = cause_of(error), " ".join(str(error).split())
+    """Return what went wrong with a request to storage, and the remedy, for people."""
+    cause, message = cause_of(error), " ".join(str(error).split())
     if cause is Cause.MISSING:
         return "does not exist; check the path (a link may point nowhere)"
     if cause is Cause.FORBIDDEN:
-        return f"may not be read ({told}); check its permissions, or the credentials for the bucket"
+        return f"may not be read ({message}); check its permissions, or the credentials for the bucket"
     if cause is Cause.FOLDER:
         return "is a folder, not a file"
     if cause is Cause.NO_SUCH_STORAGE:
-        return f"cannot be opened ({told}); check the URI's protocol and that its fsspec package is installed"
+        return f"cannot be opened ({message}); check the URI's protocol and that its fsspec package is installed"
     if cause is Cause.NO_CREDENTIALS:
         if any(type(link).__name__ == "NoCredentialsError" for link in _chain(error, implied=True)):
             names = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (a public bucket: FSSPEC_S3_ANON=true)"
             return f"no credentials; set {names}"
-        return f"the storage does not take the credentials ({told}); renew them, then run the same command again"
+        return f"the storage does not take the credentials ({message}); renew them, then run the same command again"
     if cause is Cause.NO_ANSWER:
         return (
-            f"the storage does not answer ({type(error).__name__}: {told}); check the network, the mount or "
+            f"the storage does not answer ({type(error).__name__}: {message}); check the network, the mount or "
             "AWS_ENDPOINT_URL, then run the same command again"
         )
-    return f"cannot be read ({type(error).__name__}: {told})"
+    return f"cannot be read ({type(error).__name__}: {message})"
 
 
 def _chain(error: BaseException, implied: bool) -> Iterator[BaseException]:
-    """An exception and those it came from; `implied`: also those that were merely being handled when it was raised."""
+    """Yield an exception and its causes; `implied`: also exceptions that were being handled when it was raised."""
     link, seen = error, set()
     while link is not None and id(link) not in seen:
         seen.add(id(link))
@@ -142,13 +143,13 @@ def _cause_of_one(error: BaseException) -> Cause:
 
 
 def _code(error: BaseException) -> str:
-    """S3's code of an error, the number of its status when the answer had no body; empty for others' errors."""
+    """Return S3's error code, or the HTTP status if the response had no body; empty for other back ends."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def _status(error: BaseException) -> int:
-    """HTTP status that an exception tells, else 0."""
+    """Return the HTTP status of an exception, 0 if it has none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
@@ -162,7 +163,7 @@ def _status(error: BaseException) -> int:
 
 
 def _cause_of_answer(code: str, status: int) -> Cause | None:
-    """What an HTTP answer means; None when there was none, OTHER when it means something else."""
+    """Return what an HTTP response means; None without a response, OTHER if it means something else."""
     if code in _CREDENTIAL_CODES:
         return Cause.NO_CREDENTIALS
     if code in _BUSY_CODES or status in _BUSY_STATUSES:
@@ -170,7 +171,7 @@ def _cause_of_answer(code: str, status: int) -> Cause | None:
     if code in _MISSING_CODES or status in (404, 410):
         return Cause.MISSING
     if status in (401, 407) or code == "400":
-        # A HEAD request that is refused as bad has credentials that expired, most likely: its answer has no words.
+        # The response to a HEAD request has no body; status 400 most likely means expired credentials.
         return Cause.NO_CREDENTIALS
     if status == 403:
         return Cause.FORBIDDEN

@@ -18,16 +18,13 @@ UNUSABLE = {
     errno.ELOOP: "its symbolic links lead in a circle; choose another place",
 }
 FULL = {
-    errno.ENOSPC: "make room; the same command goes on where it stopped",
-    errno.EDQUOT: "make room or have the quota raised; the same command goes on where it stopped",
+    errno.ENOSPC: "make room, then run the same command to resume",
+    errno.EDQUOT: "make room or have the quota raised, then run the same command to resume",
 }
 
 
 class StorageUnavailable(ExpectedError):
-    """Storage did not answer, or took no credentials, for as long as it was asked: it cannot be read *now*.
-
-    That says nothing of the file, which may be there and good.
-    """
+    """Storage did not answer, or refused the credentials, until retries were used up. The file itself may be good."""
 
     exit_code = ExitCode.INCOMPLETE
 
@@ -37,19 +34,19 @@ class OutputError(ExpectedError):
 
 
 class OutputFull(OutputError):
-    """There is no room for it, or no quota."""
+    """The disk is full, or the quota is used up."""
 
     exit_code = ExitCode.STORAGE_FULL
 
 
 class OutputUnavailable(OutputError):
-    """Its storage does not answer."""
+    """The output's storage does not answer."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 def cannot_be_written(uri: str, error: Exception) -> OutputError:
-    """The error of a file or folder that cannot be written, in one line."""
+    """Return the error of a file or folder that cannot be written, in one line."""
     code = getattr(error, "errno", None)
     if code in FULL:
         return OutputFull(f"{uri} cannot be written: {os.strerror(code)}; {FULL[code]}")

@@ -1,4 +1,4 @@
-"""A folder on the local disk or any fsspec filesystem, whose files are whole or not there at all."""
+"""A folder on the local disk or any fsspec filesystem, in which files appear whole or not at all."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ class Storage:
 
     Attributes:
         uri: of the folder.
-        patience: for how many seconds storage that does not answer is asked again; the usual time when None.
+        patience: for how many seconds requests to storage that does not answer are retried; the usual time when None.
     """
 
     uri: str
@@ -42,7 +42,7 @@ class Storage:
         return self._where[0]
 
     def path(self, name: str) -> str:
-        """Path of `name` as `filesystem` knows it."""
+        """Return the path of `name` in `filesystem`."""
         return f"{self._where[1]}/{name}" if name else self._where[1]
 
     @property
@@ -69,38 +69,38 @@ class Storage:
             raise cannot_be_written(f"{self.uri}/{name}", error) from error
 
     def read(self, name: str) -> bytes:
-        """A file's content.
+        """Return a file's content.
 
         Raises:
-            FileNotFoundError: there is none. StorageUnavailable.
+            FileNotFoundError: no such file. StorageUnavailable.
         """
-        return self._ask(lambda: cast(bytes, self.filesystem.cat_file(self.path(name))), name)
+        return self._request(lambda: cast(bytes, self.filesystem.cat_file(self.path(name))), name)
 
     def exists(self, name: str = "") -> bool:
-        """Whether a file or folder is there. Raises StorageUnavailable."""
-        return self._ask(lambda: self.filesystem.exists(self.path(name)), name)
+        """Return whether a file or folder exists. Raises StorageUnavailable."""
+        return self._request(lambda: self.filesystem.exists(self.path(name)), name)
 
     def list(self, folder: str, suffix: str) -> list[str]:
-        """Names of the files in `folder` (not below it) that end in `suffix`, sorted; temporary files left out."""
+        """Return the sorted names of the files in `folder` (not below it) that end in `suffix`; no temporary ones."""
         names = (entry.rsplit("/", 1)[-1] for entry in self._entries(folder))
         return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
 
     def is_empty(self) -> bool:
-        """Whether nothing is there (hidden files aside), or the folder does not exist."""
+        """Return whether the folder is missing or holds nothing but hidden files."""
         return all(entry.rstrip("/").rsplit("/", 1)[-1].startswith(".") for entry in self._entries(""))
 
     def delete(self, name: str) -> None:
-        """Delete a file or a folder with all it holds; nothing happens when it is not there."""
+        """Delete a file or a folder with all it holds, if it exists."""
         if self.exists(name):
-            self._ask(lambda: self.filesystem.rm(self.path(name), recursive=True), name)
+            self._request(lambda: self.filesystem.rm(self.path(name), recursive=True), name)
 
     def _entries(self, folder: str) -> Iterable[str]:
         try:
-            return self._ask(lambda: self.filesystem.ls(self.path(folder), detail=False), folder)
+            return self._request(lambda: self.filesystem.ls(self.path(folder), detail=False), folder)
         except FileNotFoundError:
             return ()
 
-    def _ask(self, request: Callable[[], _Answer], name: str) -> _Answer:
+    def _request(self, request: Callable[[], _Answer], name: str) -> _Answer:
         try:
             return patiently(request, f"{self.uri}/{name}" if name else self.uri, seconds=self.patience)
         except NotADirectoryError as error:

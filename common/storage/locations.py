@@ -1,6 +1,6 @@
-"""URIs: what they lead to, and how a file that was found is spelled so that its URI leads back to it.
+"""URIs: where they lead, and how the URI of a listed file is spelled so that it leads back to the file.
 
-S3 goes through s3fs, which takes credentials, profile and endpoint from the usual variables by itself
+S3 goes through s3fs, which takes credentials, profile and endpoint from the usual variables
 (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3,
 AWS_DEFAULT_REGION, and fsspec's FSSPEC_S3_…).
 """
@@ -19,20 +19,20 @@ from fsspec.implementations.chained import ChainedFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BARE_PROTOCOL = re.compile(r"([a-z][a-z0-9+.-]*)::")
-# Bytes that are no UTF-8, as Python's names hold them, and control characters.
+# Bytes that are not UTF-8, as surrogates in Python's file names, and control characters.
 _ODD = re.compile("[\x00-\x1f\x7f\udc80-\udcff]")
 _QUOTED = re.compile("[%\x00-\x1f\x7f\udc80-\udcff]")
 
 
 def is_uri(name: str) -> bool:
-    """Whether `name` is a URI (or a chain of them) and no local path."""
+    """Return whether `name` is a URI, or a chain of URIs, rather than a local path."""
     return _SCHEME.match(name) is not None or _is_bare_chain(name)
 
 
 def local_path(uri: str) -> str | None:
-    """Absolute local path of a plain path or a file:// URI; None for every other URI.
+    """Return the absolute local path of a plain path or a file:// URI; None for every other URI.
 
-    A file:// URI may spell bytes as `%E9`; one that is not quoted, as fsspec writes them, is taken as it stands.
+    A file:// URI may spell bytes as `%E9`; one that is not quoted, as fsspec writes them, is taken literally.
     """
     if uri.startswith("file://"):
         path = uri.removeprefix("file://")
@@ -42,7 +42,7 @@ def local_path(uri: str) -> str | None:
 
 
 def spelled(path: str) -> str:
-    """How a local path is written into records, logs and files: as it is, when it is text.
+    """Return a local path as it is written into records, logs and files: unchanged if it is text.
 
     One with bytes that are not UTF-8 or with control characters becomes a file:// URI in which these, and `%`, are
     quoted (`file:///scans/caf%E9.png`): readable, unlike any other file's, and `local_path` leads back.
@@ -53,7 +53,7 @@ def spelled(path: str) -> str:
 
 
 def spelled_uri(uri: str) -> str:
-    """`spelled` for whatever a user may name, a URI or a local path."""
+    """Return `spelled` of a URI or a local path."""
     if not _ODD.search(uri):
         return uri
     path = local_path(uri)
@@ -61,7 +61,7 @@ def spelled_uri(uri: str) -> str:
 
 
 def existing_path(path: str) -> str:
-    """The path of the file meant: `path`, or the one on disk whose name is the same text in another Unicode form.
+    """Return `path`, or the path of the file on disk whose name is the same text in another Unicode form.
 
     macOS and old archives spell `스캔` or `é` decomposed (NFD), keyboards composed (NFC); people see no difference.
     """
@@ -81,15 +81,15 @@ def existing_path(path: str) -> str:
 
 
 def composed(text: str) -> str:
-    """`text` in the form in which equal texts are equal (NFC)."""
+    """Return `text` in the Unicode form in which equal texts compare equal (NFC)."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def split_chain(uri: str) -> list[str]:
-    """The links of a chain, outermost first: `zip://a.png::s3://b/c.zip` → [`zip://a.png`, `s3://b/c.zip`].
+    """Return the links of a chain, outermost first: `zip://a.png::s3://b/c.zip` → [`zip://a.png`, `s3://b/c.zip`].
 
     Only a file system that lies in or over another one (an archive, a cache) begins a chain: a key of a bucket may hold
-    `::` and is one link. `::` within the name of an archive's member is told by what follows it.
+    `::` and is one link. What follows a `::` shows whether it belongs to the name of an archive's member.
     """
     bare = _BARE_PROTOCOL.match(uri) if _is_bare_chain(uri) else None
     if bare:
@@ -117,11 +117,12 @@ class Place:
 
     @property
     def storage(self) -> str:
-        """The same for all places in one file system."""
+        """Return a key that all places in one file system share."""
         return f"{self.protocol} {sorted(self.options.items())!r}"
 
     def filesystem(self) -> AbstractFileSystem:
-        """Raises ImportError when the protocol's package is not installed, and whatever an archive's opening does."""
+        """Open the file system. Raises ImportError if the protocol's package is not installed, and what opening an
+        archive raises."""
         if "fo" in self.options and "::" in self.storage and not _is_cache(f"{self.protocol}://"):
             # fsspec would take the archive's path for a chain.
             beneath = Place(self.options["target_protocol"], self.options["target_options"], self.options["fo"])
@@ -133,7 +134,7 @@ class Place:
 
 
 def locate(uri: str) -> Place:
-    """Where a URI leads.
+    """Return where a URI leads.
 
     Raises:
         ValueError: unknown protocol. ImportError: the protocol's package is not installed.
@@ -158,9 +159,9 @@ def locate(uri: str) -> Place:
 
 
 def open_filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
-    """fsspec file system of a URI and the path in it.
+    """Return the fsspec file system of a URI and the path in it.
 
-    Listings are not cached: a job that asks again must see what is there now.
+    Listings are not cached: a job that lists a folder again must see its current files.
 
     Raises:
         ValueError: unknown protocol. ImportError: the protocol's package is not installed.
@@ -170,7 +171,7 @@ def open_filesystem(uri: str) -> tuple[AbstractFileSystem, str]:
 
 
 def uri_in(filesystem: AbstractFileSystem, path: str, given: str) -> str:
-    """Full URI of a path in a file system, in the manner of the `given` URI (`zip://…::s3://…` stays a chain)."""
+    """Return the URI of a path in a file system, in the style of the `given` URI (`zip://…::s3://…` stays a chain)."""
     head, *beneath = split_chain(given)
     if beneath and _is_cache(head):
         below = _SCHEME.match(beneath[0])
@@ -195,18 +196,18 @@ def _options(protocol: str) -> dict[str, Any]:
 
 
 def _is_bare_chain(name: str) -> bool:
-    """`simplecache::s3://bucket/key`."""
+    """Return whether `name` is a chain like `simplecache::s3://bucket/key`."""
     bare = _BARE_PROTOCOL.match(name)
     return bool(bare and _lies_on_another(bare[1]) and _is_link(name[bare.end() :]))
 
 
 def _is_link(name: str) -> bool:
-    """What a link of a chain that is not the first looks like: an absolute path, a URI, or a bare protocol and one."""
+    """Return whether `name` can be a later link of a chain: an absolute path, a URI, or a bare protocol and one."""
     return name.startswith("/") or is_uri(name)
 
 
 def _is_cache(link: str) -> bool:
-    """Whether a link of a chain is only a cache over the next one."""
+    """Return whether a link of a chain is only a cache over the next one."""
     scheme = _SCHEME.match(link)
     if not scheme or link != scheme[0] or not _lies_on_another(scheme[1]):
         return False
@@ -215,11 +216,11 @@ def _is_cache(link: str) -> bool:
 
 @cache
 def _lies_on_another(protocol: str) -> bool:
-    """Whether a protocol's file system lies in or over a file or folder of another one."""
+    """Return whether a protocol's file system lies in or over a file or folder of another one."""
     try:
         kind = get_filesystem_class(protocol)
     except ImportError:
         return protocol == "libarchive"
-    except ValueError:  # unknown: whoever opens it says so
+    except ValueError:  # unknown: an error when it is opened
         return False
     return issubclass(kind, ChainedFileSystem) or "fo" in inspect.signature(kind.__init__).parameters

@@ -1,4 +1,4 @@
-"""Asking storage again while it does not answer."""
+"""Retries of requests to storage that does not answer."""
 
 import logging
 import os
@@ -15,10 +15,10 @@ from common.storage.errors import StorageUnavailable
 
 logger = logging.getLogger("ocray")
 
-#: How long storage is asked again before it counts as unavailable, in seconds; the variable overrides it.
+#: How long requests are retried before storage counts as unavailable, in seconds; the variable overrides it.
 PATIENCE_SECONDS = 300.0
 PATIENCE_VARIABLE = "OCRAY_STORAGE_PATIENCE"
-# Waits grow from here, drawn at random so that a thousand workers do not come back at once.
+# Waits grow from here. They are random, so that a thousand workers do not retry at the same moment.
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
 
@@ -28,31 +28,31 @@ _around_waits: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def enter_around_waits(context: Callable[[], AbstractContextManager[None]]) -> None:
-    """Make every wait for storage in this process within a `context()`; it replaces the one set before.
+    """Enter a `context()` around every wait for storage in this process; it replaces the one set before.
 
-    A process that limits the time of its work stops its clock so.
+    A process that limits the time of its work uses it to stop the clock.
     """
     global _around_waits
     _around_waits = context
 
 
 class _Outages:
-    """The storages (`s3://bucket`) that do not answer this process, and those whose patience is used up.
+    """The storages (`s3://bucket`) that do not answer this process, and those whose retries are used up.
 
-    An outage of hours would else cost minutes a page: once patience has run out, a storage is asked once a request
-    until it answers again.
+    Otherwise an outage of hours would cost minutes per page. Once retries are used up, each request is made once until
+    the storage answers again.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._told: set[str] = set()
+        self._silent: set[str] = set()
         self._given_up: set[str] = set()
 
     def begins(self, storage: str) -> bool:
-        """Note that a storage does not answer; True the first time."""
+        """Record that a storage does not answer. Return True the first time."""
         with self._lock:
-            new = storage not in self._told
-            self._told.add(storage)
+            new = storage not in self._silent
+            self._silent.add(storage)
             return new
 
     def give_up(self, storage: str) -> None:
@@ -63,11 +63,11 @@ class _Outages:
         return storage in self._given_up
 
     def ends(self, storage: str) -> bool:
-        """Note that a storage answers; True when it did not before."""
-        if storage not in self._told:
+        """Record that a storage answers. Return True if it did not before."""
+        if storage not in self._silent:
             return False
         with self._lock:
-            self._told.discard(storage)
+            self._silent.discard(storage)
             self._given_up.discard(storage)
             return True
 
@@ -76,25 +76,25 @@ _outages = _Outages()
 
 
 def patience() -> float:
-    """Seconds for which storage is asked again."""
+    """Return for how many seconds requests to storage are retried."""
     return float(os.environ.get(PATIENCE_VARIABLE) or PATIENCE_SECONDS)
 
 
 def patiently(
-    ask: Callable[[], _Answer], uri: str, *, seconds: float | None = None, causes: Collection[Cause] = PASSING
+    request: Callable[[], _Answer], uri: str, *, seconds: float | None = None, causes: Collection[Cause] = PASSING
 ) -> _Answer:
-    """What `ask()` returns, asked again with growing waits while storage refuses for one of `causes`.
+    """Return what `request()` returns; retry with growing waits while storage refuses for one of `causes`.
 
     The one place where anything waits for storage; see `enter_around_waits`.
 
     Args:
-        ask: makes the request; called once or more.
-        uri: what is asked for, for messages.
-        seconds: how long; `patience()` when None, 0 asks once.
-        causes: what is worth waiting for.
+        request: called once or more.
+        uri: what is requested, for messages.
+        seconds: how long to retry; `patience()` when None, 0 for one attempt.
+        causes: what is worth a retry.
 
     Raises:
-        StorageUnavailable: patience ran out. Whatever else `ask` raises comes out as it is.
+        StorageUnavailable: retries are used up. Other exceptions of `request` pass through.
     """
     storage = _storage_of(uri)
     allowed = patience() if seconds is None else seconds
@@ -106,7 +106,7 @@ def patiently(
         if not isinstance(error, Exception):
             return
         if _outages.begins(storage):
-            logger.warning("%s: %s. Asking again for up to %.0f s", uri, access_problem(error), allowed)
+            logger.warning("%s: %s. Retrying for up to %.0f s", uri, access_problem(error), allowed)
         if cause_of(error) is Cause.NO_CREDENTIALS:
             _forget_credentials()
 
@@ -119,7 +119,7 @@ def patiently(
     )
     try:
         with _around_waits():
-            answer = retrying(ask)
+            answer = retrying(request)
     except Exception as error:
         if isinstance(error, StorageUnavailable) or cause_of(error) not in causes:
             raise
@@ -133,12 +133,12 @@ def patiently(
 
 
 def _storage_of(uri: str) -> str:
-    """What fails together: a bucket, a host, or the local disk and what is mounted there."""
+    """Return the storage that fails as a whole: a bucket, a host, or the local disk with its mounts."""
     protocol, found, rest = uri.rpartition("::")[2].partition("://")
     return f"{protocol}://{rest.partition('/')[0]}" if found and protocol != "file" else "file://"
 
 
 def _forget_credentials() -> None:
-    """Clients keep the credentials they were made with; those made from now on look for them again."""
+    """Drop cached clients: they keep the credentials they were made with, new ones look for them again."""
     for kind in list(registry.values()):
         kind.clear_instance_cache()
