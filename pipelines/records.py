@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
-from pipelines.arrow_types import UTC, arrow_schema
+from pipelines.arrow_types import arrow_schema
 
 
 class Record(BaseModel):
@@ -88,8 +88,8 @@ def page_id(document_uri: str, version: str, page_number: int) -> str:
 
 
 # One row a page that is to be read. `version` is the document's ETag or "size-mtime"; `row` points into a Parquet file
-# whose rows hold encoded images (-1: the URI itself is the document); `image_column` names that column. The last three
-# are null but for photos of meters whose manifest says them; `max_rate` in the meter's units a day.
+# whose rows hold encoded images (-1: the URI itself is the document); `image_column` names that column. The columns
+# of `pipelines.sources.columns.ManifestColumns` come after them.
 MANIFEST_SCHEMA = pa.schema(
     [
         ("page_id", pa.string()),
@@ -100,9 +100,6 @@ MANIFEST_SCHEMA = pa.schema(
         ("row", pa.int64()),
         ("image_column", pa.string()),
         ("error", pa.struct(list(arrow_schema(PageError)))),
-        ("meter_id", pa.string()),
-        ("time", UTC),
-        ("max_rate", pa.float64()),
     ]
 )
 

@@ -26,7 +26,7 @@ from pipelines.readers.base import Reader
 from pipelines.records import MANIFEST_SCHEMA, BaseRecord
 from pipelines.select_rows import rows_in, rows_not_in
 from pipelines.shared_paths import check_shared
-from pipelines.sources import Document, list_documents, plan_pages
+from pipelines.sources import Document, list_documents, manifest_schema, plan_pages
 from pipelines.stages.base import StageSpec
 from pipelines.watchdog import PageLimits
 from pipelines.worker import TROUBLES, StageGroup
@@ -105,9 +105,8 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
     specs = reader.stages(options.device, options.threads)
     resources = cluster_resources()
     preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
-    listing = list_documents(
-        inputs, image_column=options.image_column, exclude=output_uri, meters=reader.manifest_columns()
-    )
+    columns = reader.manifest_columns()
+    listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, columns=columns)
     check_shared(output_uri, listing.documents)
     card = JobCard.open(
         output,
@@ -126,7 +125,7 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
         notes=listing.notes(),
     )
     try:
-        manifest = plan(listing.documents, reader.settings.limits.build())
+        manifest = plan(listing.documents, reader.settings.limits.build(), manifest_schema(columns))
         ledger = Ledger(output)
         todo, done = _left_to_read(manifest, ledger, options.retry_failed)
         documents = {"documents": len(listing.documents), "skipped_files": sum(listing.skipped.values())}
@@ -168,12 +167,12 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
     )
 
 
-def plan(documents: Sequence[Document], limits: Limits) -> pa.Table:
-    """The manifest: a row a page (MANIFEST_SCHEMA), documents opened in parallel to count their pages."""
+def plan(documents: Sequence[Document], limits: Limits, schema: pa.Schema = MANIFEST_SCHEMA) -> pa.Table:
+    """Return the manifest, a row for each page; documents are opened in parallel to count their pages."""
 
     def expand(batch: pa.Table) -> pa.Table:
         (chunk,) = batch["chunk"].to_pylist()
-        pages = pa.Table.from_pylist(plan_pages(pickle.loads(batch["documents"][0].as_py()), limits), MANIFEST_SCHEMA)
+        pages = pa.Table.from_pylist(plan_pages(pickle.loads(batch["documents"][0].as_py()), limits), schema)
         return pages.append_column("chunk", pa.array([chunk] * len(pages), pa.int64()))
 
     chunks = [documents[i : i + _PLAN_BATCH] for i in range(0, len(documents), _PLAN_BATCH)]
@@ -184,7 +183,7 @@ def plan(documents: Sequence[Document], limits: Limits) -> pa.Table:
     # Ray Data gives blocks as they come. In the order of listing, a rerun plans the same parts, and the pages of one
     # document (rows of one Parquet file) stay together.
     tables.sort(key=lambda table: table["chunk"][0].as_py())
-    return pa.concat_tables([MANIFEST_SCHEMA.empty_table(), *(table.select(MANIFEST_SCHEMA.names) for table in tables)])
+    return pa.concat_tables([schema.empty_table(), *(table.select(schema.names) for table in tables)])
 
 
 def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tuple[pa.Table, pa.Table]:

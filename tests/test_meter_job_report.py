@@ -12,11 +12,13 @@ import pytest
 from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
+from pipelines.readers.meters.columns import MeterColumns
 from pipelines.readers.meters.readings import READINGS, write_readings
 from pipelines.readers.meters.record import Digit, MeterRecord
 from pipelines.readers.meters.summary import IMPLAUSIBLE_PHOTOS, UNREAD_PHOTOS, summarize_meters
-from pipelines.records import MANIFEST_SCHEMA, PageError, page_id
+from pipelines.records import PageError, page_id
 from pipelines.report.job_report import write_report
+from pipelines.sources import manifest_schema
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
 CORNERS = [[40, 30], [120, 30], [120, 50], [40, 50]]
@@ -69,7 +71,7 @@ def job(tmp_path):
     (tmp_path / "job.json").write_text(
         json.dumps({"name": "<meters>", "config": {"reader": "meters"}, "inputs": ["list.csv"], "state": "finished"})
     )
-    write_readings(ledger, pa.Table.from_pylist(manifest, MANIFEST_SCHEMA), None)
+    write_readings(ledger, pa.Table.from_pylist(manifest, manifest_schema(MeterColumns())), None)
     return tmp_path
 
 

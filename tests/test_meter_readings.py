@@ -11,9 +11,11 @@ from common.storage import Storage
 from models.meter.plausibility import Observation, judge
 from pipelines.ledger import Ledger
 from pipelines.readers.meters import readings
+from pipelines.readers.meters.columns import MeterColumns
 from pipelines.readers.meters.readings import NO_METER, READINGS, READINGS_SCHEMA, kind_of_reason, write_readings
 from pipelines.readers.meters.record import Digit, MeterRecord
-from pipelines.records import MANIFEST_SCHEMA, PageError, page_id
+from pipelines.records import PageError, page_id
+from pipelines.sources import manifest_schema
 
 START = datetime(2026, 5, 1, 10, tzinfo=timezone.utc)
 BOX = [[0, 0], [9, 0], [9, 9], [0, 9]]
@@ -42,7 +44,7 @@ def judged(folder, records, rows, max_rate=None, parts=3) -> tuple[dict[str, dic
     for number in range(parts):
         if part := records[number::parts]:
             ledger.commit(ledger.part_name([record.page_id for record in part]), part)
-    found = write_readings(ledger, pa.Table.from_pylist(rows, MANIFEST_SCHEMA), max_rate)
+    found = write_readings(ledger, pa.Table.from_pylist(rows, manifest_schema(MeterColumns())), max_rate)
     table = pq.read_table(folder / READINGS)
     assert table.schema == READINGS_SCHEMA
     return {reading["document_uri"]: reading for reading in table.to_pylist()}, found

@@ -18,12 +18,12 @@ from pipelines.ledger import Ledger
 from pipelines.page import Page
 from pipelines.readers.documents.reader import DocumentsReader
 from pipelines.readers.documents.record import PageRecord
+from pipelines.readers.meters.columns import MeterColumns
 from pipelines.readers.meters.reader import MetersReader
 from pipelines.readers.meters.record import MeterRecord
 from pipelines.readers.registry import load_reader
-from pipelines.records import MANIFEST_SCHEMA, BaseRecord, records_to_table, table_to_records
-from pipelines.sources import InputError, list_documents, plan_pages
-from pipelines.sources.sightings import MeterColumns
+from pipelines.records import BaseRecord, records_to_table, table_to_records
+from pipelines.sources import InputError, list_documents, manifest_schema, plan_pages
 from pipelines.stages.base import run_stages
 from ray_apps.cli.main import main as ocray
 from tests.meter_bundles import DISPLAY, draw_meter, meter_reader, write_meter
@@ -40,7 +40,7 @@ def reader(tmp_path_factory) -> MetersReader:
 def manifest(folder, text: str, columns: MeterColumns | None = None) -> dict[str, dict]:
     """Planned rows of a CSV manifest, by file name."""
     (folder / "list.csv").write_text(text, "utf-8")
-    documents = list_documents([str(folder / "list.csv")], meters=columns or MeterColumns())
+    documents = list_documents([str(folder / "list.csv")], columns=columns or MeterColumns())
     return {row["document_uri"].rsplit("/", 1)[-1]: row for row in plan_pages(documents)}
 
 
@@ -54,18 +54,18 @@ def photos(tmp_path):
 def test_meter_and_time_travel_from_manifest_to_record(photos):
     rows = manifest(photos, "uri,meter_id,time,max_rate\na.png,M-1,2026-05-01T10:00:00+09:00,2.5\nb.png,,,\n")
     assert rows["a.png"]["meter_id"] == "M-1" and rows["a.png"]["time"] == MORNING and rows["a.png"]["max_rate"] == 2.5
-    assert [rows["b.png"][name] for name in ("meter_id", "time", "max_rate", "error")] == [None] * 4
-    table = pa.Table.from_pylist(list(rows.values()), MANIFEST_SCHEMA)
+    assert [rows["b.png"].get(name) for name in ("meter_id", "time", "max_rate", "error")] == [None] * 4
+    table = pa.Table.from_pylist(list(rows.values()), manifest_schema(MeterColumns()))
     records = [Page.from_manifest(row, MeterRecord).record for row in table.to_pylist()]
     assert [(record.meter_id, record.time) for record in records] == [("M-1", MORNING), (None, None)]
 
 
 def test_manifests_without_the_columns_keep_working(photos):
-    assert manifest(photos, "uri\na.png\n")["a.png"]["meter_id"] is None
+    assert manifest(photos, "uri\na.png\n")["a.png"].get("meter_id") is None
     # To documents the columns mean nothing, whatever stands in them.
     (photos / "list.csv").write_text("uri,meter_id,time\na.png,,yesterday\n")
     (row,) = plan_pages(list_documents([str(photos / "list.csv")]))
-    assert row["error"] is None and row["meter_id"] is None and row["time"] is None
+    assert row["error"] is None and row.get("meter_id") is None and row.get("time") is None
 
 
 def test_columns_can_be_called_otherwise(photos):
@@ -94,7 +94,7 @@ def test_a_time_without_a_zone_is_refused(photos, time):
 )
 def test_a_row_that_makes_no_sense_is_an_error_row(photos, row, said):
     rows = manifest(photos, f"uri,meter_id,time,max_rate\na.png,{row}\nb.png,M-1,2026-05-01T10:00Z,1\n")
-    assert rows["a.png"]["error"]["type"] == "SightingError" and said in rows["a.png"]["error"]["message"]
+    assert rows["a.png"]["error"]["type"] == "RowError" and said in rows["a.png"]["error"]["message"]
     assert rows["b.png"]["error"] is None
 
 
@@ -106,12 +106,12 @@ def test_one_of_the_two_columns_alone_is_refused(photos):
 def test_a_photo_named_twice(photos):
     rows = manifest(photos, "uri,meter_id,time\na.png,1,2026-05-01T01:00Z\na.png,2,2026-05-01T01:00Z\nb.png,,\n")
     assert "named twice, as meter 1 at 2026" in rows["a.png"]["error"]["message"]
-    documents = list_documents([str(photos), str(photos / "list.csv")], meters=MeterColumns())
-    assert [document.sighting for document in documents] == [None] * 3
+    documents = list_documents([str(photos), str(photos / "list.csv")], columns=MeterColumns())
+    assert [document.values for document in documents] == [None] * 3
     rows = manifest(photos, "uri,meter_id,time\na.png,1,2026-05-01T01:00Z\na.png,1,2026-05-01T10:00+09:00\n")
     assert rows["a.png"]["error"] is None and rows["a.png"]["meter_id"] == "1"
-    documents = list_documents([str(photos), str(photos / "list.csv")], meters=MeterColumns())
-    assert documents.documents[0].sighting.meter_id == "1", "a folder that holds it too says nothing against it"
+    documents = list_documents([str(photos), str(photos / "list.csv")], columns=MeterColumns())
+    assert documents.documents[0].values["meter_id"] == "1", "a folder that holds it too says nothing against it"
 
 
 TIMES = {
@@ -125,21 +125,21 @@ def test_parquet_manifests(photos, kind):
     """Whole numbers with gaps come as floats."""
     columns = {"path": ["a.png", "b.png"], "meter_id": pa.array([1001.0, None]), "time": TIMES[kind]}
     pq.write_table(pa.table(columns), photos / "list.parquet")
-    rows = plan_pages(list_documents([str(photos / "list.parquet")], meters=MeterColumns()))
-    assert [(row["meter_id"], row["time"]) for row in rows] == [("1001", MORNING), (None, None)]
+    rows = plan_pages(list_documents([str(photos / "list.parquet")], columns=MeterColumns()))
+    assert [(row.get("meter_id"), row.get("time")) for row in rows] == [("1001", MORNING), (None, None)]
 
 
 def test_parquet_files_of_images_say_it_too(photos):
     images = [(photos / name).read_bytes() for name in ("a.png", "b.png")]
     seen = {"meter_id": ["x", None], "time": pa.array([MORNING, None], pa.timestamp("us", "UTC"))}
     pq.write_table(pa.table({"image": images, **seen}), photos / "photos.parquet")
-    rows = plan_pages(list_documents([str(photos / "photos.parquet")], meters=MeterColumns()))
-    assert [(row["row"], row["meter_id"], row["time"]) for row in rows] == [(0, "x", MORNING), (1, None, None)]
+    rows = plan_pages(list_documents([str(photos / "photos.parquet")], columns=MeterColumns()))
+    assert [(row["row"], row.get("meter_id"), row.get("time")) for row in rows] == [(0, "x", MORNING), (1, None, None)]
     assert all(row["image_column"] == "image" for row in rows)
     naive = pa.array([datetime(2026, 5, 1), None], pa.timestamp("us"))
     pq.write_table(pa.table({"image": images, "meter_id": ["x", None], "time": naive}), photos / "photos.parquet")
     with pytest.raises(InputError, match="row 1: time 2026-05-01 00:00:00 has no time zone"):
-        list_documents([str(photos / "photos.parquet")], meters=MeterColumns())
+        list_documents([str(photos / "photos.parquet")], columns=MeterColumns())
 
 
 def read(reader, tmp_path, **drawn) -> dict[str, MeterRecord]:

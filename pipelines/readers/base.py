@@ -19,7 +19,7 @@ from pipelines.ledger import Ledger
 from pipelines.records import BaseRecord, R
 from pipelines.report import plain
 from pipelines.report.body import Body
-from pipelines.sources.sightings import MeterColumns
+from pipelines.sources.columns import ManifestColumns
 from pipelines.stages.base import StageSpec
 
 
@@ -98,7 +98,7 @@ class Reader(ABC, Generic[S, R]):
         """Return the settings that decide what is read; a job with others is another job."""
         return self.settings.model_dump()
 
-    def manifest_columns(self) -> MeterColumns | None:
+    def manifest_columns(self) -> ManifestColumns | None:
         """Return the columns of manifests that mean something to it; None: none do."""
         return None
 

@@ -2,9 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from common.errors import ExpectedError
@@ -23,15 +23,6 @@ class InputError(ExpectedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A meter seen: `time` aware and in UTC, `max_rate` the units a day it may turn at most (None: not said)."""
-
-    meter_id: str
-    time: datetime
-    max_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """One document that is to be read.
 
@@ -44,7 +35,7 @@ class Document:
         row: 0-based row of a Parquet file, else -1.
         image_column: the Parquet column of the encoded image, else empty.
         error: why it cannot be read, when listing already knows.
-        sighting: which meter it shows and when, as its manifest says; None otherwise.
+        values: what its manifest says of it, see `pipelines.sources.columns`; None: nothing.
     """
 
     uri: str
@@ -54,7 +45,7 @@ class Document:
     row: int = -1
     image_column: str = ""
     error: PageError | None = None
-    sighting: Sighting | None = None
+    values: Mapping[str, Any] | None = None
 
     @property
     def base_uri(self) -> str:

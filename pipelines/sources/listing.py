@@ -12,9 +12,9 @@ from pipelines.documents.access import file_info
 from pipelines.documents.errors import access_error
 from pipelines.documents.formats import SUFFIXES, supported
 from pipelines.documents.rows import row_uri
+from pipelines.sources.columns import ManifestColumns, RowError
 from pipelines.sources.document import Document, InputError, Listing, named_document, page_error, suffix_of
-from pipelines.sources.sightings import MeterColumns, SightingError
-from pipelines.sources.tables import TABLE_SUFFIXES, read_table
+from pipelines.sources.tables import TABLE_SUFFIXES, TableReader
 from pipelines.sources.walk import (
     FileEntry,
     is_glob,
@@ -31,7 +31,7 @@ def list_documents(
     *,
     image_column: str | None = None,
     exclude: str | None = None,
-    meters: MeterColumns | None = None,
+    columns: ManifestColumns | None = None,
 ) -> Listing:
     """List what the inputs hold.
 
@@ -44,7 +44,7 @@ def list_documents(
         inputs: paths, globs, URIs.
         image_column: column of the encoded images in Parquet files; found by its type when None.
         exclude: the job's output, which may lie inside an input: folders and globs pass over what is in it.
-        meters: columns of tables that say which meter a photo shows and when it was taken; None: they mean nothing.
+        columns: what the reader takes from tables; None: nothing.
 
     Returns:
         The documents, sorted, each once. A document that was named but cannot be read carries its error.
@@ -58,55 +58,83 @@ def list_documents(
     listing = Listing()
     output = f"{spelled_uri(local_path(exclude) or exclude).rstrip('/')}/" if exclude else None
     for given in inputs:
-        skipped: Counter[str] = Counter()
+        lister = _Lister(image_column, output, columns)
         empty = True
-        for document in _expand(given, image_column, meters, output, skipped):
+        for document in lister.list(given):
             empty = False
             earlier = found.setdefault(document.uri, document)
             if earlier is not document:
                 listing.duplicates += 1
-                found[document.uri] = _named_twice(earlier, document)
+                found[document.uri] = _named_twice(earlier, document, columns)
         if empty:
-            raise InputError(_nothing_in(given, Listing(skipped=skipped)))
-        listing.skipped += skipped
+            raise InputError(_nothing_in(given, Listing(skipped=lister.skipped)))
+        listing.skipped += lister.skipped
     listing.documents = sorted(found.values(), key=lambda document: (document.base_uri, document.row))
     return listing
 
 
-def _named_twice(earlier: Document, later: Document) -> Document:
-    """One document of two inputs: what either says of its meter holds, when they do not contradict each other."""
-    if later.sighting is None or later.sighting == earlier.sighting:
+def _named_twice(earlier: Document, later: Document, columns: ManifestColumns | None) -> Document:
+    """One document of two inputs: what either says of it holds, when they do not contradict each other."""
+    if columns is None or later.values is None or later.values == earlier.values:
         return earlier
-    if earlier.sighting is None:
+    if earlier.values is None:
         return replace(later, error=earlier.error or later.error)
-    said = " and as ".join(f"meter {seen.meter_id} at {seen.time}" for seen in (earlier.sighting, later.sighting))
-    contradiction = SightingError(f"{earlier.uri} is named twice, as {said}; leave one of them")
-    return replace(earlier, sighting=None, error=page_error(contradiction))
+    both = f"{columns.describe(earlier.values)} and as {columns.describe(later.values)}"
+    contradiction = RowError(f"{earlier.uri} is named twice, as {both}; leave one of them")
+    return replace(earlier, values=None, error=page_error(contradiction))
 
 
-def _expand(
-    given: str,
-    image_column: str | None,
-    meters: MeterColumns | None,
-    output: str | None,
-    skipped: Counter[str],
-) -> Iterator[Document]:
-    try:
-        entry = _named_file(given)
-        if entry is not None:
-            yield from _named(entry, image_column, meters, skipped)
-        elif is_glob(given):
-            tables = tuple(suffix for suffix in TABLE_SUFFIXES if given.endswith(suffix))
-            yield from _found(walk_glob(given, skipped), tables, image_column, meters, output, skipped)
+class _Lister:
+    """Lists one input. `skipped` counts what was passed over, by reason."""
+
+    def __init__(self, image_column: str | None, output: str | None, columns: ManifestColumns | None):
+        self.image_column, self.output = image_column, output
+        self.skipped: Counter[str] = Counter()
+        self.tables = TableReader(image_column, columns, self.skipped)
+
+    def list(self, given: str) -> Iterator[Document]:
+        """Yield the documents of an input. Raises InputError."""
+        try:
+            entry = _named_file(given)
+            if entry is not None:
+                yield from self._named(entry)
+            elif is_glob(given):
+                tables = tuple(suffix for suffix in TABLE_SUFFIXES if given.endswith(suffix))
+                yield from self._found(walk_glob(given, self.skipped), tables)
+            else:
+                tables = (".parquet",) if self.image_column else ()
+                yield from self._found(walk_folder(given, self.skipped), tables)
+        except InputError:
+            raise
+        except StorageUnavailable as error:
+            raise InputError(str(error)) from error
+        except Exception as error:  # storage back ends raise anything
+            raise InputError(f"{spelled_uri(given)}: {access_problem(error)}") from error
+
+    def _named(self, entry: FileEntry) -> Iterator[Document]:
+        suffix = suffix_of(entry.uri)
+        if suffix in TABLE_SUFFIXES:
+            yield from self.tables.read(entry, suffix)
         else:
-            tables = (".parquet",) if image_column else ()
-            yield from _found(walk_folder(given, skipped), tables, image_column, meters, output, skipped)
-    except InputError:
-        raise
-    except StorageUnavailable as error:
-        raise InputError(str(error)) from error
-    except Exception as error:  # storage back ends raise anything
-        raise InputError(f"{spelled_uri(given)}: {access_problem(error)}") from error
+            yield named_document(entry.uri, entry.version, entry.size)
+
+    def _found(self, entries: Iterator[FileEntry], tables: tuple[str, ...]) -> Iterator[Document]:
+        """Documents among the files of a folder or glob; `tables` are the suffixes of tables that are read there."""
+        for entry in entries:
+            suffix = suffix_of(entry.uri)
+            if self.output is not None and entry.uri.startswith(self.output):
+                self.skipped["in the output folder"] += 1
+            elif isinstance(entry.error, FileNotFoundError) and suffix and suffix not in SUFFIXES:
+                self.skipped[f"suffix {suffix}"] += 1
+            elif entry.error is not None:
+                error = page_error(access_error(entry.uri, entry.error))
+                yield Document(row_uri(entry.uri, -1), suffix=suffix, error=error)
+            elif suffix in tables:
+                yield from self.tables.read(entry, suffix)
+            elif suffix in SUFFIXES:
+                yield Document(row_uri(entry.uri, -1), entry.version, entry.size, suffix)
+            else:
+                self.skipped[f"suffix {suffix}" if suffix else "no suffix"] += 1
 
 
 def _named_file(given: str) -> FileEntry | None:
@@ -127,42 +155,6 @@ def _named_file(given: str) -> FileEntry | None:
             return None
         raise
     return remote_entry(uri_in(filesystem, remote, given), info) if info["type"] == "file" else None
-
-
-def _named(
-    entry: FileEntry, image_column: str | None, meters: MeterColumns | None, skipped: Counter[str]
-) -> Iterator[Document]:
-    suffix = suffix_of(entry.uri)
-    if suffix in TABLE_SUFFIXES:
-        yield from read_table(entry, suffix, image_column, meters, skipped)
-    else:
-        yield named_document(entry.uri, entry.version, entry.size)
-
-
-def _found(
-    entries: Iterator[FileEntry],
-    tables: tuple[str, ...],
-    image_column: str | None,
-    meters: MeterColumns | None,
-    output: str | None,
-    skipped: Counter[str],
-) -> Iterator[Document]:
-    """Documents among the files of a folder or glob."""
-    for entry in entries:
-        suffix = suffix_of(entry.uri)
-        if output is not None and entry.uri.startswith(output):
-            skipped["in the output folder"] += 1
-        elif isinstance(entry.error, FileNotFoundError) and suffix and suffix not in SUFFIXES:
-            skipped[f"suffix {suffix}"] += 1
-        elif entry.error is not None:
-            error = page_error(access_error(entry.uri, entry.error))
-            yield Document(row_uri(entry.uri, -1), suffix=suffix, error=error)
-        elif suffix in tables:
-            yield from read_table(entry, suffix, image_column, meters, skipped)
-        elif suffix in SUFFIXES:
-            yield Document(row_uri(entry.uri, -1), entry.version, entry.size, suffix)
-        else:
-            skipped[f"suffix {suffix}" if suffix else "no suffix"] += 1
 
 
 def _nothing_in(given: str, listing: Listing) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
+import pyarrow as pa
+
 from common.storage import StorageUnavailable
 from common.storage.locations import local_path
 from pipelines.documents.access import open_file, read_bytes
@@ -12,12 +14,18 @@ from pipelines.documents.decode import count_pages
 from pipelines.documents.errors import DocumentError, EmptyDocument, access_error
 from pipelines.documents.formats import MULTI_PAGE, SUFFIXES
 from pipelines.documents.limits import Limits
-from pipelines.records import PageError, page_id
+from pipelines.records import MANIFEST_SCHEMA, PageError, page_id
+from pipelines.sources.columns import ManifestColumns
 from pipelines.sources.document import Document, page_error
 
 
+def manifest_schema(columns: ManifestColumns | None = None) -> pa.Schema:
+    """Return the schema of a job's manifest: MANIFEST_SCHEMA, then what the reader's columns become."""
+    return MANIFEST_SCHEMA if columns is None else pa.schema([*MANIFEST_SCHEMA, *columns.manifest_fields])
+
+
 def plan_pages(documents: Iterable[Document], limits: Limits | None = None) -> list[dict[str, Any]]:
-    """Rows of `pipelines.records.MANIFEST_SCHEMA`, one a page, in the documents' order.
+    """Return rows of `manifest_schema`, one for each page, in the documents' order.
 
     PNG, JPEG, WebP and BMP files are one page and are not opened; the others are opened to count their pages. A
     document that cannot be opened gives one row with page_count 0, page_number 1 and the error, never an exception;
@@ -66,7 +74,6 @@ def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
 
 
 def _row(document: Document, number: int, count: int, error: PageError | None) -> dict[str, Any]:
-    sighting = document.sighting
     return {
         "page_id": page_id(document.uri, document.version, number),
         "document_uri": document.uri,
@@ -76,7 +83,5 @@ def _row(document: Document, number: int, count: int, error: PageError | None) -
         "row": document.row,
         "image_column": document.image_column,
         "error": None if error is None else error.model_dump(),
-        "meter_id": sighting and sighting.meter_id,
-        "time": sighting and sighting.time,
-        "max_rate": sighting and sighting.max_rate,
+        **(document.values or {}),
     }

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,9 +33,9 @@ from pipelines.documents.parquet import image_column as column_of_images
 from pipelines.documents.parquet import is_image_type, open_parquet
 from pipelines.documents.rows import base_uri, row_uri, split_row
 from pipelines.records import PageError
+from pipelines.sources.columns import ManifestColumns, RowError, parquet_cells
 from pipelines.sources.csv_table import open_csv
-from pipelines.sources.document import Document, InputError, Sighting, named_document, page_error, suffix_of
-from pipelines.sources.sightings import MeterColumns, SightingError, parquet_cells
+from pipelines.sources.document import Document, InputError, named_document, page_error, suffix_of
 from pipelines.sources.walk import FileEntry, listing_patiently, local_entry, remote_entry
 
 TABLE_SUFFIXES = (".parquet", ".csv")
@@ -51,51 +51,164 @@ class _Row:
 
     uri: str
     version: str
-    sighting: Sighting | None
+    values: Mapping[str, Any] | None
     error: PageError | None
 
     def about(self, document: Document) -> Document:
-        """The document with what the row says of it."""
-        if self.sighting is None and self.error is None:
+        """Return the document with what the row says of it."""
+        if self.values is None and self.error is None:
             return document
-        return replace(document, sighting=self.sighting, error=document.error or self.error)
+        return replace(document, values=self.values, error=document.error or self.error)
 
 
-def read_table(
-    entry: FileEntry, suffix: str, image_column: str | None, meters: MeterColumns | None, skipped: Counter[str]
-) -> Iterator[Document]:
-    """Documents of a manifest (one a row that names one), or of a Parquet file of images (one a row).
+class TableReader:
+    """Reads tables of documents.
 
-    A Parquet file is one of images when it has `image_column`, or, when that is None, exactly one column of images and
-    none of URIs. In a manifest, relative paths are relative to the manifest's folder; a column `version` saves looking
-    the documents up. `meters`: columns that say which meter is seen when, of either kind of table.
-
-    Raises:
-        InputError: unreadable, or neither kind of table; see also `MeterColumns`.
+    Args:
+        image_column: column of the encoded images in Parquet files; found by its type when None.
+        columns: what a reader takes from the tables; None: nothing.
+        skipped: counts the rows that name nothing.
     """
-    try:
-        if suffix == ".csv":
-            yield from _documents(entry.uri, _csv_rows(entry.uri, meters), image_column, skipped)
-            return
-        with open_parquet(entry.uri) as file:
-            schema, row_count = file.schema_arrow, file.metadata.num_rows
-        column = _image_column(entry.uri, schema, image_column)
-        if column is None:
-            name = _uri_column(entry.uri, schema.names)
-            yield from _documents(
-                entry.uri, _parquet_rows(entry.uri, schema.names, name, meters), image_column, skipped
-            )
-            return
-        if meters is not None and meters.present(entry.uri, schema.names):
-            for number, row in enumerate(_parquet_rows(entry.uri, schema.names, None, meters)):
-                yield row.about(Document(row_uri(entry.uri, number), entry.version, row=number, image_column=column))
-            return
-    except (InputError, StorageUnavailable):
-        raise
-    except Exception as error:  # storage back ends, pyarrow and the csv module raise many things
-        raise InputError(f"{entry.uri}: the table {access_problem(error)}") from error
-    for row in range(row_count):
-        yield Document(row_uri(entry.uri, row), entry.version, row=row, image_column=column)
+
+    def __init__(self, image_column: str | None, columns: ManifestColumns | None, skipped: Counter[str]):
+        self.image_column, self.columns, self.skipped = image_column, columns, skipped
+
+    def read(self, entry: FileEntry, suffix: str) -> Iterator[Document]:
+        """Yield the documents of a manifest (one for each row that names one), or of a Parquet file of images (one for
+        each row).
+
+        A Parquet file is one of images when it has `image_column`, or, when that is None, exactly one column of images
+        and none of URIs. In a manifest, relative paths are relative to the manifest's folder; a column `version` saves
+        looking the documents up.
+
+        Raises:
+            InputError: unreadable, or neither kind of table; see also `ManifestColumns`.
+        """
+        uri = entry.uri
+        try:
+            if suffix == ".csv":
+                yield from self._documents(uri, self._csv_rows(uri))
+                return
+            with open_parquet(uri) as file:
+                schema, row_count = file.schema_arrow, file.metadata.num_rows
+            column = _image_column(uri, schema, self.image_column)
+            if column is None:
+                name = _uri_column(uri, schema.names)
+                yield from self._documents(uri, self._parquet_rows(uri, schema.names, name))
+                return
+            if self._present(uri, schema.names):
+                for number, row in enumerate(self._parquet_rows(uri, schema.names, None)):
+                    yield row.about(Document(row_uri(uri, number), entry.version, row=number, image_column=column))
+                return
+        except (InputError, StorageUnavailable):
+            raise
+        except Exception as error:  # storage back ends, pyarrow and the csv module raise many things
+            raise InputError(f"{uri}: the table {access_problem(error)}") from error
+        for row in range(row_count):
+            yield Document(row_uri(uri, row), entry.version, row=row, image_column=column)
+
+    def _present(self, uri: str, columns: Sequence[str]) -> list[str]:
+        return self.columns.present(uri, columns) if self.columns else []
+
+    def _csv_rows(self, uri: str) -> Iterator[_Row]:
+        with open_csv(uri) as reader:
+            columns = reader.fieldnames or []
+            name = _uri_column(uri, columns)
+            present = self._present(uri, columns)
+            for number, row in enumerate(reader, start=1):
+                found = self._values(uri, number, {column: row[column] for column in present})
+                yield _Row(row[name] or "", row.get(_VERSION_COLUMN) or "", *found)
+
+    def _parquet_rows(self, uri: str, columns: list[str], name: str | None) -> Iterator[_Row]:
+        """Rows of a manifest whose column of URIs is `name`; None for a file of images."""
+        present = self._present(uri, columns)
+        version = _VERSION_COLUMN if name and _VERSION_COLUMN in columns else None
+        number = 0
+        with open_parquet(uri) as file:
+            for batch in file.iter_batches(columns=list(dict.fromkeys(filter(None, (name, version, *present))))):
+                names, versions = (batch.column(column).to_pylist() if column else [] for column in (name, version))
+                cells = {column: parquet_cells(batch.column(column), uri, column) for column in present}
+                for index in range(batch.num_rows):
+                    number += 1
+                    found = self._values(uri, number, {column: cells[column][index] for column in present})
+                    named, tag = (values[index] if values else None for values in (names, versions))
+                    yield _Row(str(named or ""), str(tag or ""), *found)
+
+    def _values(
+        self, uri: str, number: int, cells: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any] | None, PageError | None]:
+        """What row `number` says of its document, or why that makes no sense."""
+        if self.columns is None or not cells:
+            return None, None
+        try:
+            return self.columns.values(uri, number, cells), None
+        except RowError as error:
+            return None, page_error(error)
+
+    def _documents(self, manifest: str, rows: Iterator[_Row]) -> Iterator[Document]:
+        while chunk := list(islice(rows, _NAMES_AT_ONCE)):
+            unknown = []
+            for row in chunk:
+                name = row.uri.strip()
+                if not name:
+                    self.skipped["empty manifest row"] += 1
+                    continue
+                uri = name if is_uri(name) or os.path.isabs(name) else _beside(manifest, name)
+                path = local_path(uri)
+                if row.version and split_row(uri)[1] < 0:
+                    uri = spelled_uri(uri) if path is None else spelled(path)
+                    yield row.about(named_document(base_uri(uri, -1), row.version, -1))
+                else:
+                    unknown.append(replace(row, uri=uri))
+            yield from self._look_up(unknown)
+
+    def _look_up(self, rows: list[_Row]) -> Iterator[Document]:
+        """Documents that were named, with their versions; one that cannot be reached carries its error.
+
+        A name that ends in `#row=3`, as records name rows of Parquet files, is such a row when it names a Parquet file,
+        and else a file.
+        """
+        remote: dict[str, list[tuple[_Row, Place]]] = {}
+        opened: dict[str, tuple[FileEntry, str | None]] = {}
+        for row in rows:
+            base, number = split_row(row.uri)
+            if number >= 0 and suffix_of(base) == ".parquet":
+                yield row.about(self._row_document(base, number, opened))
+                continue
+            uri = row.uri if number >= 0 else base  # `#row=-1`: the file itself
+            path = local_path(uri)
+            try:
+                if path is None:
+                    place = locate(uri)
+                    remote.setdefault(place.storage, []).append((replace(row, uri=uri), place))
+                    continue
+                entry = local_entry(path)
+            except Exception as error:  # unknown protocol, missing package; NUL in a name
+                yield row.about(_unreachable(uri if path is None else path, error))
+            else:
+                yield row.about(named_document(entry.uri, entry.version, entry.size))
+        for same_storage in remote.values():
+            yield from _look_up_remote(same_storage)
+
+    def _row_document(self, uri: str, row: int, opened: dict[str, tuple[FileEntry, str | None]]) -> Document:
+        """Row `row` of the Parquet file `uri`, unless there is a file of that very name; `opened` keeps each file's
+        entry and its column of images."""
+        try:
+            entry = _entry(row_uri(uri, row))
+        except Exception as error:  # storage back ends raise anything
+            if cause_of(error) is not Cause.MISSING:
+                return _unreachable(row_uri(uri, row), error)
+        else:
+            return named_document(entry.uri, entry.version, entry.size)
+        try:
+            if uri not in opened:
+                entry = _entry(uri)
+                with open_parquet(entry.uri) as file:
+                    opened[uri] = entry, column_of_images(file.schema_arrow, self.image_column)
+        except Exception as error:  # and pyarrow too
+            return replace(_unreachable(uri, error), uri=row_uri(spelled_uri(uri), row), row=row)
+        entry, column = opened[uri]
+        return Document(row_uri(entry.uri, row), entry.version, row=row, image_column=column or "")
 
 
 def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None:
@@ -118,44 +231,6 @@ def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None
     raise InputError(f"{uri}: neither a column of images nor one of URIs ({', '.join(URI_COLUMNS)}); {has}")
 
 
-def _csv_rows(uri: str, meters: MeterColumns | None) -> Iterator[_Row]:
-    with open_csv(uri) as reader:
-        columns = reader.fieldnames or []
-        name = _uri_column(uri, columns)
-        seen = meters.present(uri, columns) if meters else []
-        for number, row in enumerate(reader, start=1):
-            said = _sighting(meters, uri, number, {column: row[column] for column in seen})
-            yield _Row(row[name] or "", row.get(_VERSION_COLUMN) or "", *said)
-
-
-def _parquet_rows(uri: str, columns: list[str], name: str | None, meters: MeterColumns | None) -> Iterator[_Row]:
-    """Rows of a manifest whose column of URIs is `name`; None for a file of images."""
-    seen = meters.present(uri, columns) if meters else []
-    version = _VERSION_COLUMN if name and _VERSION_COLUMN in columns else None
-    number = 0
-    with open_parquet(uri) as file:
-        for batch in file.iter_batches(columns=list(dict.fromkeys(filter(None, (name, version, *seen))))):
-            names, versions = (batch.column(column).to_pylist() if column else [] for column in (name, version))
-            cells = {column: parquet_cells(batch.column(column), uri, column) for column in seen}
-            for index in range(batch.num_rows):
-                number += 1
-                said = _sighting(meters, uri, number, {column: cells[column][index] for column in seen})
-                named, tag = (values[index] if values else None for values in (names, versions))
-                yield _Row(str(named or ""), str(tag or ""), *said)
-
-
-def _sighting(
-    meters: MeterColumns | None, uri: str, number: int, values: dict[str, Any]
-) -> tuple[Sighting | None, PageError | None]:
-    """What row `number` says of its meter, or why that makes no sense."""
-    if meters is None or not values:
-        return None, None
-    try:
-        return meters.sighting(uri, number, values), None
-    except SightingError as error:
-        return None, page_error(error)
-
-
 def _uri_column(uri: str, columns: Sequence[str]) -> str:
     for name in URI_COLUMNS:
         for column in columns:
@@ -163,26 +238,6 @@ def _uri_column(uri: str, columns: Sequence[str]) -> str:
                 return column
     wanted, there = " or ".join(URI_COLUMNS), ", ".join(columns)
     raise InputError(f"{uri}: a table of documents needs a header with a column {wanted}; its first row is {there!r}")
-
-
-def _documents(
-    manifest: str, rows: Iterator[_Row], image_column: str | None, skipped: Counter[str]
-) -> Iterator[Document]:
-    while chunk := list(islice(rows, _NAMES_AT_ONCE)):
-        unknown = []
-        for row in chunk:
-            name = row.uri.strip()
-            if not name:
-                skipped["empty manifest row"] += 1
-                continue
-            uri = name if is_uri(name) or os.path.isabs(name) else _beside(manifest, name)
-            path = local_path(uri)
-            if row.version and split_row(uri)[1] < 0:
-                uri = spelled_uri(uri) if path is None else spelled(path)
-                yield row.about(named_document(base_uri(uri, -1), row.version, -1))
-            else:
-                unknown.append(replace(row, uri=uri))
-        yield from _look_up(unknown, image_column)
 
 
 def _beside(manifest: str, name: str) -> str:
@@ -193,56 +248,6 @@ def _beside(manifest: str, name: str) -> str:
     head, *beneath = split_chain(manifest)  # zip://lists/list.csv::s3://bucket/scans.zip
     folder = head[: head.rindex("/") + 1]
     return "::".join([f"{folder}{name}", *beneath])
-
-
-def _look_up(rows: list[_Row], image_column: str | None) -> Iterator[Document]:
-    """Documents that were named, with their versions; one that cannot be reached carries its error.
-
-    A name that ends in `#row=3`, as records name rows of Parquet files, is such a row when it names a Parquet file, and
-    else a file.
-    """
-    remote: dict[str, list[tuple[_Row, Place]]] = {}
-    opened: dict[str, tuple[FileEntry, str | None]] = {}
-    for row in rows:
-        base, number = split_row(row.uri)
-        if number >= 0 and suffix_of(base) == ".parquet":
-            yield row.about(_row_document(base, number, image_column, opened))
-            continue
-        uri = row.uri if number >= 0 else base  # `#row=-1`: the file itself
-        path = local_path(uri)
-        try:
-            if path is None:
-                place = locate(uri)
-                remote.setdefault(place.storage, []).append((replace(row, uri=uri), place))
-                continue
-            entry = local_entry(path)
-        except Exception as error:  # unknown protocol, missing package; NUL in a name
-            yield row.about(_unreachable(uri if path is None else path, error))
-        else:
-            yield row.about(named_document(entry.uri, entry.version, entry.size))
-    for same_storage in remote.values():
-        yield from _look_up_remote(same_storage)
-
-
-def _row_document(uri: str, row: int, wanted: str | None, opened: dict[str, tuple[FileEntry, str | None]]) -> Document:
-    """Row `row` of the Parquet file `uri`, unless there is a file of that very name; `opened` keeps each file's entry
-    and its column of images."""
-    try:
-        entry = _entry(row_uri(uri, row))
-    except Exception as error:  # storage back ends raise anything
-        if cause_of(error) is not Cause.MISSING:
-            return _unreachable(row_uri(uri, row), error)
-    else:
-        return named_document(entry.uri, entry.version, entry.size)
-    try:
-        if uri not in opened:
-            entry = _entry(uri)
-            with open_parquet(entry.uri) as file:
-                opened[uri] = entry, column_of_images(file.schema_arrow, wanted)
-    except Exception as error:  # and pyarrow too
-        return replace(_unreachable(uri, error), uri=row_uri(spelled_uri(uri), row), row=row)
-    entry, column = opened[uri]
-    return Document(row_uri(entry.uri, row), entry.version, row=row, image_column=column or "")
 
 
 def _entry(uri: str) -> FileEntry:

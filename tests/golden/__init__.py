@@ -23,7 +23,7 @@ _NOT_READ = ("page_id", "timings_ms", "device")
 def read(opened: Reader, folder: Path) -> dict[str, Any]:
     """Records of all pages below a folder, as plain values, by file name and page number."""
     stages = [(spec.build(), spec.batch_size) for spec in opened.stages()]
-    rows = plan_pages(list_documents([str(folder)], meters=opened.manifest_columns()), opened.settings.limits.build())
+    rows = plan_pages(list_documents([str(folder)], columns=opened.manifest_columns()), opened.settings.limits.build())
     pages = [Page.from_manifest(row, opened.record_type) for row in rows]
     found = {}
     for page in run_stages(stages, pages):

@@ -20,10 +20,12 @@ from pipelines.exports.export import export
 from pipelines.job import JobCard
 from pipelines.ledger import Ledger
 from pipelines.readers.base import Reader
+from pipelines.readers.meters.columns import MeterColumns
 from pipelines.readers.registry import load_reader, reader_class
-from pipelines.records import MANIFEST_SCHEMA, BaseRecord
+from pipelines.records import BaseRecord
 from pipelines.report.job_report import write_report
 from pipelines.source_pages import SourcePages
+from pipelines.sources import manifest_schema
 from tests.golden import PAGES, kept
 from tests.golden.comparing import visible_text
 
@@ -107,7 +109,7 @@ def _manifest(records: list[BaseRecord]) -> pa.Table:
         for record in records
     ]
     rows[-1] |= {"meter_id": None, "time": None}
-    return pa.Table.from_pylist(rows, MANIFEST_SCHEMA)
+    return pa.Table.from_pylist(rows, manifest_schema(MeterColumns()))
 
 
 def _readings(output: Path) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.readers.base import Reader
 from pipelines.readers.meters import report
+from pipelines.readers.meters.columns import MeterColumns
 from pipelines.readers.meters.readings import READINGS, write_readings
 from pipelines.readers.meters.record import MeterRecord
 from pipelines.readers.meters.settings import MetersReaderSettings
 from pipelines.report.body import Body
-from pipelines.sources.sightings import MeterColumns
 from pipelines.stages.base import StageSpec
 from pipelines.stages.decode import DecodeStage
 from pipelines.stages.meter import MeterStage

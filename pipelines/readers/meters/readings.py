@@ -136,7 +136,7 @@ def write_readings(ledger: Ledger, manifest: pa.Table, max_rate: float | None) -
     files = min(_MOST_FILES, 1 + len(manifest) // _ROWS_PER_FILE)
     with tempfile.TemporaryDirectory(prefix="ocray-readings-") as folder, ExitStack() as stack:
         paths = [Path(folder) / f"{number}.arrow" for number in range(files)]
-        _spread(ledger, _Sightings(manifest), paths)
+        _spread(ledger, _MeterOfPage(manifest), paths)
         tables = (pa.ipc.open_stream(path.read_bytes()).read_all() for path in paths if path.exists())
         stream = stack.enter_context(atomic_file(ledger.output, READINGS))
         writer = stack.enter_context(pq.ParquetWriter(stream, READINGS_SCHEMA, compression="zstd"))
@@ -208,7 +208,7 @@ def _call(function: Callable[[pa.Table], tuple], table: pa.Table) -> tuple:
     return function(table)
 
 
-class _Sightings:
+class _MeterOfPage:
     """Meter, time and rate of each page of a manifest, found by page id."""
 
     def __init__(self, manifest: pa.Table):
@@ -242,13 +242,13 @@ def _with_confidences(records: pa.Table) -> pa.Table:
     return records.drop_columns("digits").append_column("confidences", confidences)
 
 
-def _spread(ledger: Ledger, sightings: _Sightings, paths: list[Path]) -> None:
+def _spread(ledger: Ledger, meters: _MeterOfPage, paths: list[Path]) -> None:
     """Write the records that count to the files, all of one meter into the same one."""
     with ExitStack() as stack:
         writers: list[Any] = [None] * len(paths)
 
         def write(tables: list[pa.Table]) -> None:
-            rows = sightings.join(_with_confidences(pa.concat_tables(tables)))
+            rows = meters.join(_with_confidences(pa.concat_tables(tables)))
             names = pc.fill_null(rows["meter_id"], rows["page_id"]).to_pylist()
             files = np.fromiter((zlib.crc32(name.encode()) % len(paths) for name in names), np.int32, len(names))
             order = np.argsort(files, kind="stable")

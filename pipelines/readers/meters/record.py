@@ -44,5 +44,5 @@ class MeterRecord(BaseRecord):
     @classmethod
     def planned(cls, row: dict[str, Any]) -> Self:
         record = super().planned(row)
-        record.meter_id, record.time = row["meter_id"], row["time"]
+        record.meter_id, record.time = row.get("meter_id"), row.get("time")
         return record

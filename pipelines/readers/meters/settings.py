@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from pipelines.readers.base import BundleSettings, ReaderSettings
-from pipelines.sources.sightings import MeterColumns
+from pipelines.readers.meters.columns import MeterColumns
 
 
 class MetersReaderSettings(ReaderSettings):

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,14 +10,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
-from pipelines.sources.document import InputError, Sighting
+from pipelines.arrow_types import UTC
+from pipelines.sources.columns import RowError
+from pipelines.sources.document import InputError
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ].+)?")
 _PARSER = TypeAdapter(datetime)
-
-
-class SightingError(Exception):
-    """A manifest row that does not say which meter was seen when; the message names the row and the remedy."""
 
 
 class MeterColumns(BaseModel):
@@ -42,8 +40,12 @@ class MeterColumns(BaseModel):
                 raise ValueError(f"no time zone {name!r}; give an IANA name such as Asia/Seoul or UTC") from error
         return name
 
+    @property
+    def manifest_fields(self) -> list[pa.Field]:
+        return [pa.field("meter_id", pa.string()), pa.field("time", UTC), pa.field("max_rate", pa.float64())]
+
     def present(self, manifest: str, columns: Sequence[str]) -> list[str]:
-        """Which of the columns a manifest has.
+        """Return which of the columns a manifest has.
 
         Raises:
             InputError: only one of meter and time.
@@ -57,24 +59,29 @@ class MeterColumns(BaseModel):
             )
         return [*here, self.max_rate] if here and self.max_rate in columns else here
 
-    def sighting(self, manifest: str, row: int, values: dict[str, Any]) -> Sighting | None:
-        """What row number `row` (1-based, without the header) says, None where meter and time are both empty.
-
-        Args:
-            values: of the columns that are `present`: text, or what pyarrow makes of a cell.
+    def values(self, manifest: str, row: int, cells: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return `meter_id`, `time` (aware, in UTC) and `max_rate` (units a day; None: none is said), or None for a row
+        whose meter and time are both empty.
 
         Raises:
-            SightingError: a meter without a time or the reverse, or a value that is neither. InputError: a time
-                without a zone, when there is no `time_zone`.
+            RowError: a meter without a time or the reverse, or a value that is neither. InputError: a time without a
+                zone, when there is no `time_zone`.
         """
         where = f"{manifest}, row {row}"
-        meter, when, rate = (_bare(values.get(name)) for name in (self.meter_id, self.time, self.max_rate))
+        meter, when, rate = (_bare(cells.get(name)) for name in (self.meter_id, self.time, self.max_rate))
         if meter is None and when is None:
             return None
         if meter is None or when is None:
             given, lacks = (self.time, self.meter_id) if meter is None else (self.meter_id, self.time)
-            raise SightingError(f"{where}: {given} but no {lacks}; give both, or neither to read it without judging it")
-        return Sighting(_meter_id(meter), self._utc(when, where), None if rate is None else _max_rate(rate, where))
+            raise RowError(f"{where}: {given} but no {lacks}; give both, or neither to read it without judging it")
+        return {
+            "meter_id": _meter_id(meter),
+            "time": self._utc(when, where),
+            "max_rate": None if rate is None else _max_rate(rate, where),
+        }
+
+    def describe(self, values: Mapping[str, Any]) -> str:
+        return f"meter {values['meter_id']} at {values['time']}"
 
     def _utc(self, value: Any, where: str) -> datetime:
         moment = _moment(value, where)
@@ -86,20 +93,6 @@ class MeterColumns(BaseModel):
                 )
             moment = moment.replace(tzinfo=ZoneInfo(self.time_zone))
         return moment.astimezone(timezone.utc)
-
-
-def parquet_cells(column: pa.Array, uri: str, name: str) -> list[Any]:
-    """The cells of a Parquet column as Python values; times to the microsecond.
-
-    Raises:
-        InputError: a column of lists, bytes or the like.
-    """
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us", kind.tz), safe=False).to_pylist()
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise InputError(f"{uri}: column {name!r} is {kind}, not text, numbers or times; name another one")
-    return column.to_pylist()
 
 
 def _bare(value: Any) -> Any:
@@ -124,7 +117,7 @@ def _moment(value: Any, where: str) -> datetime:
             return _PARSER.validate_python(value)
         except ValidationError:
             pass
-    raise SightingError(f"{where}: time {value} is not an ISO 8601 time; write it as 2026-05-01T10:00:00+09:00")
+    raise RowError(f"{where}: time {value} is not an ISO 8601 time; write it as 2026-05-01T10:00:00+09:00")
 
 
 def _max_rate(value: Any, where: str) -> float:
@@ -133,5 +126,5 @@ def _max_rate(value: Any, where: str) -> float:
     except (TypeError, ValueError):
         rate = math.nan
     if not 0 < rate < math.inf:
-        raise SightingError(f"{where}: max_rate {value} is not a number of units a day above 0")
+        raise RowError(f"{where}: max_rate {value} is not a number of units a day above 0")
     return rate
