@@ -13,10 +13,10 @@ import numpy as np
 _FINE_ENOUGH = 2.0  # times the result's scale up to which bilinear sampling loses nothing
 
 
-def wrap_degrees(angle: float, period: float = 360.0) -> float:
-    """Return `angle` modulo `period` in the half-open range (-period/2, period/2]."""
-    wrapped = angle % period
-    return wrapped - period if wrapped > period / 2 else wrapped
+def wrap_degrees(angle: float) -> float:
+    """Return `angle` modulo 360 in the half-open range (-180, 180]."""
+    wrapped = angle % 360.0
+    return wrapped - 360.0 if wrapped > 180.0 else wrapped
 
 
 def turn_matrix(width: int, height: int, degrees: float) -> tuple[np.ndarray, tuple[int, int]]:
@@ -146,7 +146,7 @@ def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _covered(image: np.ndarray, to_image: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The box (left, top, right, bottom) of an image that a warped one of `size` covers."""
     width, height = size
-    covered = map_points(to_image, np.float32([[0, 0], [width, 0], [width, height], [0, height]]))
+    covered = map_points(to_image, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
     limit = np.array([image.shape[1] - 2, image.shape[0] - 2])
     left, top = np.clip(np.floor(covered.min(axis=0)), 0, np.maximum(limit, 0)).astype(int)
     right, bottom = np.ceil(covered.max(axis=0)).astype(int) + 1

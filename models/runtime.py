@@ -5,7 +5,7 @@ OpenVINO runs on CPUs, ONNX Runtime's CUDA and TensorRT providers on NVIDIA GPUs
 
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -170,4 +170,4 @@ class _OnnxRuntime:
 
     def run(self, inputs: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         feed = inputs if isinstance(inputs, dict) else {self._input: inputs}
-        return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+        return dict(zip(self._outputs, cast(list[np.ndarray], self._session.run(self._outputs, feed)), strict=True))

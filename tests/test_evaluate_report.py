@@ -22,7 +22,7 @@ from trainers.core.config import Config
 from trainers.core.evaluate import measure
 from trainers.core.export import export_network
 from trainers.core.task import Evaluated
-from trainers.recognition.metrics import character_error_rate, recognition_metrics
+from trainers.recognition.metrics import align, comparable, error_rate, recognition_metrics
 from trainers.recognition.report import write_reading_report
 from trainers.recognition.source import LineSample
 
@@ -62,7 +62,7 @@ def test_the_log_lists_every_line_worst_first(tmp_path):
     rows = pq.read_table(tmp_path / "report" / "lines.parquet").to_pylist()
     assert [row["truth"] for row in rows] == ["틀림", "부가세", "A<b>", "합계 12,000", "같다"]
     for row in rows:
-        assert row["cer"] == pytest.approx(character_error_rate(row["truth"], row["prediction"]))
+        assert row["cer"] == pytest.approx(error_rate(align(comparable(row["truth"]), comparable(row["prediction"]))))
         assert 0 <= row["confidence"] <= 1
     assert rows[1]["confidence"] == 0 and rows[0]["name"] == "crops/5 & co.png"
     with (tmp_path / "report" / "lines.tsv").open(encoding="utf-8") as file:

@@ -7,7 +7,8 @@ from models.text_recognition.ctc import Calibration
 from trainers.recognition.metrics import (
     align,
     character_accuracy,
-    character_error_rate,
+    comparable,
+    error_rate,
     expected_calibration_error,
     fit_calibration,
     recognition_metrics,
@@ -32,8 +33,8 @@ from trainers.recognition.metrics import (
         (" a  b ", "a b", 0),
     ],
 )
-def test_character_error_rate(true, read, rate):
-    assert character_error_rate(true, read) == pytest.approx(rate)
+def test_error_rate(true, read, rate):
+    assert error_rate(align(comparable(true), comparable(read))) == pytest.approx(rate)
 
 
 def test_alignment_is_minimal():

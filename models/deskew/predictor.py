@@ -109,11 +109,11 @@ class DeskewPredictor:
         """
         spectra = [preprocess.polar_spectrum(image) for image in images]
         results = [Skew(0.0, 0.0)] * len(images)
-        printed = [index for index, spectrum in enumerate(spectra) if spectrum is not None]
+        printed = [(index, spectrum) for index, spectrum in enumerate(spectra) if spectrum is not None]
         for first in range(0, len(printed), _BATCH):
             batch = printed[first : first + _BATCH]
-            logits = self.network(np.stack([spectra[index] for index in batch]))["logits"]
-            for index, degrees, confidence in zip(batch, *decode(logits, self.range_degrees), strict=True):
+            logits = self.network(np.stack([spectrum for _, spectrum in batch]))["logits"]
+            for (index, _), degrees, confidence in zip(batch, *decode(logits, self.range_degrees), strict=True):
                 height, width = images[index].shape[:2]
                 small = min(height, width) < _SMALL and confidence < _SURE_OF_SMALL
                 if not small and can_stand(float(degrees), width, height):

@@ -193,10 +193,10 @@ def _log_likelihood(places: list[StripDigit]) -> float:
 
 def _scaled(corners: np.ndarray, along: float, across: float) -> np.ndarray:
     """A display's corners [4, 2], its length and height scaled about its middle."""
-    square = np.float32([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    return map_points(cv2.getPerspectiveTransform(square, corners), square * np.float32([along, across]))
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+    return map_points(cv2.getPerspectiveTransform(square, corners), square * np.array([along, across], np.float32))
 
 
 def _quad(box: tuple[float, float, float, float]) -> np.ndarray:
     left, top, right, bottom = box
-    return np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)

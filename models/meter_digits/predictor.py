@@ -95,8 +95,8 @@ class DigitReader:
             output = self.network(blob([padded(strips[index], width) for index in indices], self.input))
             for row, index in enumerate(indices):
                 columns = -(-strips[index].shape[1] // STEP)
-                outputs = (output[name][row, :columns] for name in ("classes", "box", "position"))
-                read[index] = decode(*outputs, self.input)
+                classes, box, position = (output[name][row, :columns] for name in ("classes", "box", "position"))
+                read[index] = decode(classes, box, position, self.input)
         return [read[index] for index in range(len(strips))]
 
 

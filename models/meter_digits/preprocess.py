@@ -35,7 +35,7 @@ def strip_matrix(corners: np.ndarray, form: StripInput) -> np.ndarray:
     """
     top = (form.height - form.display) / 2
     right, bottom = strip_width(corners, form) - form.margin, top + form.display
-    target = np.float32([[form.margin, top], [right, top], [right, bottom], [form.margin, bottom]])
+    target = np.array([[form.margin, top], [right, top], [right, bottom], [form.margin, bottom]], np.float32)
     return cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), target)
 
 

@@ -1,5 +1,7 @@
 """The screen network: where the display is in a photo, which way it reads, and what kind it is."""
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -37,7 +39,7 @@ class ScreenNet(nn.Module):
         self.presence = nn.Conv2d(_NECK, DIRECTIONS, 1)
         self.kind = nn.Conv2d(_NECK, classes, 1)
         self.corners = nn.Conv2d(_NECK, DIRECTIONS * 8, 1)
-        nn.init.constant_(self.presence.bias, _PRIOR)
+        nn.init.constant_(cast(torch.Tensor, self.presence.bias), _PRIOR)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """

@@ -27,6 +27,9 @@ _LEAST_WEIGHT = 0.3
 _NEAR = 2.5  # cells from a display's middle line within which other peaks are the same display
 
 
+_Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]  # presence, kind and corners, see `decode`
+
+
 class ScreenDecoding(BaseModel):
     """How the network's cells become displays."""
 
@@ -87,14 +90,14 @@ class ScreenDetector:
     def _detect(self, image: np.ndarray) -> list[Screen]:
         return find(image, self._cells, self.input, self.labels, self.decoding)
 
-    def _cells(self, canvas: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _cells(self, canvas: np.ndarray) -> _Outputs:
         output = self.network(blob([canvas], self.input))
-        return tuple(output[name][0] for name in ("presence", "kind", "corners"))
+        return output["presence"][0], output["kind"][0], output["corners"][0]
 
 
 def find(
     image: np.ndarray,
-    cells: Callable[[np.ndarray], tuple[np.ndarray, ...]],
+    cells: Callable[[np.ndarray], _Outputs],
     form: ScreenInput,
     labels: list[str],
     decoding: ScreenDecoding,
@@ -117,7 +120,9 @@ def find(
     return sorted(found, key=lambda screen: -screen.presence)
 
 
-def _look_closer(image, screen: Screen, cells, form: ScreenInput, labels: list[str]) -> Screen | None:
+def _look_closer(
+    image: np.ndarray, screen: Screen, cells: Callable[[np.ndarray], _Outputs], form: ScreenInput, labels: list[str]
+) -> Screen | None:
     """The display as it is seen in a rectangle around it, turned so that it reads to the right."""
     middle = screen.corners.mean(axis=0)
     along = screen.corners[1] + screen.corners[2] - screen.corners[0] - screen.corners[3]

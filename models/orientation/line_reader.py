@@ -39,20 +39,11 @@ class LineReader:
     Args:
         device: see `models.runtime.Network`.
         threads: CPU threads a call uses.
-        recognizer: a loaded recogniser to share (default: the packaged one).
-        precision: see `models.runtime.Network`, of the packaged one.
+        precision: see `models.runtime.Network`.
     """
 
-    def __init__(
-        self,
-        device: str = "cpu",
-        threads: int = 1,
-        recognizer: TextRecognizer | None = None,
-        precision: str = "auto",
-    ):
-        self.recognizer = recognizer or TextRecognizer(
-            device=device, threads=threads, precision=precision, calibrated=False
-        )
+    def __init__(self, device: str = "cpu", threads: int = 1, precision: str = "auto"):
+        self.recognizer = TextRecognizer(device=device, threads=threads, precision=precision, calibrated=False)
 
     def read(self, image: np.ndarray) -> LineReading | None:
         """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""
@@ -72,8 +63,8 @@ class LineReader:
         return float(np.mean([text.confidence for text in texts])), float(characters)
 
 
-def text_lines(grey: np.ndarray, count: int = LINES) -> list[np.ndarray]:
-    """Up to `count` (h, w) crops of the text lines of a page, each levelled by itself, the longest first (for their
+def text_lines(grey: np.ndarray) -> list[np.ndarray]:
+    """Up to `LINES` (h, w) crops of the text lines of a page, each levelled by itself, the longest first (for their
     height). Lines may be a few degrees off level."""
     ink = (local_contrast(grey, BACKGROUND_WINDOW) > INK).astype(np.uint8)
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, _JOIN), np.uint8))
@@ -95,7 +86,7 @@ def text_lines(grey: np.ndarray, count: int = LINES) -> list[np.ndarray]:
         ):
             lines.append((min(aspect, LINE_ASPECT[1]), x, y, line))
     lines.sort(key=lambda line: -line[0])
-    return [_crop(grey, x, y, line) for _, x, y, line in lines[:count]]
+    return [_crop(grey, x, y, line) for _, x, y, line in lines[:LINES]]
 
 
 class _Line(NamedTuple):

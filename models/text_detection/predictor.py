@@ -62,7 +62,8 @@ class TextDetector:
             as_seen(image, view), self.input.tile_side, self.input.tile_overlap, self._probability_map
         )
         scale = (width / view.size[0], height / view.size[1])
-        margin, size = np.float32(view.margin) * np.float32(scale), np.float32((width, height))
+        margin = np.array(view.margin, np.float32) * np.array(scale, np.float32)
+        size = np.array((width, height), np.float32)
         regions = []
         for region in decode(probability, scale, self.decoding):
             polygon = np.clip(region.polygon - margin, 0, size)

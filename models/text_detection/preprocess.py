@@ -61,10 +61,18 @@ def view_of(width: int, height: int, form: DetectionInput) -> View:
     if scale > 1:
         scale = max(1.0, min(scale, (_ENLARGED_PIXELS / (width * height)) ** 0.5))
     if wanted <= _MOST_ENLARGED:
-        size = tuple(max(_STRIDE, round(side * scale / _STRIDE) * _STRIDE) for side in (width, height))
+        size = (_nearest_stride(width * scale), _nearest_stride(height * scale))
         return View(size, size)
     size = (round(width * scale), round(height * scale))
-    return View(size, tuple(-(-(side + 2 * _MARGIN) // _STRIDE) * _STRIDE for side in size))
+    return View(size, (_with_margin(size[0]), _with_margin(size[1])))
+
+
+def _nearest_stride(side: float) -> int:
+    return max(_STRIDE, round(side / _STRIDE) * _STRIDE)
+
+
+def _with_margin(side: int) -> int:
+    return -(-(side + 2 * _MARGIN) // _STRIDE) * _STRIDE
 
 
 def as_seen(image: np.ndarray, view: View) -> np.ndarray:

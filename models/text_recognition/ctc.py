@@ -77,7 +77,7 @@ def decode(
         kept = probabilities[line, steps, classes]
         if language is not None and language_weight:
             _ask(language, language_weight, probabilities[line], np.flatnonzero(steps), classes, kept, characters)
-        text = "".join(characters[index] for index in classes)
+        text = "".join(characters[int(index)] for index in classes)
         results.append((text, _confidence(kept, calibration) if len(classes) else 0.0))
     return results
 
@@ -97,7 +97,7 @@ def _ask(
         probabilities: [T, C] of the line. columns: [places], where each character begins.
     """
     doubts: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # place → its classes, their probabilities
-    for place in np.flatnonzero(kept <= _SURE):
+    for place in np.flatnonzero(kept <= _SURE).tolist():
         end = columns[place + 1] if place + 1 < len(columns) else len(probabilities)
         run = probabilities[columns[place] : end]
         run = run[: _length(run.argmax(axis=1), classes[place])]
@@ -112,9 +112,12 @@ def _ask(
             doubts[place] = top, likely[top]
     if not doubts:
         return
-    alternatives = [[(characters[index], 0.0)] for index in classes]
+    alternatives = [[(characters[int(index)], 0.0)] for index in classes]
     for place, (top, likely) in doubts.items():
-        alternatives[place] = [(characters[index], math.log(value)) for index, value in zip(top, likely, strict=True)]
+        alternatives[place] = [
+            (characters[int(index)], math.log(value))
+            for index, value in zip(top.tolist(), likely.tolist(), strict=True)
+        ]
     chosen = likeliest(alternatives, language, weight)
     for place, (top, likely) in doubts.items():
         if (index := top[chosen[place]]) != classes[place]:
@@ -135,11 +138,11 @@ def _drop_helped(
     Args:
         best: [T] classes with the bonus. plain: [T, C] probabilities without it.
     """
-    columns = np.flatnonzero(starts)
+    columns = np.flatnonzero(starts).tolist()
     for before, column, after in zip(columns, columns[1:], columns[2:], strict=False):
-        if best[column] != space or not characters[best[after]].isdigit():
+        if best[column] != space or not characters[int(best[after])].isdigit():
             continue
-        left = characters[best[before]]
+        left = characters[int(best[before])]
         run = plain[column:after][best[column:after] == space]
         if (left.isdigit() or left in _IN_NUMBERS) and not (run.argmax(axis=1) == space).any():
             starts[column] = False

@@ -172,5 +172,6 @@ def likeliest(alternatives: Sequence[Sequence[tuple[str, float]]], model: Langua
         beam = paths[: 1 if sure >= ORDER - 1 else _BEAM]
     if len(beam) > 1:
         ends = model.score(np.array([(*last, END) for last, _, _ in beam], np.uint32))
-        beam = sorted(zip(beam, ends, strict=True), key=lambda path: -(path[0][2] + weight * float(path[1])))[0][:1]
+        best, _ = max(zip(beam, ends, strict=True), key=lambda path: path[0][2] + weight * float(path[1]))
+        return best[1]
     return beam[0][1]

@@ -13,13 +13,12 @@ class OnnxNetwork(nn.Module):
 
     Args:
         inputs: the names of the network's inputs, in forward()'s order.
-        device: see `models.runtime.Network`.
     """
 
-    def __init__(self, bundle: Bundle, inputs: list[str], device: str = "cpu"):
+    def __init__(self, bundle: Bundle, inputs: list[str]):
         super().__init__()
         self._inputs = inputs
-        self._network = Network(bundle, device)
+        self._network = Network(bundle)
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         arrays = {

@@ -264,26 +264,26 @@ def whole_folder(output: Path, *, overwrite: bool = False, may_hold: tuple[str, 
         raise
 
 
-def read_lines(location: str | Path, batch_rows: int = 256) -> Iterator[Line]:
+def read_lines(location: str | Path) -> Iterator[Line]:
     """Rows of the *lines* files at `location`: a Parquet file, a folder of them or an fsspec URI; order of file names.
 
     Raises:
         LayoutError: no Parquet file, or one of another layout.
     """
-    for row in _rows(location, "lines", batch_rows):
+    for row in _rows(location, "lines", 256):
         yield Line(**row)
 
 
-def read_pages(location: str | Path, batch_rows: int = 16) -> Iterator[Page]:
+def read_pages(location: str | Path) -> Iterator[Page]:
     """Rows of the *regions* files at `location`, as `read_lines` does it. Raises LayoutError likewise."""
-    for row in _rows(location, "regions", batch_rows):
+    for row in _rows(location, "regions", 16):
         regions = tuple(Region(tuple(r["quad"]), r["text"], r["ignore"]) for r in row.pop("regions"))
         yield Page(**row, regions=regions)
 
 
-def read_meters(location: str | Path, batch_rows: int = 16) -> Iterator[Meter]:
+def read_meters(location: str | Path) -> Iterator[Meter]:
     """Rows of the *meters* files at `location`, as `read_lines` does it. Raises LayoutError likewise."""
-    for row in _rows(location, "meters", batch_rows):
+    for row in _rows(location, "meters", 16):
         yield Meter.of(row)
 
 

@@ -44,10 +44,10 @@ def join_rows(boxes: np.ndarray, gap: float = GAP) -> list[np.ndarray]:
     return [np.array(sorted(group, key=left.__getitem__)) for group in groups.values()]
 
 
-def joined_boxes(boxes: np.ndarray, gap: float = GAP) -> np.ndarray:
+def joined_boxes(boxes: np.ndarray) -> np.ndarray:
     """(m, 4) boxes of the lines that `join_rows` finds."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    groups = [boxes[group] for group in join_rows(boxes, gap)]
+    groups = [boxes[group] for group in join_rows(boxes)]
     corners = [np.concatenate([group[:, :2].min(axis=0), group[:, 2:].max(axis=0)]) for group in groups]
     return np.array(corners, np.float32).reshape(-1, 4)
 

@@ -209,17 +209,15 @@ def _one_apart(a: str, b: str) -> bool:
     return (int(a) - int(b)) % turn in (1, turn - 1)
 
 
-def reading_metrics(
-    predictions: Mapping[str, np.ndarray], wrong_share: float = WRONG_SHARE, sure: float | None = None
-) -> dict[str, float]:
+def reading_metrics(predictions: Mapping[str, np.ndarray], sure: float | None = None) -> dict[str, float]:
     """How displays were read.
 
     Args:
         predictions: `true` and `read` (strings) [n]; and where there are such: `exact` bool (the truth's leading zeros
             are all there; else they are), `success` bool (given as readings to trust), `confidence` 0..1 (of the least
             sure place; in the place of `success`), `single` bool (crops of one digit, which count apart).
-        wrong_share: `sure` is fitted so that no more than this share of the readings given is wrong.
-        sure: what it is, where it is not to be fitted.
+        sure: the least confidence to trust. None: it is fitted so that at most `WRONG_SHARE` of the readings given is
+            wrong.
 
     Returns:
         `recognition_rate` (all digits right), `within_one` (or one step away on the last wheel), `integer_right`,
@@ -253,7 +251,7 @@ def reading_metrics(
         given = predictions["success"][use]
     elif "confidence" in predictions:
         confidence = predictions["confidence"][use]
-        metrics["sure"] = fit_sure(confidence, digits & point, wrong_share) if sure is None else sure
+        metrics["sure"] = fit_sure(confidence, digits & point) if sure is None else sure
         given = confidence >= metrics["sure"]
     else:
         return metrics

@@ -18,6 +18,7 @@ SCRIPTS = ("hangul", "latin", "digit", "space", "han", "other")
 SPACE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 # Weights of the language model, likewise.
 LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+_BINS = 10  # of a reliability table
 _HANGUL = ((0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
 
 
@@ -78,10 +79,9 @@ def align(true: Sequence[str], read: Sequence[str]) -> list[tuple[str, str]]:
     return [(c, c) for c in same] + pairs[::-1] + [(c, c) for c in tail]
 
 
-def character_error_rate(true: str, read: str) -> float:
-    """Edits ÷ true characters of one line; more than 1 when much was read that is not there. An empty truth counts as
-    one character."""
-    pairs = align(comparable(true), comparable(read))
+def error_rate(pairs: Sequence[tuple[str, str]]) -> float:
+    """Return the CER of one line's alignment: edits ÷ true characters; more than 1 when much was read that is not
+    there. An empty truth counts as one character."""
     return sum(a != b for a, b in pairs) / max(1, sum(bool(a) for a, _ in pairs))
 
 
@@ -178,21 +178,20 @@ class ReliabilityBin:
     accuracy: float
 
 
-def reliability(confidence: np.ndarray, accuracy: np.ndarray, bins: int = 10) -> list[ReliabilityBin]:
-    """The reliability table, empty bins left out.
+def reliability(confidence: np.ndarray, accuracy: np.ndarray) -> list[ReliabilityBin]:
+    """The reliability table: ten equally wide bins, empty ones left out.
 
     Args:
         confidence: in 0..1, one a line.
         accuracy: in 0..1: character accuracies, or 0 and 1 for wrong and right lines.
-        bins: equally wide ones.
     """
-    number = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    number = np.clip((confidence * _BINS).astype(int), 0, _BINS - 1)
     table = []
-    for i in range(bins):
+    for i in range(_BINS):
         inside = number == i
         if count := int(inside.sum()):
             means = float(confidence[inside].mean()), float(accuracy[inside].mean())
-            table.append(ReliabilityBin(i / bins, (i + 1) / bins, count, *means))
+            table.append(ReliabilityBin(i / _BINS, (i + 1) / _BINS, count, *means))
     return table
 
 

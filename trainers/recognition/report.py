@@ -23,9 +23,9 @@ from trainers.recognition.metrics import (
     SCRIPTS,
     align,
     character_accuracy,
-    character_error_rate,
     comparable,
     cross_calibrated,
+    error_rate,
     expected_calibration_error,
     reliability,
     script,
@@ -74,8 +74,8 @@ class ReadLine:
 
     @property
     def cer(self) -> float:
-        """See `character_error_rate`."""
-        return character_error_rate(self.truth, self.prediction)
+        """See `error_rate`."""
+        return error_rate(self.pairs)
 
 
 def write_reading_report(

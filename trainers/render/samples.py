@@ -38,8 +38,9 @@ def turned(page: np.ndarray, degrees: float) -> np.ndarray:
     return np.array(image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=fill))
 
 
-def tall_page(width: int = 780, height: int = 9000) -> np.ndarray:
-    """English product pages one below the other."""
+def tall_page() -> np.ndarray:
+    """English product pages one below the other, 780 × 9,000 px."""
+    width, height = 780, 9000
     parts, total, seed = [], 0, 0
     while total < height:
         image = Image.fromarray(find_page("product", "en", 12, (700, 1600), seed))

@@ -45,8 +45,8 @@ class DBDetector(nn.Module, ABC):
     def __init__(self, channels: int, inner: int):
         super().__init__()
         self.threshold = branch(channels, inner)
-        nn.init.zeros_(self.threshold[-1].weight)
-        nn.init.zeros_(self.threshold[-1].bias)
+        for parameter in self.threshold[-1].parameters():
+            nn.init.zeros_(parameter)
 
     @abstractmethod
     def features(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

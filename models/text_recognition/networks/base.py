@@ -28,7 +28,7 @@ class CTCNetwork(nn.Module, ABC):
     def steps(self, image: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 3, height, width] → float32 [batch, steps, channels]."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """
         Args:
             image: float32 [batch, 3, height, width], normalised strips, padded with zeros on the right.
@@ -51,6 +51,8 @@ class CTCHead(nn.Linear):
             classes without parts.
     """
 
+    parts: torch.Tensor
+
     def __init__(self, channels: int, classes: int, parts: torch.Tensor | None = None):
         super().__init__(channels, classes)
         if parts is not None:
@@ -60,11 +62,11 @@ class CTCHead(nn.Linear):
                 self.weight[parts.any(dim=1)] = 0
                 self.bias[parts.any(dim=1)] = 0
 
-    def forward(self, steps: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not hasattr(self, "jamo"):
-            return super().forward(steps)
+            return super().forward(input)
         rows = functional.pad(self.jamo, (0, 0, 1, 0))
-        return functional.linear(steps, self.weight + rows[self.parts].sum(dim=1), self.bias)
+        return functional.linear(input, self.weight + rows[self.parts].sum(dim=1), self.bias)
 
 
 def convolution(

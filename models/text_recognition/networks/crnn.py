@@ -55,6 +55,9 @@ class ThinPlateSpline(nn.Module):
     the upper or lower edge: before training, the strip comes out as it went in, whatever its width.
     """
 
+    points: torch.Tensor
+    solve: torch.Tensor
+
     def __init__(self, fiducials: int = FIDUCIALS):
         super().__init__()
         self.locate = nn.Sequential(
@@ -67,8 +70,8 @@ class ThinPlateSpline(nn.Module):
             convolution(256, 512, 3),
         )
         self.offsets = nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 2 * fiducials))
-        nn.init.zeros_(self.offsets[2].weight)
-        nn.init.zeros_(self.offsets[2].bias)
+        for parameter in self.offsets[2].parameters():
+            nn.init.zeros_(parameter)
         x = torch.linspace(-1, 1, fiducials // 2)
         points = torch.cat([torch.stack([x, torch.full_like(x, y)], dim=1) for y in (-1.0, 1.0)])
         # Not part of the state: they follow from the number of fiducials.

@@ -8,32 +8,24 @@ from torch.nn import functional
 from models.text_recognition.networks.base import CTCNetwork, convolution
 
 HEADS = 8
+_SCALE = 0.5  # of the backbone's channels
+_DIMS = 64  # channels of a step
+_DEPTH, _HIDDEN = 2, 120  # blocks of the neck, and their channels
+_DROPOUT = 0.1
 
 
 class SVTRLCNet(CTCNetwork):
-    """One step for 8 px of a strip 48 px high; 2.2 M parameters at scale 0.5 without the head.
+    """One step for 8 px of a strip 48 px high; 2.2 M parameters without the head.
 
     Args:
         classes: outputs, the blank included.
-        scale: of the backbone's channels.
-        dims: channels of a step.
-        depth: SVTR blocks in the neck.
-        hidden: channels of the SVTR blocks.
         parts: see `CTCNetwork`.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        scale: float = 0.5,
-        dims: int = 64,
-        depth: int = 2,
-        hidden: int = 120,
-        parts: torch.Tensor | None = None,
-    ):
-        super().__init__(dims, classes, parts)
-        self.backbone = _backbone(scale)
-        self.neck = Neck(int(1024 * scale), dims, depth, hidden)
+    def __init__(self, classes: int, parts: torch.Tensor | None = None):
+        super().__init__(_DIMS, classes, parts)
+        self.backbone = _backbone()
+        self.neck = Neck(int(1024 * _SCALE))
 
     def steps(self, image: torch.Tensor) -> torch.Tensor:
         return self.neck(self.backbone(image)).mean(dim=2).transpose(1, 2)
@@ -55,18 +47,18 @@ class SqueezeExcite(nn.Module):
 class Neck(nn.Module):
     """Squeezes the channels, mixes all steps by attention, and joins the result with the backbone's own."""
 
-    def __init__(self, channels: int, dims: int, depth: int, hidden: int):
+    def __init__(self, channels: int):
         super().__init__()
         self.reduce = nn.Sequential(
             convolution(channels, channels // 8, 3, activation=nn.SiLU),
-            convolution(channels // 8, hidden, 1, activation=nn.SiLU),
+            convolution(channels // 8, _HIDDEN, 1, activation=nn.SiLU),
         )
-        self.blocks = nn.Sequential(*(GlobalBlock(hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(hidden)
-        self.restore = convolution(hidden, channels, 1, activation=nn.SiLU)
+        self.blocks = nn.Sequential(*(GlobalBlock(_HIDDEN) for _ in range(_DEPTH)))
+        self.norm = nn.LayerNorm(_HIDDEN)
+        self.restore = convolution(_HIDDEN, channels, 1, activation=nn.SiLU)
         self.join = nn.Sequential(
             convolution(2 * channels, channels // 8, 3, activation=nn.SiLU),
-            convolution(channels // 8, dims, 1, activation=nn.SiLU),
+            convolution(channels // 8, _DIMS, 1, activation=nn.SiLU),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -80,16 +72,16 @@ class Neck(nn.Module):
 class GlobalBlock(nn.Module):
     """SVTR's global mixing block: [batch, places, channels] → the same shape."""
 
-    def __init__(self, channels: int, dropout: float = 0.1):
+    def __init__(self, channels: int):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.project = nn.Linear(channels, channels)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(
-            nn.Linear(channels, 2 * channels), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * channels, channels)
+            nn.Linear(channels, 2 * channels), nn.SiLU(), nn.Dropout(_DROPOUT), nn.Linear(2 * channels, channels)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(_DROPOUT)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         heads = self.qkv(self.norm1(x)).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
@@ -109,14 +101,14 @@ def separable(
     ]
 
 
-def _backbone(scale: float) -> nn.Sequential:
+def _backbone() -> nn.Sequential:
     """MobileNetV1Enhance: depthwise separable convolutions; height / 32 (48 px: 1), width / 8."""
 
     def scaled(inputs: int, outputs: int, *how, **more) -> list[nn.Module]:
-        return separable(int(inputs * scale), int(outputs * scale), *how, **more)
+        return separable(int(inputs * _SCALE), int(outputs * _SCALE), *how, **more)
 
     return nn.Sequential(
-        convolution(3, int(32 * scale), 3, 2, activation=nn.Hardswish),
+        convolution(3, int(32 * _SCALE), 3, 2, activation=nn.Hardswish),
         *scaled(32, 64),
         *scaled(64, 128),
         *scaled(128, 128),

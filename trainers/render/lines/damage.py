@@ -9,9 +9,9 @@ from PIL import Image, ImageChops, ImageFilter
 _LEGIBLE = 13.0  # px of text size below which Hangul no longer reads
 
 
-def coarse(image: Image.Image, rng: np.random.Generator, size: float, least: float = 0.4) -> Image.Image:
+def coarse(image: Image.Image, rng: np.random.Generator, size: float) -> Image.Image:
     """Scaled down and up again, never below the size at which Hangul reads."""
-    low = max(least, _LEGIBLE / size)
+    low = max(0.4, _LEGIBLE / size)
     if low >= 0.95:
         return image
     scale = rng.uniform(low, 0.97)

@@ -61,7 +61,7 @@ def screen_colours(rng: random.Random) -> tuple[Colour, Colour]:
     return paper, ink_for(rng, paper, low=rng.random() < 0.07)
 
 
-def paper_colours(rng: random.Random, low_share: float = 0.06) -> tuple[Colour, Colour]:
+def paper_colours(rng: random.Random) -> tuple[Colour, Colour]:
     """(paper, ink) of printed sheets: light paper, dark ink; headings reversed now and then."""
     level = rng.randint(205, 255)
     paper = rng.choice((_grey(level), _grey(level), (level, level - 3, level - 14), (level - 10, level - 3, level)))
@@ -69,7 +69,7 @@ def paper_colours(rng: random.Random, low_share: float = 0.06) -> tuple[Colour, 
         paper = _mix(paper, _any(rng), rng.uniform(0.1, 0.3))
     if rng.random() < 0.06:
         return _grey(rng.randint(20, 100)), paper
-    if rng.random() < low_share:
+    if rng.random() < 0.06:
         return paper, ink_for(rng, paper, low=True)
     ink = _grey(rng.choice((0, 10, 25, 40, 60, 80)))
     if rng.random() < 0.18:

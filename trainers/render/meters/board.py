@@ -13,6 +13,8 @@ from trainers.render.meters.glyphs import digit_faces
 
 Box = tuple[float, float, float, float]
 
+_TRIES = 25  # at a free place
+
 _BRAND_PARTS = (
     "AQU",
     "TEK",
@@ -85,10 +87,10 @@ class Board:
         """Keep `box` free of what is placed later."""
         self._taken.append(box)
 
-    def place(self, width: float, height: float, tries: int = 25) -> tuple[float, float] | None:
+    def place(self, width: float, height: float) -> tuple[float, float] | None:
         """The top left of a free place, which is then taken; None where none was found."""
         w, h = self.image.size
-        for _ in range(tries):
+        for _ in range(_TRIES):
             x, y = self.rng.uniform(0.02 * w, 0.98 * w - width), self.rng.uniform(0.02 * h, 0.98 * h - height)
             if self._free((x, y, x + width, y + height)):
                 self.reserve((x, y, x + width, y + height))

@@ -40,9 +40,9 @@ def lost(cover: Image.Image, box: np.ndarray, scale: float) -> bool:
     return float(hidden.mean()) > 0.5
 
 
-def _blob(rng: np.random.Generator, side: int = 48) -> Image.Image:
-    """A soft-edged ragged patch, "L" side × side, zero at its border."""
-    ys, xs = (np.mgrid[0:side, 0:side] + 0.5) / side * 2 - 1
+def _blob(rng: np.random.Generator) -> Image.Image:
+    """A soft-edged ragged patch, "L" 48 × 48, zero at its border."""
+    ys, xs = (np.mgrid[0:48, 0:48] + 0.5) / 48 * 2 - 1
     angle, radius = np.arctan2(ys, xs), np.hypot(xs, ys)
     edge = 0.72 + sum(rng.normal(0, 0.12 / k) * np.cos(k * angle + rng.uniform(0, 6)) for k in range(1, 5))
     soft = rng.uniform(0.06, 0.5)
