@@ -19,6 +19,7 @@ from pipelines.readers.meters.summary import IMPLAUSIBLE_PHOTOS, UNREAD_PHOTOS, 
 from pipelines.records import PageError, page_id
 from pipelines.report.job_report import write_report
 from pipelines.sources import manifest_schema
+from tests.hostile import check_shown_as_text, hostile
 
 START = datetime(2026, 5, 1, tzinfo=timezone.utc)
 CORNERS = [[40, 30], [120, 30], [120, 50], [40, 50]]
@@ -96,7 +97,8 @@ def test_the_report_shows_implausible_readings_first(job):
     assert re.findall(r'<section id="(\w+)"', html) == [
         "overview", "stages", "distributions", "readings", "errors", "implausible", "unread", "sampled"
     ]  # fmt: skip
-    assert html.count('lang="ko"') == html.count('lang="en"') - 1  # the root element
+    body = html[html.index("<body>") :]
+    assert body.count('lang="ko"') == body.count('lang="en"') > 0
     first = html[html.index('<section id="implausible"') : html.index('<section id="unread"')]
     assert first.count('<figure class="page meter">') == IMPLAUSIBLE_PHOTOS
     assert first.count("too_fast: 00726.0 after 00125.1") == IMPLAUSIBLE_PHOTOS and "<strong>00126.0</strong>" in first
@@ -138,3 +140,26 @@ def test_a_job_that_has_judged_nothing_yet_says_so(job):
     assert not summary.judged and summary.findings.success == 70 and summary.implausible == []
     write_report(str(job), load_page=grey)
     assert "알 수 없음" in (job / "report.html").read_text("utf-8")
+
+
+def test_text_from_outside_stays_text(tmp_path):
+    """What was read, its reasons, and the meter that a manifest names."""
+    texts = {"reading": hostile("reading"), "reason": hostile("reason"), "meter_class": hostile("class")}
+    unread = photo("a.png", "12.5").model_copy(update=texts | {"success": False})
+    wrong = photo("b.png", "00123.4").model_copy(update={"document_uri": hostile("photo")})
+    later = photo("c.png", "00120.0")
+    ledger = Ledger(Storage(str(tmp_path)))
+    ledger.commit(ledger.part_name([record.page_id for record in (unread, wrong, later)]), [unread, wrong, later])
+    rows = [
+        {"page_id": record.page_id, "meter_id": hostile("meter"), "time": START + timedelta(days=day), "max_rate": 5.0}
+        for day, record in enumerate([wrong, later])
+    ]
+    (tmp_path / "job.json").write_text(json.dumps({"name": hostile("name"), "config": {"reader": "meters"}}))
+    write_readings(ledger, pa.Table.from_pylist(rows, manifest_schema(MeterColumns())), None)
+
+    def gone(record: MeterRecord) -> np.ndarray:
+        raise OSError(hostile("picture"))
+
+    write_report(str(tmp_path), load_page=gone)
+    shown = ["reading", "reason", "class", "photo", "meter", "name", "picture"]
+    check_shown_as_text((tmp_path / "report.html").read_text("utf-8"), shown)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from common.storage import Storage
+from common.svg import nice_ticks
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.readers.documents.record import Line, PageRecord
@@ -18,6 +19,7 @@ from pipelines.records import PageError, page_id
 from pipelines.report import charts
 from pipelines.report.job_report import write_report
 from pipelines.report.summary import LISTED_ERRORS, SAMPLED_PAGES, Histogram
+from tests.hostile import check_shown_as_text, hostile
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -76,7 +78,7 @@ def test_thousands_of_errors_are_counted_and_the_first_are_listed(tmp_path):
     write_report(str(tmp_path), load_page=white)
     html = (tmp_path / "report.html").read_text("utf-8")
     assert f"The first {LISTED_ERRORS} of {count:,} are listed; 700 more" in html
-    assert f"<td class=n>{count:,}</td>" in html
+    assert f'<td class="n">{count:,}</td>' in html
     assert html.count("ends &amp; early") == LISTED_ERRORS
 
 
@@ -99,7 +101,7 @@ def test_a_histogram_is_trimmed_to_its_values():
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-13.2, 37), (0, 3), (0, 12_345), (0, 0.004), (44.5, 45)])
 def test_ticks_are_round_and_few(low, high):
-    ticks = charts.nice_ticks(low, high, 6)
+    ticks = nice_ticks(low, high, 6)
     assert 2 <= len(ticks) <= 8 and low - 1e-6 <= ticks[0] and ticks[-1] <= high + 1e-6
     assert np.ptp(np.diff(ticks)) < 1e-6
 
@@ -150,8 +152,31 @@ def test_the_file_needs_nothing_else(report):
     assert links and all(link.startswith(("data:", "#")) for link in links)
     assert "url(" not in html and "@import" not in html
     assert "&lt;scans&gt;" in html and "<scans>" not in html
-    assert "ocray ocr --input &#x27;/scans/a b&#x27; s3://bucket/x" in html and "--retry-failed" in html
-    assert html.count('lang="ko"') == html.count('lang="en"') - 1  # the root element
+    assert "ocray ocr --input &#39;/scans/a b&#39; s3://bucket/x" in html and "--retry-failed" in html
+    body = html[html.index("<body>") :]
+    assert body.count('lang="ko"') == body.count('lang="en"') > 0
+
+
+def test_text_from_outside_stays_text(tmp_path):
+    """Names of documents, what was read, errors, and every text of the job's card."""
+    line = Line(text=hostile("line"), confidence=0.9, polygon=[[0, 0], [9, 0], [9, 9], [0, 9]], language="en")
+    page = good(1).model_copy(update={"document_uri": f"/scans/{hostile('page')}", "lines": [line]})
+    page = page.model_copy(update={"device": hostile("device"), "timings_ms": {hostile("stage"): 5.0}})
+    error = PageError(stage=hostile("where"), type=hostile("type"), message=hostile("message"))
+    broken = bad(1).model_copy(update={"document_uri": hostile("broken"), "error": error})
+    commit(tmp_path, [page, broken])
+    card = {name: hostile(name) for name in ("name", "state", "created", "fingerprint")}
+    card |= {"inputs": [hostile("input")], "models": {hostile("model"): hostile("bundle")}}
+    card |= {"versions": {"ray": hostile("version")}, "skipped": {hostile("reason"): 2}}
+    (tmp_path / "job.json").write_text(json.dumps(card), "utf-8")
+
+    def gone(record: PageRecord) -> np.ndarray:
+        raise OSError(hostile("picture"))
+
+    write_report(str(tmp_path), load_page=gone)
+    shown = ["page", "line", "device", "stage", "where", "type", "message", "broken", "picture", "input", "reason"]
+    shown += ["name", "state", "created", "fingerprint", "model", "bundle", "version"]
+    check_shown_as_text((tmp_path / "report.html").read_text("utf-8"), shown)
 
 
 @pytest.mark.browser
@@ -160,9 +185,9 @@ def test_it_works_in_a_browser(report, tmp_path):
     """A script added to the page uses it as a person would, and leaves what it saw in the page's title."""
     probe = """<script>
       const shown = s => [...document.querySelectorAll(s)].filter(e => getComputedStyle(e).display !== "none").length;
-      document.querySelector("[data-choose=ko]").click();
+      document.querySelector("#korean").click();
       const korean = [shown("h2 [lang=ko]"), shown("h2 [lang=en]")];
-      document.querySelector("[data-choose=en]").click();
+      document.querySelector("#english").click();
       const english = [shown("h2 [lang=ko]"), shown("h2 [lang=en]")];
       document.querySelector("#sampled .view").click();
       const drawn = document.querySelector("#sampled use").getBoundingClientRect().width > 20;

@@ -1,18 +1,23 @@
 """The job's report: one self-contained HTML file, in Korean and English, made from the committed records."""
 
 from collections.abc import Callable
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
+from common.html import render
 from common.storage import Storage
 from pipelines.exports.store import RecordStore
 from pipelines.output import REPORT, job_card
 from pipelines.readers.registry import job_reader
-from pipelines.report import sections
-from pipelines.report.markup import escape
+from pipelines.report import charts
+from pipelines.report.card import read_card, retry_command
+from pipelines.report.numbers import number
+from pipelines.report.summary import Summary
+
+_LISTED_INPUTS = 10
+_STATES = {"running": "실행 중", "finished": "완료", "failed": "실패"}
 
 
 def write_report(output_uri: str, *, load_page: Callable[[Any], np.ndarray]) -> None:
@@ -29,18 +34,27 @@ def write_report(output_uri: str, *, load_page: Callable[[Any], np.ndarray]) -> 
     reader = job_reader(job)
     store = RecordStore(output_uri, reader.record_type)
     body = reader.report(store, job, load_page)
-    summary = body.summary
-    template = Template(files("pipelines.report").joinpath("template.html").read_text("utf-8"))
-    html = template.substitute(
-        title=escape(f"{job.get('name') or 'ocray'} · ocray"),
-        heading=sections.heading(job),
+    html = render(
+        body.template,
+        **body.values,
+        card=read_card(job),
+        states=_STATES,
+        listed_inputs=_LISTED_INPUTS,
+        summary=body.summary,
         tiles=body.tiles,
-        facts=sections.facts(job, summary),
-        stages=sections.time_by_stage(summary),
-        distributions=body.distributions,
-        errors=sections.errors(summary),
-        retry=sections.retry(job, output_uri, summary),
-        shown=body.shown,
-        pages=summary.pages,
+        stages=_time_by_stage(body.summary),
+        retry=retry_command(job, output_uri),
+        number=number,
     )
     store.output.write(REPORT, html.encode())
+
+
+def _time_by_stage(summary: Summary) -> Markup | None:
+    if not summary.timings:
+        return None
+    total = sum(data.sum for data in summary.timings.values()) or 1.0
+    rows = [
+        charts.Bar(name, data.mean, data.quantile(0.5), data.quantile(0.9), data.sum / total)
+        for name, data in summary.timings.items()
+    ]
+    return charts.bars(rows, charts.Axis("milliseconds a page, in one worker", "쪽당 밀리초 (작업자 하나)"))

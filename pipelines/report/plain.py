@@ -4,9 +4,8 @@ from typing import Any
 
 from common.durations import duration
 from pipelines.exports.store import RecordStore
-from pipelines.report import sections
-from pipelines.report.body import Body
-from pipelines.report.markup import both, number, unknown
+from pipelines.report.body import Body, Tile
+from pipelines.report.numbers import number, share
 from pipelines.report.summary import Summary, shared_pass
 
 
@@ -15,17 +14,17 @@ def body(store: RecordStore[Any], job: dict[str, Any]) -> Body:
     summary = Summary()
     for _ in shared_pass(store, [], summary):
         pass
-    return Body(summary, sections.tiles(tiles(job, summary)), "", "")
+    return Body(summary, tiles(job, summary))
 
 
-def tiles(job: dict[str, Any], summary: Summary) -> list[tuple[str, str, str, str]]:
-    """Return what `sections.tiles` takes: documents, pages read and failed, pages a second, time."""
+def tiles(job: dict[str, Any], summary: Summary) -> list[Tile]:
+    """Return documents, pages read and failed, pages per second, and the time of the last run."""
     rate, seconds = job.get("pages_per_second"), job.get("wall_seconds")
-    share = f"{summary.failed / max(1, summary.pages):.1%}"
+    failed = share(summary.failed, summary.pages)
     return [
-        ("", number(summary.documents), both("documents", "문서"), ""),
-        ("", number(summary.ok), both("pages read", "읽은 쪽"), ""),
-        ("bad" if summary.failed else "", number(summary.failed), both("pages failed", "실패한 쪽"), share),
-        ("", unknown() if rate is None else number(rate), both("pages a second", "초당 쪽 수"), ""),
-        ("", unknown() if seconds is None else duration(seconds), both("last run took", "마지막 실행 시간"), ""),
+        Tile(number(summary.documents), "documents", "문서"),
+        Tile(number(summary.ok), "pages read", "읽은 쪽"),
+        Tile(number(summary.failed), "pages failed", "실패한 쪽", failed, bad=summary.failed > 0),
+        Tile(None if rate is None else number(rate), "pages a second", "초당 쪽 수"),
+        Tile(None if seconds is None else duration(seconds), "last run took", "마지막 실행 시간"),
     ]
