@@ -38,7 +38,7 @@ RECOGNISED_TOGETHER = 16
 
 
 def bare_loop(paths: list[str], ready, go) -> None:
-    """The floor: the predictors called one after the other, lines of 16 pages read together. No stages, no Ray."""
+    """Run the floor: the predictors called one after the other, lines of 16 pages read together. No stages, no Ray."""
     deskew, orientation = DeskewPredictor(), OrientationPredictor()
     detector, recognizer = TextDetector(), TextRecognizer()
     cv2.setNumThreads(1)
@@ -74,7 +74,7 @@ def rapidocr_loop(paths: list[str], ready, go, engine: str) -> None:
 
 
 def processes_rate(target, shares: list[list[str]], *extra) -> float:
-    """Pages/s of one process a share, from all ready to all done."""
+    """Return pages/s of one process per share, from all ready to all done."""
     context = multiprocessing.get_context("spawn")
     ready, go = context.Semaphore(0), context.Event()
     workers = [context.Process(target=target, args=(share, ready, go, *extra)) for share in shares]
@@ -92,7 +92,7 @@ def processes_rate(target, shares: list[list[str]], *extra) -> float:
 
 
 def job_rate(folder: Path) -> float:
-    """Pages/s of the bulk job, from the first worker that is ready to the last commit."""
+    """Return pages/s of the bulk job, from the first worker that is ready to the last commit."""
     output = Path(tempfile.mkdtemp(prefix="ocray-bench-out-"))
     try:
         # What the bare loop and the peers read with: PP-OCRv6 alone.

@@ -28,7 +28,7 @@ from trainers.detection.source import RegionSample
 
 
 def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[RegionSample]:
-    """A random `limit` of a set's rows, with their true lines."""
+    """Yield a random `limit` of a set's rows, with their true lines."""
     rows = pq.read_table(path).to_pylist()
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:

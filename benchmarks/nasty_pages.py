@@ -54,14 +54,14 @@ def checkerboard(width: int, height: int, cell: int) -> np.ndarray:
 
 
 def dots(width: int, height: int, pitch: int) -> np.ndarray:
-    """A halftone: dots that grow from left to right."""
+    """Return a halftone: dots that grow from left to right."""
     y, x = np.ogrid[:height, :width]
     wave = (np.cos(2 * np.pi * x / pitch) + np.cos(2 * np.pi * y / pitch)).astype(np.float32)
     return np.where(wave > 2 - 3 * x / width, 0, 255).astype(np.uint8)
 
 
 def marks(width: int, height: int, text: str, pitch: tuple[int, int], scale: float) -> np.ndarray:
-    """The same few characters over and over."""
+    """Return a page of the same few characters over and over."""
     cell = blank(*pitch)
     cv2.putText(cell, text, (2, pitch[1] - 4), cv2.FONT_HERSHEY_SIMPLEX, scale, 0, 1, cv2.LINE_AA)
     return np.tile(cell, (-(-height // pitch[1]), -(-width // pitch[0])))[:height, :width]

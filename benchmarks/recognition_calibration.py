@@ -29,7 +29,7 @@ _AS_IT_IS = Calibration()
 
 
 def read_lines(reference: str, count: int, share: float, seed: int, precision: str) -> tuple[np.ndarray, np.ndarray]:
-    """(geometric mean probabilities, character accuracies), 0..1; `share` of the lines are of any characters."""
+    """Return (geometric mean probabilities, character accuracies), 0..1; `share` of the lines are random characters."""
     bundle = load_bundle(reference, "text_recognition")
     decoding = bundle.card.decoding | {"calibration": _AS_IT_IS.model_dump()}
     plain = Bundle(bundle.folder, bundle.card.model_copy(update={"decoding": decoding}))

@@ -63,7 +63,7 @@ def _others(answers: list[Answer], samples: list[tuple[float, float]], since: fl
 
 
 async def _watch_memory(app: App, samples: list[tuple[float, float]]) -> None:
-    """(time, MiB resident) of the reader replicas and what they have started, five times a second."""
+    """Record (time, MiB resident) of the reader replicas and their child processes, five times a second."""
     while True:
         total = 0
         for pid in app.replicas("reader"):

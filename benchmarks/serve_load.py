@@ -62,7 +62,7 @@ async def _saturate(app: App, documents: list[bytes], clients: int) -> tuple[flo
 
 
 def saturation(args: argparse.Namespace, paths: list[Path]) -> dict[str, float]:
-    """Rounds of both contenders; medians."""
+    """Return the medians of rounds of both contenders."""
     documents = [path.read_bytes() for path in paths]
     # Each process reads every file, from another place on, so that neither is idle while the other ends.
     files = [str(path) for path in paths]
@@ -102,7 +102,7 @@ class Bare:
 
 
 async def one_at_a_time(app: App, documents: list[bytes], pairs: int) -> list[dict[str, float]]:
-    """A row a pair, in ms: `served` and `bare`, and the parts of their difference."""
+    """Return one row per pair, in ms: `served` and `bare`, and the parts of their difference."""
     bare = Bare()
     rows = []
     async with Clients(app, documents) as clients:

@@ -73,7 +73,7 @@ async def capacity(clients: Clients, judge: Judge, seconds: float) -> float:
 
 
 async def watch_memory(app: App, samples: list[tuple[float, float]]) -> None:
-    """Appends (time, MiB) every second until it is cancelled."""
+    """Append (time, MiB) every second until cancelled."""
     while True:
         samples.append((time.perf_counter(), await asyncio.to_thread(app.memory_mib)))
         await asyncio.sleep(1)

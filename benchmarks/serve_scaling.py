@@ -57,7 +57,7 @@ class Second:
 
 
 def quick_to_scale(jobs: str) -> dict[str, Any]:
-    """The app's YAML with `SCALING`; jobs are kept in the folder `jobs`."""
+    """Return the app's YAML with `SCALING`; jobs are stored in the folder `jobs`."""
     config = configuration("documents")
     (reader,) = readers(config)
     reader["autoscaling_config"] |= SCALING

@@ -55,7 +55,7 @@ def light_documents(count: int = 8) -> list[bytes]:
 
 
 def configuration(app: str, replicas: int | None = None) -> dict[str, Any]:
-    """The YAML of a served app, its reading deployments held at `replicas` when that is given."""
+    """Return the YAML of a served app, with its reading deployments fixed at `replicas` if given."""
     config = load(app)
     if replicas is not None:
         for deployment in readers(config):
@@ -64,7 +64,7 @@ def configuration(app: str, replicas: int | None = None) -> dict[str, Any]:
 
 
 def readers(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """The deployments of a configuration's app that read."""
+    """Return the deployments of a configuration's app that read."""
     (app,) = config["applications"]
     return [deployment for deployment in app["deployments"] if deployment["name"] not in OWN_DEPLOYMENTS]
 
@@ -118,7 +118,7 @@ class App:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -126,7 +126,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(config: dict[str, Any]) -> Iterator[App]:
-    """The app of a configuration, ready; ended on leaving.
+    """Serve the app of a configuration until the block ends.
 
     Raises:
         SystemExit: it does not start; its last words are in the message.

@@ -27,7 +27,7 @@ Engine = Callable[[list[np.ndarray]], list[str]]
 
 
 def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[tuple[np.ndarray, str]]:
-    """(RGB page, true text) of a random `limit` of a set's rows."""
+    """Yield (RGB page, true text) of a random `limit` of a set's rows."""
     rows = pq.read_table(path).to_pylist()
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:
@@ -36,13 +36,13 @@ def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[tuple[n
 
 
 def true_text(row: dict) -> str:
-    """The text of a labelled page: of its `lines`, its `words`, or `text`."""
+    """Return the text of a labelled page: of its `lines`, its `words`, or `text`."""
     parts = row.get("lines") or row.get("words") or [{"text": row.get("text") or ""}]
     return "\n".join(part["text"] for part in parts)
 
 
 def ocray(reader: str, languages: str, precision: str) -> Engine:
-    """The predictors of a reader's configuration, crops batched across the pages given."""
+    """Return the predictors of a reader's configuration, crops batched across the pages given."""
     opened = load_reader(reader).for_languages(languages).changed(precision=precision)
     detector, recognizer = (spec.build().predictor for spec in opened.stages()[-2:])
 

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure(folder: Path, host: str, trials: int) -> tuple[float, list[float]]:
-    """(wall seconds of the sweep, seconds that each trial trained)."""
+    """Return (wall seconds of the sweep, seconds that each trial trained)."""
     content = {
         "config": str(Path("configs/train/deskew.yaml").resolve()),
         "set": {

@@ -69,8 +69,8 @@ def main() -> None:
 
 
 def replay(grid: list[TrialRecord], orders: int = 400) -> None:
-    """What ASHA would have cost in many orders, two trials at once, from the grid's curves: its cost depends on how
-    early a good point comes. Beside ours Ray Tune's, in which no trial waits at a rung."""
+    """Return what ASHA would have cost in many orders, two trials at once, from the grid's curves: its cost depends on
+    how early a good point comes. Beside it stands Ray Tune's ASHA, in which no trial waits at a rung."""
     curves = [[(report.samples, report.metrics[METRIC]) for report in trial.reports] for trial in grid]
     best = max(value for curve in curves for _, value in curve)
     for name, replayed in (("asha", waiting), ("Ray Tune's asha", passing)):
@@ -87,7 +87,7 @@ def replay(grid: list[TrialRecord], orders: int = 400) -> None:
 
 
 def waiting(curves: list[Curve]) -> tuple[int, float]:
-    """(samples trained, best value) of one order, trials waiting at rungs."""
+    """Return (samples trained, best value) of one order, trials waiting at rungs."""
     rungs = Rungs(FIRST_RUNG, FULL, ASHA["reduction"], 1)
     at: dict[int, int] = {}  # trial that waits → its rung
     done: dict[int, int] = {}  # trial → reports had
@@ -121,7 +121,7 @@ def waiting(curves: list[Curve]) -> tuple[int, float]:
 
 
 def passing(curves: list[Curve]) -> tuple[int, float]:
-    """(samples trained, best value) of one order under Ray Tune's scheduler."""
+    """Return (samples trained, best value) of one order under Ray Tune's scheduler."""
     bracket = _Bracket(FIRST_RUNG, FULL, ASHA["reduction"], 0)
     new = list(range(len(curves)))
     busy = [(curves[number][0][0], number, 0) for number in (new.pop(0), new.pop(0))]

@@ -30,7 +30,7 @@ def resident_mib() -> float:
 
 
 def varied_pages(data: Path, count: int, folder: Path):
-    """Pages one at a time: a real page, scaled by 0.4–1.8 and turned, written where the first stage reads it."""
+    """Yield pages one at a time: a real page, scaled by 0.4–1.8 and turned, written where the first stage reads it."""
     rng = np.random.default_rng(0)
     for number, path in enumerate(write_pages(data, ["receipts", "forms", "korean_upright"], count, folder)):
         image = cv2.imread(str(path))

@@ -184,7 +184,7 @@ class Bundle:
 
 
 def packaged_bundles() -> list[str]:
-    """Names (`name@version`) of the bundles that come with ocray."""
+    """Return the names (`name@version`) of the bundles that ship with ocray."""
     return sorted(f"{card.parent.parent.name}@{card.parent.name}" for card in WEIGHTS.glob(f"*/*/{CARD_FILE}"))
 
 

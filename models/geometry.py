@@ -79,14 +79,14 @@ def turn_within(image: np.ndarray, degrees: float, pixels: int, short_side: int)
 
 
 def reduction_matrix(image: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """The 2 x 3 matrix from pixels of `image` to those of `small`, the same picture scaled. Pixels are squares with
-    their centre at whole numbers: x becomes (x + 0.5) * scale - 0.5."""
+    """Return the 2 x 3 matrix from pixels of `image` to those of `small`, the same picture scaled. Pixels are squares
+    centred on integers: x becomes (x + 0.5) * scale - 0.5."""
     scale = np.divide(small.shape[1::-1], image.shape[1::-1])
     return np.column_stack([np.diag(scale), (scale - 1) / 2])
 
 
 def invert_affine(matrix: np.ndarray) -> np.ndarray:
-    """The affine map that undoes `matrix` (2 x 3)."""
+    """Return the inverse of the affine map `matrix` (2 x 3)."""
     return cv2.invertAffineTransform(matrix)
 
 
@@ -96,7 +96,8 @@ def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def quad_size(quad: np.ndarray) -> tuple[float, float]:
-    """(width, height) in px of a (4, 2) quadrilateral TL, TR, BR, BL: the longer of each pair of opposite sides."""
+    """Return (width, height) in px of a (4, 2) quadrilateral TL, TR, BR, BL: the longer of each pair of opposite
+    sides."""
     top, right, bottom, left = (np.linalg.norm(quad[(i + 1) % 4] - quad[i]) for i in range(4))
     return float(max(top, bottom)), float(max(left, right))
 
@@ -111,9 +112,9 @@ def fit_within(image: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def halved(image: np.ndarray, times: int) -> tuple[np.ndarray, int]:
-    """The image with both sides halved `times` times by area averaging, as far as it has two pixels to average; and by
-    what its sides were divided. Of odd sides the last pixel is left out. An exact half costs a tenth of what averaging
-    by another factor does."""
+    """Return the image with both sides halved up to `times` times by area averaging, as long as there are two pixels to
+    average, and the divisors of its sides. The last pixel of odd sides is dropped. An exact half costs a tenth of
+    averaging by another factor."""
     divisor = 1
     for _ in range(times):
         height, width = image.shape[0] // 2, image.shape[1] // 2
@@ -125,8 +126,8 @@ def halved(image: np.ndarray, times: int) -> tuple[np.ndarray, int]:
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], finer: float) -> np.ndarray:
-    """An image (H, W, 3) uint8 through a homography [3, 3] to one of `size` (width, height); what lies beyond it
-    repeats its edge. `finer`: how many of its pixels, about, become one."""
+    """Return an image (H, W, 3) uint8 warped by a homography [3, 3] to `size` (width, height); beyond its border the
+    edge is repeated. `finer`: about how many of its pixels become one."""
     if finer > _FINE_ENOUGH:
         # The part that is shown is reduced by area first, or thin strokes would fall between samples.
         left, top, right, bottom = _covered(image, np.linalg.inv(matrix), size)
@@ -144,7 +145,7 @@ def map_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _covered(image: np.ndarray, to_image: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of an image that a warped one of `size` covers."""
+    """Return the box (left, top, right, bottom) of an image that its warp of `size` covers."""
     width, height = size
     covered = map_points(to_image, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
     limit = np.array([image.shape[1] - 2, image.shape[0] - 2])

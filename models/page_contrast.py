@@ -16,7 +16,7 @@ MAX_SECTIONS = 6
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 luma of an (H, W) or (H, W, 1, 3 or 4) uint8 image in RGB(A) order.
+    """Return (H, W) uint8 luma of an (H, W) or (H, W, 1, 3 or 4) uint8 image in RGB(A) order.
 
     Raises:
         ValueError: another dtype or number of channels, or an image without pixels.
@@ -34,7 +34,7 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
 
 def angle_view(image: np.ndarray) -> np.ndarray:
-    """The copy of a page that deskew and orientation look at: at most VIEW_LONG_SIDE px long, but the short side of a
+    """Return the copy of a page for deskew and orientation: at most VIEW_LONG_SIDE px long, but the short side of a
     very long page (a shop's product page) keeps up to VIEW_SHORT_SIDE px, or its text would vanish."""
     return reduce(image, VIEW_LONG_SIDE, VIEW_SHORT_SIDE)
 
@@ -47,7 +47,7 @@ def reduce(image: np.ndarray, long_side: int, short_side: int) -> np.ndarray:
 
 
 def local_contrast(grey: np.ndarray, window: int) -> np.ndarray:
-    """(H, W) uint8 page → (H, W) float32 in ±`CLIP`: ink is positive, flat paper is 0.
+    """Return the local contrast of an (H, W) uint8 page as (H, W) float32 in ±`CLIP`: ink is positive, flat paper is 0.
 
     The mean of `window` x `window` px is taken away and the rest is divided by the local root mean square, so a pale
     stamp, a photo's edge and black print come out about equally strong. Borders are mirrored: the page's edge
@@ -67,8 +67,8 @@ def local_contrast(grey: np.ndarray, window: int) -> np.ndarray:
 
 
 def sections(grey: np.ndarray) -> list[np.ndarray]:
-    """The page itself, or up to MAX_SECTIONS sections, evenly spread along its long side, of a page so long (a shop's
-    product page, a till receipt) that fitting it whole into a square would leave no legible text."""
+    """Return the page itself, or up to MAX_SECTIONS sections, evenly spaced along the long side of a page so long (a
+    shop's product page, a till receipt) that fitting it into a square would leave no legible text."""
     height, width = grey.shape
     long_side, short_side = max(height, width), min(height, width)
     if long_side <= SECTION_ASPECT * short_side:

@@ -118,7 +118,7 @@ class _OpenVino:
 
 
 def automatic_precision() -> str:
-    """What `auto` means on this machine's CPU: `bf16` or `f32`."""
+    """Return what `auto` means on this machine's CPU: `bf16` or `f32`."""
     return "bf16" if "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 

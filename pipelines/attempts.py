@@ -129,7 +129,7 @@ class Attempts:
         self._ask(None, "entering", batch, page_id, stage)
 
     def end_alone(self, batch: str, page_id: str) -> None:
-        """The page came through: it is not at fault for what happens to its batch later."""
+        """Record that the page came through: it is not at fault for what happens to its batch later."""
         self._ask(None, "end_alone", batch, page_id)
 
     def overran(self, batch: str, overrun: Overrun) -> None:
@@ -145,11 +145,11 @@ class Attempts:
         self._book.say.remote(message)
 
     def finish(self, batch: str) -> None:
-        """The batch is done; forget it."""
+        """Forget the batch: it is done."""
         self._ask(None, "finish", batch)
 
     def in_flight(self) -> InFlight:
-        """What the workers are at, and what they said since this was last asked."""
+        """Return what the workers are doing, and what they have reported since the last call."""
         return self._ask(InFlight(), "in_flight")
 
     def _ask(self, unknown: Any, method: str, *args: Any) -> Any:

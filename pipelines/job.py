@@ -97,7 +97,7 @@ class JobCard:
         hosts: int,
         overwrite: bool,
     ) -> "JobCard":
-        """The card for a run into `output`: a new one, or the earlier run's when this one goes on with it.
+        """Return the card for a run into `output`: a new one, or that of the earlier run if this one resumes it.
 
         Raises:
             JobError: the folder holds something else, or another job's output (the difference is named).
@@ -156,7 +156,7 @@ class JobCard:
             self._unwritten = False
 
     def close(self, state: str, **changes: Any) -> None:
-        """The run ended: `finished`, `incomplete`, `interrupted` or `failed`; a write that fails is tried again.
+        """Record how the run ended: `finished`, `incomplete`, `interrupted` or `failed`; a failing write is retried.
 
         Raises:
             OutputError: the card cannot be written.
@@ -187,7 +187,7 @@ class JobCard:
 
 
 def read_card(output: Storage) -> dict[str, Any] | None:
-    """The card of an output, None when there is none.
+    """Return the card of an output, None if it has none.
 
     Raises:
         JobError: the file is not an ocray job card.
@@ -204,7 +204,7 @@ def read_card(output: Storage) -> dict[str, Any] | None:
 
 
 def _own_files(reader: Reader[Any, Any], earlier: dict[str, Any] | None) -> set[str]:
-    """What this reader, and the one of an earlier job, write beside what every job does."""
+    """Return the files that this reader, and the reader of an earlier job, write besides those of every job."""
     try:
         before = job_reader(earlier).own_files if earlier else ()
     except ConfigError as error:

@@ -28,7 +28,7 @@ class Ledger:
         self.output = output
 
     def part_name(self, page_ids: Sequence[str]) -> str:
-        """The name of the part that holds exactly these pages."""
+        """Return the name of the part that holds exactly these pages."""
         return f"part-{hashlib.sha256(''.join(page_ids).encode()).hexdigest()[:20]}.parquet"
 
     def commit(self, name: str, records: Sequence[BaseRecord]) -> None:
@@ -36,7 +36,7 @@ class Ledger:
         self._write(f"{PARTS}/{name}", records_to_table(list(records)))
 
     def parts(self) -> list[str]:
-        """Names of all committed parts."""
+        """Return the names of all committed parts."""
         return self.output.list(PARTS, ".parquet")
 
     def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ class Upright:
     from original pixels to its own.
     """
 
-    media_type: str
+    media_type: Literal["image/jpeg", "image/png"]
     max_side: int
     content: bytes = b""
     width: int = 0
@@ -52,7 +52,7 @@ class Page(Generic[R]):
 
     @classmethod
     def from_manifest(cls, row: dict[str, Any], record_type: type[R]) -> "Page[R]":
-        """A page to be read, from a row of MANIFEST_SCHEMA; a document that could not be opened stays an error."""
+        """Return the page of a row of MANIFEST_SCHEMA; a document that could not be opened is an error page."""
         return cls(record_type.planned(row), row=row["row"], image_column=row["image_column"])
 
     @property
@@ -86,8 +86,8 @@ class Page(Generic[R]):
         self.crops = []
 
     def to_row(self) -> dict[str, Any]:
-        """The page as plain values for the way between two actor pools of the bulk job, which has neither `content` nor
-        `upright`; pixels as PNG (lossless, fastest level)."""
+        """Return the page as plain values, to move it between two actor pools of the bulk job, which has neither
+        `content` nor `upright`; pixels as PNG (lossless, fastest level)."""
         return {
             "record": self.record.model_dump_json(),
             "row": self.row,
@@ -101,7 +101,7 @@ class Page(Generic[R]):
 
     @classmethod
     def from_row(cls, row: dict[str, Any], record_type: type[R]) -> "Page[R]":
-        """The reverse of `to_row`."""
+        """Return the page of `to_row`'s values."""
         return cls(
             record_type.model_validate_json(row["record"]),
             row=row["row"],

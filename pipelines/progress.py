@@ -65,17 +65,17 @@ class Progress:
             self._stream.write("\n")
 
     def add(self, ok: int, error: int) -> None:
-        """Pages that were committed."""
+        """Add pages that were committed."""
         self.ok += ok
         self.error += error
 
     def settle(self, ok: int, error: int) -> None:
-        """The run is over, and the output holds this."""
+        """Set the final counts of the output: the run is over."""
         self.ok, self.error = ok, error
         self.latest = self.figures(0, 0, self._began)
 
     def figures(self, done_more: int, failed_more: int, began: float | None) -> dict[str, Any]:
-        """Counts, rate (pages/s of this run since reading began) and the estimated time left (s)."""
+        """Return counts, rate (pages/s of this run since reading began) and the estimated time left (s)."""
         error = self.error + failed_more
         ok = self.ok + done_more - failed_more
         done = ok + error
@@ -109,7 +109,8 @@ class Progress:
         self._stream.flush()
 
     def _due(self, counts: dict[str, int]) -> bool:
-        """Whether a log gets a line: something changed, and the last line is not too fresh for a run of this age."""
+        """Return whether a log line is due: something changed, and the last line is old enough for a run of this
+        age."""
         now = time.monotonic()
         interval = min(_LONGEST_INTERVAL, (now - self._started) / _LINES_AN_AGE)
         if counts == self._told or (now < self._told_at + interval and not self._stop.is_set()):

@@ -66,6 +66,10 @@ class BaseRecord(Record):
         """Return the columns of a table of these records."""
         return arrow_schema(cls)
 
+    def stage_confidence(self, stage: str) -> float | None:
+        """Return how sure a stage was of this page, 0..1; None if it gives no confidence. For metrics of serving."""
+        return None
+
     @classmethod
     def planned(cls, row: dict[str, Any]) -> Self:
         """Return the record of a page that is to be read, from a row of its reader's manifest."""

@@ -187,7 +187,7 @@ def plan(documents: Sequence[Document], limits: Limits, schema: pa.Schema = MANI
 
 
 def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tuple[pa.Table, pa.Table]:
-    """The manifest's rows that are not committed yet, and the states of those that are."""
+    """Return the manifest's rows that are not committed yet, and the states of those that are."""
     if retry_failed:
         logger.info("%d failed pages will be read again", ledger.drop_errors())
     states = ledger.settle()

@@ -90,7 +90,7 @@ def check_same_output(output: Storage, known: str) -> None:
 
 
 def _ask(nodes: dict[str, str], folder: str | None, probe: str, paths: Sequence[str]) -> dict[str, _Seen]:
-    """What each node sees; one that is lost meanwhile is left out."""
+    """Return what each node sees; nodes that are lost meanwhile are left out."""
     look = ray.remote(num_cpus=0, max_retries=0)(_look)
     answers = {
         node_id: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)).remote(

@@ -21,7 +21,7 @@ class SourcePages:
         self.image_column = image_column or ""
 
     def page(self, record: BaseRecord) -> np.ndarray:
-        """A record's page as it was read: (H, W, 3) uint8 RGB, in original pixels."""
+        """Return a record's page as it was read: (H, W, 3) uint8 RGB, in original pixels."""
         return load_page(
             self.documents,
             record.document_uri,
@@ -33,7 +33,7 @@ class SourcePages:
         )
 
     def original(self, record: BaseRecord) -> bytes | None:
-        """The encoded file of a page that is a document of its own; None for a page of several."""
+        """Return the encoded file of a page whose document has one page; None otherwise."""
         if record.page_count != 1:
             return None
         return self.documents.read(record.document_uri, split_row(record.document_uri)[1], self.image_column)

@@ -108,7 +108,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self, stage: str, pages: Sequence[Page]) -> Iterator[None]:
-        """Around one call of a stage."""
+        """Watch one call of a stage."""
         global _watching
         call = _Call(stage, pages, self.limits)
         self._call = _watching = call
@@ -158,7 +158,7 @@ _watching: _Call | None = None  # the call of this process that is under way
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Around waiting for storage within a stage: its time does not count, for storage has limits of its own."""
+    """Stop the clock while a stage waits for storage, which has time limits of its own."""
     call = _watching
     if call is None or call.thread != threading.get_ident():
         yield

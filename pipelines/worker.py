@@ -109,7 +109,7 @@ class StageGroup:
         return _summary(part, [record.status for record in done], reasons)
 
     def _committed(self, part: str, planned: Sequence[BaseRecord]) -> pa.Table:
-        """The summary of a part that an earlier worker wrote."""
+        """Return the summary of a part that an earlier worker wrote."""
         states = self.ledger.read_part(part, ["page_id", "status"])
         lacking = {record.page_id for record in planned} - set(states["page_id"].to_pylist())
         return _summary(part, states["status"].to_pylist(), ["the storage did not answer"] * len(lacking))
@@ -172,12 +172,13 @@ class _ToDriver(logging.Handler):
 
 
 def _not_now(record: BaseRecord) -> bool:
-    """Whether a page is not done: the storage did not answer. It becomes no row, so that the next run reads it."""
+    """Return whether a page is not done because storage did not answer. It gets no row, so that the next run reads
+    it."""
     return record.error is not None and record.error.type == StorageUnavailable.__name__
 
 
 def _while_storage_answers(pages: Sequence[Page]) -> Iterator[Page]:
-    """The pages; once the storage refused some in a row, each after long patience, the others fail at once."""
+    """Yield the pages; once storage has refused several in a row, each after long retries, the others fail at once."""
     refusals: list[PageError] = []
     for page in pages:
         good = page.record.status == "ok"

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def hidden_by(places: Iterable[str]) -> str | None:
-    """The first of `places` that holds another package of the name of one of ours, and no later one than ours is in."""
+    """Return the first of `places` that holds a foreign package of the same name as one of ours and comes before
+    ours."""
     for place in places:
         if Path(place).resolve() == ROOT:
             return None
@@ -23,7 +24,8 @@ def hidden_by(places: Iterable[str]) -> str | None:
 
 
 def workers_places() -> list[str]:
-    """Where Ray's workers look before site-packages: the folder that the program was started in, then PYTHONPATH."""
+    """Return where Ray's workers look before site-packages: the folder where the program was started, then
+    PYTHONPATH."""
     return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 

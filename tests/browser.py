@@ -18,7 +18,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser; the test is skipped where no Chromium is installed, and fails there in CI."""
+    """Return a browser; skip the test if no Chromium is installed, and fail it in CI."""
     if CHROMIUM is None:
         reason = "no Chromium here: apt-get install chromium"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -32,7 +32,8 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def open_page(browser: Browser, url: str, expected: tuple[str, ...] = (), **context) -> Iterator[Page]:
-    """A watched page at `url` in a context of its own. `context` as for `new_page`, `expected` as for `watched`."""
+    """Return a watched page at `url` in a context of its own. `context` as for `new_page`, `expected` as for
+    `watched`."""
     with new_page(browser, **context) as page, watched(page, url, expected):
         page.goto(url)
         yield page
@@ -40,7 +41,7 @@ def open_page(browser: Browser, url: str, expected: tuple[str, ...] = (), **cont
 
 @contextmanager
 def new_page(browser: Browser, **context) -> Iterator[Page]:
-    """An empty page in a context of its own, allowed to use the clipboard. `context`: `locale`, `viewport`,
+    """Return an empty page in a context of its own, allowed to use the clipboard. `context`: `locale`, `viewport`,
     `color_scheme` … as Playwright has them.
     """
     settings = {"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **context}

@@ -56,7 +56,8 @@ class Reader:
 def read_page(
     number: int = 1, count: int = 1, image: np.ndarray | None = None, quads=None, turned: float = 8.0
 ) -> ReadPage:
-    """A page that stood turned by `turned` degrees counter-clockwise; `quads` (n, 4, 2) are its lines when upright."""
+    """Return a page that stood turned by `turned` degrees counter-clockwise; `quads` (n, 4, 2) are its lines when
+    upright."""
     image = draw_page(WORDS) if image is None else image
     if quads is None:
         quads = [[[26, y - 26], [400, y - 26], [400, y + 10], [26, y + 10]] for y in (50, 95, 140)]

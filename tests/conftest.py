@@ -101,13 +101,13 @@ class _SharedRay:
 
     @classmethod
     def start_again(cls):
-        """In a module whose last test had a Ray of its own."""
+        """Start it again in a module whose last test had a Ray of its own."""
         if cls.environment is not None:
             cls.start()
 
     @classmethod
     def stop(cls):
-        """A Ray that a module started for its own tests stays."""
+        """Stop it, but not a Ray that a module started for its own tests."""
         if cls.running:
             sys.modules["ray"].shutdown()
             cls.running = False
@@ -115,14 +115,15 @@ class _SharedRay:
 
 @pytest.fixture(scope="module")
 def local_ray(s3_server):
-    """The Ray that tests share; its workers find `tests` and the test's bucket. It stays for the next module."""
+    """Return the Ray that tests share, which stays for the next module; its workers find `tests` and the test's
+    bucket."""
     _SharedRay.environment = {**_CREDENTIALS, "AWS_ENDPOINT_URL": s3_server, "TUNE_FUNCTION_THREAD_TIMEOUT_S": "10"}
     _SharedRay.start()
 
 
 @pytest.fixture(autouse=True)
 def _ray_is_marked(request):
-    """A test that starts Ray without saying so would run beside another one's."""
+    """Fail if a test starts Ray without the mark `ray`: it would run beside another one's."""
     yield
     ray = sys.modules.get("ray")
     if request.node.get_closest_marker("ray") is None and ray is not None and ray.is_initialized():
@@ -136,7 +137,7 @@ def pytest_sessionfinish():
 
 @pytest.fixture(scope="module", params=["f32", "bf16"])
 def precision(request):
-    """The arithmetic that tests of reading run in: both, where the CPU has both. All other tests read in f32."""
+    """Return the arithmetic that tests of reading run in: both, if the CPU has both. All other tests read in f32."""
     if request.param == "bf16":
         import openvino
 
@@ -147,7 +148,7 @@ def precision(request):
 
 @pytest.fixture(scope="session")
 def tiny_reader_yaml(tmp_path_factory):
-    """A documents reader for tests of everything but reading, as a YAML file: see tests/tiny_documents.py."""
+    """Return a documents reader for tests of everything but reading, as a YAML file: see tests/tiny_documents.py."""
     from tests.tiny_documents import write_tiny_reader
 
     return write_tiny_reader(tmp_path_factory.mktemp("tiny_reader"))
@@ -155,7 +156,7 @@ def tiny_reader_yaml(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_reader(tiny_reader_yaml):
-    """The same as a configuration; make a copy before you change it."""
+    """Return the same as a configuration; make a copy before you change it."""
     from pipelines.readers.registry import load_reader
 
     return load_reader(tiny_reader_yaml)
@@ -174,7 +175,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def browser():
-    """A real headless Chromium."""
+    """Yield a real headless Chromium."""
     from tests.browser import chromium  # only modules that ask for this need Playwright
 
     with chromium() as opened:

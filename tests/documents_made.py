@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
-    """(H, W, 3) uint8: smooth, and different in each corner, so that turning it shows."""
+    """Return (H, W, 3) uint8: smooth, and different in each corner, so that turning it shows."""
     y, x = np.mgrid[0:height, 0:width]
     image = np.stack([x * 255 // width, y * 255 // height, np.full_like(x, 90)], axis=2).astype(np.uint8)
     image[: height // 3, : width // 3] = (250, 250, 20)
@@ -18,7 +18,7 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
 
 
 def encoded(image: np.ndarray | Image.Image, image_format: str, **options) -> bytes:
-    """The file's bytes as Pillow writes them."""
+    """Return the file's bytes as Pillow writes them."""
     buffer = BytesIO()
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     image.save(buffer, image_format, **options)
@@ -32,7 +32,7 @@ def multi_page(pages: list[np.ndarray | Image.Image], image_format: str, **optio
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises width × height px of RGB and holds none."""
+    """Return a PNG that promises width × height px of RGB and holds none."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -42,7 +42,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def pdf(sizes_points: list[tuple[float, float]], drawing: bytes = b"", password: str | None = None) -> bytes:
-    """A PDF with a page of each size; `drawing` is the content stream of every page."""
+    """Return a PDF with a page of each size; `drawing` is the content stream of every page."""
     document, buffer = pikepdf.new(), BytesIO()
     for size in sizes_points:
         document.add_blank_page(page_size=size)

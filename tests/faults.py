@@ -123,5 +123,5 @@ class BareReader(FaultyReader):
 
 
 def bare(stage: type, **kwargs) -> BareReader:
-    """A reader that decodes and then calls `stage`."""
+    """Return a reader that decodes and then calls `stage`."""
     return BareReader(load_reader("documents").settings).with_fault(stage, **kwargs)

@@ -23,8 +23,8 @@ _DIRECTIONS = 4
 
 
 def draw_meter(reading: str | None, meter_class: str = "analog", faint: int | None = None) -> np.ndarray:
-    """A photo (HEIGHT, WIDTH, 3) uint8 RGB of a meter that shows `reading`; None: there is no display. The digit number
-    `faint` is drawn half, so that it is read without confidence."""
+    """Return a photo (HEIGHT, WIDTH, 3) uint8 RGB of a meter that shows `reading`; None: there is no display. The digit
+    number `faint` is drawn half, so that it is read without confidence."""
     photo = np.full((HEIGHT, WIDTH, 3), _GREY, np.uint8)
     if reading is None:
         return photo
@@ -54,7 +54,7 @@ def write_meter(path: Path, reading: str | None, **kwargs) -> Path:
 
 
 def meter_reader(folder: Path, **changes) -> MetersReader:
-    """The shipped meters reader with the two networks, which are written to `folder`."""
+    """Return the shipped meters reader with the two networks, which are written to `folder`."""
     screen, digits = screen_bundle(folder / "screen").folder, digits_bundle(folder / "digits").folder
     content = load_reader("meters").settings.model_dump() | {
         "meter_screen": {"bundle": str(screen)}, "meter_digits": {"bundle": str(digits)}, "precision": "f32"

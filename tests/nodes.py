@@ -18,7 +18,8 @@ _NOTICED_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 5
 
 @contextmanager
 def cluster(workers: int = 2) -> Iterator[Cluster]:
-    """A connected cluster as `cluster.yaml` makes them: a head without CPUs, and `workers` nodes of one CPU each."""
+    """Start and connect a cluster as `cluster.yaml` makes them: a head without CPUs, and `workers` nodes of one CPU
+    each."""
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _NOTICED_SOON}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     try:
@@ -32,15 +33,15 @@ def cluster(workers: int = 2) -> Iterator[Cluster]:
 
 
 def can_hide_folders() -> bool:
-    """Whether processes with file systems of their own can be started here; it needs root."""
+    """Return whether processes with file systems of their own can be started here; it needs root."""
     tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True)
     return tried.returncode == 0
 
 
 @contextmanager
 def another_node(address: str, node_address: str, private: Path | None = None) -> Iterator[None]:
-    """A further node of one CPU, at an address of its own, to which the folder `private` is another, empty one. It ends
-    with the block."""
+    """Start one more node of one CPU, at an address of its own, on which the folder `private` is another, empty one. It
+    ends with the block."""
     start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"]
     start += [f"--address={address}", f"--node-ip-address={node_address}"]
     if private is not None:

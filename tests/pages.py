@@ -7,7 +7,7 @@ import numpy as np
 
 
 def draw_page(lines: list[str], width: int = 640, height: int = 400, scale: float = 1.0) -> np.ndarray:
-    """A white RGB page with lines of dark text."""
+    """Return a white RGB page with lines of dark text."""
     page = np.full((height, width, 3), 255, np.uint8)
     for number, line in enumerate(lines):
         position = (30, round((50 + 45 * number) * scale))

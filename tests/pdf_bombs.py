@@ -7,8 +7,8 @@ from pikepdf import Array, Dictionary, Name
 
 
 def endless_pattern(step: float = 1) -> bytes:
-    """A page painted with a tile of 400 × 400 points that is repeated every `step` points. At 5 it takes seconds, at 1
-    more than anyone waits."""
+    """Return a page painted with a tile of 400 × 400 points that is repeated every `step` points. At 5 it takes
+    seconds, at 1 more than anyone waits."""
     document, page = _one_page(500)
     tile = document.make_stream(
         b"1 0 0 rg 0 0 1 1 re f 0 1 0 rg 1 1 2 2 re f",
@@ -27,8 +27,8 @@ def endless_pattern(step: float = 1) -> bytes:
 
 
 def nested_forms(levels: int = 8, copies: int = 20) -> bytes:
-    """A page that draws a form `copies` times, which draws the next one as often, `levels` deep: memory grows while it
-    is drawn."""
+    """Return a page that draws a form `copies` times, which draws the next one as often, `levels` deep: memory grows
+    while it is drawn."""
     document, page = _one_page(300)
     inner, drawn = Dictionary(), b"0 0 300 300 re f\n"
     for _ in range(levels):

@@ -6,7 +6,7 @@ from tests.served import Served
 
 
 def replica_pids(app: Served, name: str) -> list[int]:
-    """Processes of a deployment's replicas, among the descendants of the app's process."""
+    """Return processes of a deployment's replicas, among the descendants of the app's process."""
     title = f"ray::ServeReplica:documents:{name}"  # and behind a dot what it is doing
     return [pid for pid, line in descendants(app.process.pid).items() if line.partition(".")[0] == title]
 

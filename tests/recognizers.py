@@ -18,8 +18,9 @@ def dark_line_recognizer(
     doubtful: float = 0.3,
     calibration: dict | None = None,
 ) -> Bundle:
-    """A bundle `korean@1` whose network reads `text`, with `sure` as the probability of each character where strips are
-    dark on average and `doubtful` where they are light. Without `calibration` confidences are those probabilities."""
+    """Return a bundle `korean@1` whose network reads `text`, with `sure` as the probability of each character where
+    strips are dark on average and `doubtful` where they are light. Without `calibration` confidences are those
+    probabilities."""
     characters = sorted(set(text + "abc"))
     strips = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 48, "w"])
     steps = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", "t", len(characters) + 1])

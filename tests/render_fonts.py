@@ -15,7 +15,7 @@ SYLLABLES = range(0xAC00, 0xD7A4)
 
 
 def build_font(path: Path, family: str, codepoints: dict[int, str]) -> Path:
-    """A TrueType font whose glyphs "box" and "bar" are plain shapes; `codepoints` maps characters to them."""
+    """Return a TrueType font whose glyphs "box" and "bar" are plain shapes; `codepoints` maps characters to them."""
 
     def shape(width: int) -> object:
         pen = TTGlyphPen(None)

@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def deployment(app: dict[str, Any], name: str) -> dict[str, Any]:
-    """The settings of one deployment of an application."""
+    """Return the settings of one deployment of an application."""
     return next(deployment for deployment in app["deployments"] if deployment["name"] == name)
 
 

@@ -105,7 +105,7 @@ class FaultyProxy:
         return [rule for rule in self._rules if not rule.is_over]
 
     def rule_for(self, request: str) -> Rule | None:
-        """The rule a request falls under, which counts it."""
+        """Return the rule a request falls under, which counts it."""
         with self._lock:
             for rule in self._rules:
                 if rule.is_over or not re.search(rule.pattern, request):

@@ -36,7 +36,7 @@ def scans(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(scans, tiny_reader, tmp_path_factory):
-    """The output of a run in which nothing happened."""
+    """Return the output of a run in which nothing happened."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
     run_job([str(scans)], str(output), tiny_reader, JobOptions())
     assert texts(output) == {f"page{number:02}.png": tiny_text(number) for number in range(PAGES)}
@@ -44,7 +44,7 @@ def undisturbed(scans, tiny_reader, tmp_path_factory):
 
 
 def records(output) -> dict:
-    """Records by file name; exactly one row a page."""
+    """Return records by file name; exactly one row a page."""
     ledger = Ledger(Storage(str(output)))
     rows = [record for part in ledger.parts() for record in table_to_records(ledger.read_part(part), PageRecord)]
     assert len({row.page_id for row in rows}) == len(rows)
@@ -65,7 +65,7 @@ def faulty(reader: DocumentsReader, stage: type, **kwargs) -> FaultyReader:
 
 
 def documents(precision: str = "f32") -> DocumentsReader:
-    """The reader as it is shipped."""
+    """Return the reader as it is shipped."""
     return load_reader("documents").changed(precision=precision)
 
 
@@ -176,7 +176,7 @@ def test_another_jobs_output_is_refused(tiny_reader, scans, undisturbed, tmp_pat
 
 @pytest.fixture(scope="module")
 def two_readers(tmp_path_factory):
-    """The documents reader with a second recogniser, for Korean, which reads white on black alone."""
+    """Return the documents reader with a second recogniser, for Korean, which reads white on black alone."""
     korean = tmp_path_factory.mktemp("korean")
     dark_line_recognizer(korean)
     recognizers = {str(korean): ["ko"], "ppocrv6-rec@small": ["en", "zh"]}

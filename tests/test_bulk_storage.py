@@ -24,7 +24,7 @@ PATIENCE = "6"  # s
 
 @pytest.fixture(scope="module")
 def faulty_s3(s3_server):
-    """A proxy before the S3 server that this process and the workers of its Ray talk to."""
+    """Run a proxy in front of the S3 server that this process and the workers of its Ray use."""
     environment = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -44,7 +44,7 @@ def faulty_s3(s3_server):
 
 @pytest.fixture
 def bucket(faulty_s3, tmp_path, request):
-    """A bucket with PAGES pages below `scans/`; nothing fails yet."""
+    """Return a bucket with PAGES pages below `scans/`; nothing fails yet."""
     faulty_s3.heal()
     uri = f"s3://{request.node.name.replace('_', '-')[:50]}"
     storage = s3fs.S3FileSystem(client_kwargs={"region_name": "eu-central-1"})
@@ -99,7 +99,7 @@ def test_a_job_whose_documents_cannot_be_had_at_all_stops(faulty_s3, bucket):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a disk of 80 KB."""
+    """Yield a folder on a disk of 80 KB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", str(folder)], capture_output=True)

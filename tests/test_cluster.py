@@ -18,7 +18,7 @@ from tests.tiny_documents import numbered_tiny_pages
 
 @pytest.fixture
 def silent_port():
-    """A port where something listens and never answers."""
+    """Yield a port where something listens and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -13,7 +13,7 @@ WORDS = ("Invoice number", "Payment due within", "thirty days", "Total amount", 
 
 
 def text_page(height=900, width=680, seed=0):
-    """A grey page of level lines of text."""
+    """Return a grey page of level lines of text."""
     rng = np.random.default_rng(seed)
     page = np.full((height, width), 250, np.uint8)
     for y in range(60, height - 40, 34):

@@ -24,7 +24,7 @@ PNG = encoded(picture(), "PNG")
 
 @pytest.fixture
 def proxy(s3, s3_server, monkeypatch):
-    """A proxy before the S3 server, which all clients of this test use; these do not retry by themselves."""
+    """Run a proxy in front of the S3 server for all clients of this test; the clients do not retry."""
     with FaultyProxy(s3_server) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

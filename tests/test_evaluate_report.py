@@ -126,14 +126,15 @@ def test_the_page_in_a_browser(browser, tmp_path):
 
 
 def small(settings: Config) -> Config:
-    """The same with the recogniser that is exported fastest."""
+    """Return the same with the recogniser that is exported fastest."""
     blocks = {"architecture": "crnn", "tps": False, "features": "vgg", "sequence": "none"}
     return settings.changed({f"settings.{name}": value for name, value in blocks.items()}, "test")
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A config with more validation samples than there are lines; an untrained checkpoint of it, and its bundle."""
+    """Return a config with more validation samples than there are lines; an untrained checkpoint of it, and its
+    bundle."""
     folder = tmp_path_factory.mktemp("weights")
     Charset("0123456789 ").save(folder / "digits.txt")
     shards = write_lines(folder / "lines", TEXTS)

@@ -24,7 +24,7 @@ def record(document_uri: str) -> PageRecord:
 
 @pytest.fixture
 def output(tmp_path):
-    """The output of a finished job with one page that can be opened, and one that is gone."""
+    """Return the output of a finished job with one page that can be opened, and one that is gone."""
     write_page(tmp_path / "there.png", ["receipt"])
     folder = tmp_path / "out"
     records = [record(str(tmp_path / name)) for name in ("there.png", "gone.png")]

@@ -64,7 +64,7 @@ def exported(folder, pattern="*/*"):
 
 
 def images(content_or_path) -> list[int]:
-    """How many pictures each page of a PDF has."""
+    """Return how many pictures each page of a PDF has."""
     with pikepdf.open(content_or_path) as pdf:
         return [len(page.images) for page in pdf.pages]
 
@@ -150,7 +150,8 @@ def test_rows_of_a_parquet_file_have_their_pictures(tmp_path, image_column):
 
 @contextmanager
 def small_disk(folder, kib: int):
-    """A file system of `kib` at `folder`, or where none may be mounted a limit on the size of files; else a skip."""
+    """Return a file system of `kib` at `folder`, or where none may be mounted a limit on the size of files; else a
+    skip."""
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder], capture_output=True, check=False

@@ -37,7 +37,7 @@ def write_reader(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The reader's files, a grey page and a broken one."""
+    """Write the reader's files, a grey page and a broken one, and return their folder."""
     folder = tmp_path_factory.mktemp("added")
     write_reader(folder)
     (folder / "in").mkdir()

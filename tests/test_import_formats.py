@@ -79,7 +79,7 @@ def test_an_lmdb_that_cannot_be_used_is_a_clear_error(capsys, tmp_path, pairs, t
 
 
 def paddle_project(folder):
-    """A project as PPOCRLabel leaves it: paths in Label.txt begin with the folder's own name."""
+    """Return a project as PPOCRLabel leaves it: paths in Label.txt begin with the folder's own name."""
     write_pictures(folder, "crop_img/a_0.png", "crop_img/a_1.png")
     gradient = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
     Image.fromarray(gradient).save(folder / "a.png")

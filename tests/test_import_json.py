@@ -10,7 +10,7 @@ from trainers.data.importers.rows import LeftOut
 
 
 def fonts(tmp_path):
-    """A set of AI Hub's fonts with two files below the JSON's folder, and all that can be wrong with it."""
+    """Return a set of AI Hub's fonts with two files below the JSON's folder, and all that can be wrong with it."""
     write_pictures(tmp_path / "fonts", "01_words/00000001.png", "02_sentences/00000002.png", "01_words/00000003.png")
     write_pictures(tmp_path / "fonts/again", "00000005.png")
     write_pictures(tmp_path / "fonts/other", "00000005.png")
@@ -56,7 +56,7 @@ def test_characters_are_taken_when_asked_for(capsys, tmp_path):
 
 
 def scene(tmp_path):
-    """A set with a JSON a scene, labels and images in folders of their own."""
+    """Return a set with a JSON a scene, labels and images in folders of their own."""
     images = tmp_path / "scenes/원천데이터"
     images.mkdir(parents=True)
     (images / "a.jpg").write_bytes(picture(1, (100, 60), "JPEG"))

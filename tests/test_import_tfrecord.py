@@ -14,7 +14,7 @@ SIZE = (200, 100)
 
 
 def record(features: dict) -> bytes:
-    """A framed tf.train.Example; values are lists of bytes, of floats or of ints."""
+    """Return a framed tf.train.Example; values are lists of bytes, of floats or of ints."""
     example = example_class()()
     for name, values in features.items():
         feature = example.features.feature[name]

@@ -81,7 +81,7 @@ def test_a_later_character_settles_an_earlier_one(model):
 
 
 def steps(*columns: dict[str, float], characters: list[str]) -> np.ndarray:
-    """(1, T, C) probabilities; a blank stands behind each column."""
+    """Return (1, T, C) probabilities; a blank stands behind each column."""
     array = np.zeros((1, 2 * len(columns), len(characters)), np.float32)
     array[0, 1::2, 0] = 1
     for step, column in enumerate(columns):

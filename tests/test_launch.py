@@ -53,7 +53,7 @@ def test_two_workers_one_of_them_killed_give_the_one_worker_result(tmp_path):
 
 
 def failed_training(folder: str) -> dict:
-    """What a worker returns whose gradients are not finite at step 2."""
+    """Return what a worker returns whose gradients are not finite at step 2."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 

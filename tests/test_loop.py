@@ -20,7 +20,8 @@ pytestmark = pytest.mark.train
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Sums over another number of threads round differently: weights are equal to the bit only at the same number."""
+    """Use one thread: sums over another number of threads round differently, and weights are equal to the bit only at
+    the same number."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -10,7 +10,7 @@ FORM = StripInput(
 
 
 def photo_with_display(corners: np.ndarray, size: int = 400) -> np.ndarray:
-    """A grey photo with a display drawn into the quad: dark, its left end red, its upper half brighter."""
+    """Return a grey photo with a display drawn into the quad: dark, its left end red, its upper half brighter."""
     import cv2
 
     flat = np.full((40, 200, 3), 60, np.uint8)

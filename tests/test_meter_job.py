@@ -34,7 +34,7 @@ def reader(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A manifest of two meters, a photo that says nothing, a broken one and one without a meter."""
+    """Return a manifest of two meters, a photo that says nothing, a broken one and one without a meter."""
     rows = []
     for meter in ("A", "B"):
         for day, reading in enumerate(HISTORY):

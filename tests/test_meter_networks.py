@@ -30,7 +30,7 @@ def test_shapes():
 
 
 def cells(quads: dict[int, np.ndarray], rows: int = 12, columns: int = 40):
-    """What a perfect network says of displays, by reading direction."""
+    """Return what a perfect network says of displays, by reading direction."""
     from trainers.meter_screen.targets import targets
 
     presence, corners = np.zeros((4, rows, columns), np.float32), np.zeros((4, 8, rows, columns), np.float32)

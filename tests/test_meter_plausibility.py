@@ -31,8 +31,8 @@ def said(observations, *, numbers=None, **settings) -> list[tuple[bool | None, s
 
 @st.composite
 def histories(draw, least=2):
-    """Readings of a counter of 4 + 2 places, in order: (observations, max_rate), some across a roll-over, at rates up
-    to the very highest."""
+    """Return readings of a counter of 4 + 2 places, in order: (observations, max_rate), some across a roll-over, at
+    rates up to the very highest."""
     rate = draw(st.sampled_from([0.37, 5.0, 240.0]))
     gaps = draw(st.lists(st.integers(1, 20_000), min_size=least, max_size=12))  # minutes
     shares = draw(st.lists(st.sampled_from([0, 1, 7, 500, 999, 1000]), min_size=len(gaps), max_size=len(gaps)))

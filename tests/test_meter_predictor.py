@@ -41,7 +41,7 @@ class Looks(DigitReader):
 
 @pytest.fixture
 def look(tmp_path) -> Callable[..., tuple[MeterReading, list[np.ndarray]]]:
-    """The reading of a drawn meter whose looks say so, and the strips that were looked at."""
+    """Return the reading of a drawn meter whose looks say so, and the strips that were looked at."""
     digits = digits_bundle(tmp_path / "digits")
     predictor = MeterPredictor(screen_bundle(tmp_path / "screen"), digits, precision="f32")
 

@@ -39,7 +39,7 @@ def row(record: MeterRecord, meter: str | None, day: float = 0, max_rate: float 
 
 
 def judged(folder, records, rows, max_rate=None, parts=3) -> tuple[dict[str, dict], readings.Findings]:
-    """What `readings.parquet` says of each photo."""
+    """Return what `readings.parquet` says of each photo."""
     ledger = Ledger(Storage(str(folder)))
     for number in range(parts):
         if part := records[number::parts]:
@@ -55,7 +55,7 @@ HISTORY = ["00123.4", "00125.1", "00726.0", "00127.3", "00128.0"]
 
 @pytest.fixture
 def history():
-    """Records and manifest rows of a meter that was misread once, the rows not in order of time."""
+    """Return records and manifest rows of a meter that was misread once, the rows not in order of time."""
     records = [photo(f"a{day}", reading) for day, reading in enumerate(HISTORY)]
     return records, [row(record, "A", day, 5.0) for day, record in reversed(list(enumerate(records)))]
 

@@ -143,7 +143,7 @@ def test_parquet_files_of_images_say_it_too(photos):
 
 
 def read(reader, tmp_path, **drawn) -> dict[str, MeterRecord]:
-    """Records of photos: name -> arguments of `draw_meter`."""
+    """Return records of photos: name -> arguments of `draw_meter`."""
     for name, (reading, options) in drawn.items():
         write_meter(tmp_path / f"{name}.png", reading, **options)
     pages = [Page.from_manifest(row, reader.record_type) for row in plan_pages(list_documents([str(tmp_path)]))]
@@ -261,7 +261,7 @@ def test_bundles_of_another_task_are_refused(reader):
 
 @pytest.fixture
 def output(reader, tmp_path):
-    """A finished job's output, without its report."""
+    """Return a finished job's output, without its report."""
     records = list(read(reader, tmp_path / "in", wheels=("00378.547", {}), none=(None, {})).values())
     storage = Storage(str(tmp_path / "out"))
     card = JobCard.open(storage, inputs=["in"], reader=reader, device="cpu", hosts=1, overwrite=False)

@@ -24,7 +24,7 @@ def photo() -> np.ndarray:
 
 
 def meter(name, reading="00123.4", **changes) -> ReadMeter:
-    """A meter read rightly from photo to digits, but for the changes."""
+    """Return a meter read rightly from photo to digits, but for the changes."""
     given = {
         "name": name,
         "photo": photo,

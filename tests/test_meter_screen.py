@@ -11,7 +11,7 @@ CLASSES = ["analog", "digital", "analog_illegible", "digital_illegible"]
 
 
 def photo(*displays: tuple[int, int, int, int]) -> np.ndarray:
-    """A dark photo with white displays, each left, top, width and height in px."""
+    """Return a dark photo with white displays, each left, top, width and height in px."""
     image = np.full((720, 960, 3), 40, np.uint8)
     for left, top, width, height in displays:
         image[top : top + height, left : left + width] = 255

@@ -28,7 +28,7 @@ def parquet(capsys, path, table: dict, *options) -> tuple[str, dict[str, Meter]]
 
 
 def shade(level: int, kind: str = "PNG", **options) -> bytes:
-    """A grey image of 100 × 50 px, told apart by its level."""
+    """Return a grey image of 100 × 50 px, told apart by its level."""
     buffer = io.BytesIO()
     Image.new("RGB", (100, 50), (level,) * 3).save(buffer, kind, **options)
     return buffer.getvalue()

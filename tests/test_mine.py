@@ -31,7 +31,7 @@ MISREAD = ["Custom3r nane", "Cu5tmner hame", "oustoMem neme"]
 
 
 def quad(number: int) -> list[list[float]]:
-    """Where `draw_page` puts its line `number`."""
+    """Return where `draw_page` puts its line `number`."""
     top = 22 + 45 * number
     return [[26, top], [320, top], [320, top + 40], [26, top + 40]]
 
@@ -116,7 +116,7 @@ def test_near_duplicates_are_skipped():
 
 def test_disagreements_come_most_different_first(job):
     def read(crops):
-        """The wrong words right, and no number at the end of any line."""
+        """Read the wrong words right, and no number at the end of any line."""
         assert all(crop.dtype == np.uint8 and crop.shape[2] == 3 for crop in crops)
         return [next(answers) for _ in crops]
 

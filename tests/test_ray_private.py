@@ -12,7 +12,7 @@ from common import ray_private
 
 
 def run(script: str, *arguments: bytes | str) -> str:
-    """What a Python process prints; what is replaced in Ray stays replaced in that process."""
+    """Return what a Python process prints; what is replaced in Ray stays replaced in that process."""
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()

@@ -96,7 +96,7 @@ def test_other_languages_are_another_job(korean, tmp_path):
 
 
 def page() -> Page:
-    """A page on its way into recognition: a line of dark text, a line of white text on black."""
+    """Return a page on its way into recognition: a line of dark text, a line of white text on black."""
     crops = [draw_page(["Invoice 1047"], 300, 80), 255 - draw_page(["Customer name"], 300, 80)]
     record = PageRecord(page_id="0", document_uri="page.png", page_number=1, page_count=1)
     corners = [[[0, y], [300, y], [300, y + 80], [0, y + 80]] for y in (0, 80)]

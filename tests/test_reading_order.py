@@ -18,7 +18,7 @@ def flat(polygons: list[np.ndarray]) -> list[int]:
 
 
 def shuffled(polygons: list[np.ndarray], seed: int = 0) -> list[int]:
-    """The order found when the lines come shuffled, as indices into the unshuffled list."""
+    """Return the order found when the lines come shuffled, as indices into the unshuffled list."""
     places = np.random.default_rng(seed).permutation(len(polygons))
     return [int(places[index]) for index in flat([polygons[place] for place in places])]
 

@@ -38,7 +38,7 @@ def desk(fonts, seed: int = 0, split: str = "train") -> Desk:
 
 
 def inside(points: np.ndarray, quad: np.ndarray) -> np.ndarray:
-    """Which points, (n, 2), lie in a convex quad whose corners run clockwise."""
+    """Return which points, (n, 2), lie in a convex quad whose corners run clockwise."""
     edges = np.roll(quad, -1, axis=0) - quad
     offsets = points[:, None] - quad[None]
     return (edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0] >= -1e-2).all(axis=1)

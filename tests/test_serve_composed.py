@@ -39,7 +39,7 @@ def app(folder, edit):
 
 
 def _edit(reader, app):
-    """A faulty reader in two deployments, few requests at once, keys."""
+    """Return a faulty reader in two deployments, few requests at once, keys."""
     app["import_path"] = "tests.faulty_app:build"
     app["args"] |= {
         "reader": reader,

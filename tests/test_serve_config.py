@@ -35,7 +35,7 @@ def documents(**args):
 
 @pytest.fixture(scope="module")
 def meter_reader(tmp_path_factory) -> Path:
-    """A YAML file: the shipped meters reader with networks of the tests."""
+    """Return a YAML file: the shipped meters reader with networks of the tests."""
     folder = tmp_path_factory.mktemp("meters")
     return write_meter_reader(folder)
 

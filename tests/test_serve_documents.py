@@ -40,7 +40,7 @@ COMPARED = (
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory) -> Path:
-    """A YAML file: the shipped reader with a second recogniser, for Korean, which reads white on black alone."""
+    """Return a YAML file: the shipped reader with a second recogniser, for Korean, which reads white on black alone."""
     folder = tmp_path_factory.mktemp("reader")
     dark_line_recognizer(folder / "korean")
     content = load_reader("documents").settings.model_dump() | {"languages": ["en"], "precision": "f32"}
@@ -54,7 +54,7 @@ def reader(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_scripts(tmp_path_factory) -> Path:
-    """A folder with a page of dark lines on white, and a line of white on black."""
+    """Return a folder with a page of dark lines on white, and a line of white on black."""
     page = draw_page(["Invoice 1047", "Total amount 38.50"], width=640, height=300)
     page[180:260, 20:460] = 255 - draw_page(["Customer name"], width=440, height=80)
     path = tmp_path_factory.mktemp("two_scripts") / "two_scripts.png"
@@ -64,8 +64,8 @@ def two_scripts(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bulk(reader, two_scripts, tmp_path_factory) -> dict[tuple[str, str, int], PageRecord]:
-    """Records of the bulk job by (languages, file name, page number): the samples in the reader's own languages, a page
-    of two scripts in several."""
+    """Return records of the bulk job by (languages, file name, page number): the samples in the reader's own languages,
+    a page of two scripts in several."""
     output = tmp_path_factory.mktemp("bulk")
     opened = load_reader(reader)
     connect()
@@ -87,7 +87,7 @@ def bulk(reader, two_scripts, tmp_path_factory) -> dict[tuple[str, str, int], Pa
 
 @pytest.fixture(scope="module")
 def app(bulk, reader, tmp_path_factory):
-    """The app on both cores, with a second recogniser that says it reads Korean, and small limits."""
+    """Serve the app on both cores, with a second recogniser that claims Korean, and small limits."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "readable").mkdir()
 
@@ -105,7 +105,7 @@ def app(bulk, reader, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page() -> bytes:
-    """A small page as PNG."""
+    """Return a small page as PNG."""
     return encoded(draw_page(["Invoice 1047", "Total amount 38.50"], width=420, height=140))
 
 
@@ -114,7 +114,7 @@ def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
 
 
 def problem(answer: requests.Response, status: int) -> dict:
-    """The body of an error answer, checked for what RFC 9457 and this API promise."""
+    """Return the body of an error answer, checked for what RFC 9457 and this API promise."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
@@ -124,7 +124,7 @@ def problem(answer: requests.Response, status: int) -> dict:
 
 
 def comparable(record: PageRecord) -> dict:
-    """A record without what must differ: where it came from, how long it took; numbers as Parquet keeps them."""
+    """Return a record without what must differ: where it came from, how long it took; numbers as Parquet keeps them."""
     fields = record.model_dump(exclude={"page_id", "document_uri", "timings_ms"})
     if record.error is not None:
         fields["error"]["message"] = record.error.message.replace(record.document_uri, "")

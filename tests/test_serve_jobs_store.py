@@ -47,7 +47,7 @@ def page(number, status="ok", **values):
 
 
 def aged(store, record, hours):
-    """The job moved into the past: its folder's name and its times."""
+    """Return the job moved into the past: its folder's name and its times."""
     then = datetime.now(timezone.utc) - timedelta(hours=hours)
     old = record.model_copy(
         update={"id": f"{then:%Y%m%d%H%M%S}{record.id[14:]}", "created": then.isoformat(), "updated": then.isoformat()}

@@ -45,7 +45,7 @@ def reader(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """A folder with a meter seen five times, once misread, and photos of everything else."""
+    """Return a folder with a meter seen five times, once misread, and photos of everything else."""
     folder = tmp_path_factory.mktemp("photos")
     for day, reading in enumerate(HISTORY):
         write_meter(folder / f"day{day}.png", reading)
@@ -61,7 +61,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bulk(reader, photos, tmp_path_factory) -> tuple[dict[str, MeterRecord], dict[str, dict]]:
-    """Records and judgements of the bulk job by file name."""
+    """Return records and judgements of the bulk job by file name."""
     output = tmp_path_factory.mktemp("bulk")
     with (photos / "list.csv").open("w", newline="") as file:
         rows = [("uri", "meter_id", "time", "max_rate")]
@@ -83,7 +83,7 @@ def bulk(reader, photos, tmp_path_factory) -> tuple[dict[str, MeterRecord], dict
 
 @pytest.fixture(scope="module")
 def app(bulk, reader, tmp_path_factory):
-    """The app with keys and small limits."""
+    """Serve the app with keys and small limits."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "readable").mkdir()
 
@@ -122,8 +122,8 @@ def problem(answer: requests.Response, status: int) -> dict:
 
 
 def comparable(record: MeterRecord) -> dict:
-    """A record without what must differ: where it came from, what a manifest says, how long it took; points as one list
-    of numbers."""
+    """Return a record without what must differ: where it came from, what a manifest says, how long it took; points as
+    one list of numbers."""
     fields = record.model_dump(exclude={"page_id", "document_uri", "timings_ms", "meter_id", "time", "digits"})
     fields["screen_corners"] = np.ravel(fields["screen_corners"] or []).tolist()
     fields["boxes"] = np.ravel([digit.box for digit in record.digits]).tolist()

@@ -80,7 +80,7 @@ class Ingress:
 
     @app.post("/v1/documents/{kind}")
     async def documents(self, kind: str, request: Request) -> str:
-        self.metrics.taken("/v1/documents/{kind}", len(await request.body()))
+        self.metrics.received("/v1/documents/{kind}", len(await request.body()))
         return await self.reader.read.remote(kind)
 
     @app.post("/v1/full")
@@ -91,7 +91,7 @@ class Ingress:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """(samples {name: [(labels, value)]}, folder of Serve's logs) after some requests to an app."""
+    """Yield (samples {name: [(labels, value)]}, folder of Serve's logs) after some requests to an app."""
     logs = tmp_path_factory.mktemp("logs")
     logging_config = {"encoding": "JSON", "logs_dir": str(logs)}
     with socket.socket() as probe:
@@ -146,8 +146,8 @@ def scrape():
 
 
 def wait_for_samples(expressions):
-    """The latest of all samples, once each that the expressions ask for has been seen. A gauge that nothing sets anew
-    is exported for two reports only."""
+    """Return the latest of all samples, once each that the expressions ask for has been seen. A gauge that nothing sets
+    anew is exported for two reports only."""
     wanted = {name for expression in expressions for name in metric_names(expression)} - CONDITIONAL
     seen = {}
     deadline = time.monotonic() + 30

@@ -50,7 +50,7 @@ def reader(server):
 
 @pytest.fixture
 def page(shared_page, url, reader):
-    """The page anew, as a first visitor sees it (one tab for all tests: a new one takes most of a second)."""
+    """Yield the page anew, as a first visitor sees it (one tab for all tests: a new one takes most of a second)."""
     with watched(shared_page, url, REFUSED):
         shared_page.mouse.move(0, 0)
         shared_page.goto(url)

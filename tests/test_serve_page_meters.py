@@ -25,7 +25,7 @@ CONFIDENCES = (0.99, 0.99, 0.84, 0.55, 0.97, 0.98, 0.99, 0.96)
 
 
 def photo(turned: int = 0, exif: int | None = None) -> bytes:
-    """A dark display on a bright wall, turned by quarters counter-clockwise; `exif` says how to turn it back."""
+    """Return a dark display on a bright wall, turned by quarters counter-clockwise; `exif` says how to turn it back."""
     image = np.full((HEIGHT, WIDTH, 3), 225, np.uint8)
     image[200:260, 120:440] = 20
     image = np.rot90(image, turned)
@@ -39,7 +39,7 @@ def photo(turned: int = 0, exif: int | None = None) -> bytes:
 
 
 def meter_page(reading: str = "00378.547", number: int = 1, count: int = 1, **more) -> MeterPage:
-    """A photo read: the display is where `photo` has it."""
+    """Return a photo read: the display is where `photo` has it."""
     characters = reading.replace(".", "")
     behind = len(reading.partition(".")[2])
     digits = [
@@ -123,7 +123,7 @@ def meters(server):
 
 @pytest.fixture
 def page(shared_page, server, meters):
-    """The page of both, its meter tab chosen."""
+    """Yield the page of both, its meter tab chosen."""
     with watched(shared_page, server[0], ("the server responded with a status of",)):
         shared_page.mouse.move(0, 0)
         shared_page.goto(f"{server[0]}/both/")

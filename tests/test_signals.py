@@ -35,7 +35,7 @@ sys.exit(execute(wait, if_interrupted="run the same command to resume", explain=
 
 @pytest.fixture
 def ray_folder():
-    """A folder that the command lines of all Ray processes of one test name; sockets want a short path."""
+    """Yield a folder that the command lines of all Ray processes of one test name; sockets want a short path."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

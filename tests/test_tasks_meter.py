@@ -19,7 +19,7 @@ CORNERS = np.float32([[60, 80], [220, 90], [218, 120], [58, 110]])
 
 
 def photo(**changes) -> MeterSample:
-    """A grey photo whose display is a white quad with a black left end."""
+    """Return a grey photo whose display is a white quad with a black left end."""
     import cv2
 
     image = np.full((240, 320, 3), 90, np.uint8)

@@ -186,7 +186,7 @@ def test_augmented_lines_stay_images(shape):
 
 @pytest.fixture(scope="module")
 def run(digits, tmp_path_factory):
-    """A training that learns the few lines by heart, through the loop and its run folder."""
+    """Return a training that learns the few lines by heart, through the loop and its run folder."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("runs") / "digits"

@@ -33,7 +33,7 @@ def fonts(tmp_path, monkeypatch):
 
 
 def write(path, pages: list[list[dict]], level: int = 0) -> str:
-    """A file of small pages, each a grey of its own, with these regions."""
+    """Return a file of small pages, each a grey of its own, with these regions."""
     path.parent.mkdir(exist_ok=True)
     rows = []
     for number, regions in enumerate(pages):

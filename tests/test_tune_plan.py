@@ -30,7 +30,7 @@ def pages(tmp_path):
 
 @pytest.fixture
 def sweep_file(tmp_path):
-    """Writes a sweep beside its training config, which trains 60 steps of 8 with 5 of warm-up."""
+    """Write a sweep beside its training config, which trains 60 steps of 8 with 5 of warm-up."""
     (tmp_path / "train").mkdir()
     config = tiny_config(scaling={"workers": 1}, logging={"tensorboard": True})
     (tmp_path / "train" / "tiny.yaml").write_text(config.to_yaml())

@@ -52,7 +52,7 @@ def written(folder, trials, **facts) -> str:
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory):
-    """The folder of a report with failures, stops, an exploit and hostile words."""
+    """Return the folder of a report with failures, stops, an exploit and hostile words."""
     folder = tmp_path_factory.mktemp("sweep")
     trials = sweep(12)
     trials[4].changes = [{"step": 30, "from": 1, "values": {"train.lr": 2e-3}}]
@@ -62,7 +62,7 @@ def rich(tmp_path_factory):
 
 @contextmanager
 def opened(browser, folder, **context):
-    """The report in a watched page, with time for a busy machine that draws WebGL without a GPU."""
+    """Return the report in a watched page, with time for a busy machine that draws WebGL without a GPU."""
     url = (folder / "report.html").as_uri()
     with new_page(browser, **context) as page, watched(page, url, SOFTWARE_WEBGL):
         page.set_default_timeout(60_000)

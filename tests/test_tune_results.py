@@ -30,7 +30,8 @@ FACTS = SweepFacts(
 
 
 def trial(number: int, *values: float, status: str = "finished", reason: str = "", **settings) -> TrialRecord:
-    """A trial with one report of each value, 100 samples and 2 seconds apart; `train__lr` is the setting `train.lr`."""
+    """Return a trial with one report of each value, 100 samples and 2 seconds apart; `train__lr` is the setting
+    `train.lr`."""
     reports = [Report(10 * at, 100 * at, 2.0 * at, {"accuracy": v, "extra": 1 - v}) for at, v in enumerate(values, 1)]
     named = {name.replace("__", "."): value for name, value in settings.items()}
     ended = None if status == "running" else 1000.0 + number
@@ -164,7 +165,8 @@ def test_log_axes_are_for_values_that_need_them(values, expected):
 
 
 def sweep(count: int, mode: str = "max") -> list[TrialRecord]:
-    """The learning rate decides nearly all, the width a little, the loss and its conditional gamma nothing."""
+    """Return a sweep in which the learning rate decides nearly all, the width a little, the loss and its conditional
+    gamma nothing."""
     rng = random.Random(3)
     trials = []
     for number in range(1, count + 1):

@@ -44,7 +44,7 @@ def tpe_study():
 
 
 def check_point(values):
-    """A point of MIXED: everything in range, conditional settings there exactly when they apply."""
+    """Return a point of MIXED: everything in range, conditional settings there exactly when they apply."""
     assert 1e-4 <= values["train.lr"] <= 1e-2 and values["train.global_batch"] in (16, 32)
     assert 1 <= values["settings.depth"] <= 64
     kind = values["settings.kind"]

@@ -199,7 +199,7 @@ def test_what_cannot_run_is_refused_before_it_starts(tmp_path):
 
 
 def ended(folder: Path) -> dict[int, str]:
-    """Number → progress of the trials that have ended."""
+    """Return number → progress of the trials that have ended."""
     sweep = SweepFolder(folder)
     return {
         trial.number: (sweep.trial(trial.number) / "progress.jsonl").read_text()

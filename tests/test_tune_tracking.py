@@ -32,7 +32,7 @@ def tracker(folder, logging, **parameters):
 
 
 def trial_of(number, values, *accuracies, **fields):
-    """A trial with a report every 10 steps, a second each."""
+    """Return a trial with a report every 10 steps, a second each."""
     reports = [
         Report(10 * i, 80 * i, float(i), {"accuracy": accuracy, "samples": 50.0}, {"loss": 1 / i})
         for i, accuracy in enumerate(accuracies, 1)
@@ -57,7 +57,7 @@ def run_trial(tracker, trial, status="finished", **fields):
 
 
 def shown_by_tensorboard(folder):
-    """What `tensorboard --logdir` answers to its HPARAMS tab: the experiment and its rows by name."""
+    """Return what `tensorboard --logdir` answers to its HPARAMS tab: the experiment and its rows by name."""
     from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
     from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
     from tensorboard.context import RequestContext
@@ -165,7 +165,7 @@ def test_under_pbt_the_last_generations_settings_are_shown(tmp_path):
 
 @pytest.fixture(scope="module")
 def store_folder(tmp_path_factory):
-    """Where the tests' sweeps lie, beside one MLflow store: making one takes seconds."""
+    """Return where the tests' sweeps lie, beside one MLflow store: making one takes seconds."""
     return tmp_path_factory.mktemp("sweeps")
 
 
@@ -188,7 +188,7 @@ def run_id(folder: Path):
 
 
 def children(folder):
-    """The child runs of a sweep, by name."""
+    """Return the child runs of a sweep, by name."""
     client = client_of(folder)
     experiment = client.get_experiment_by_name("ocray/tests.tiny_task:TinyTask")
     found = client.search_runs([experiment.experiment_id], f"tags.mlflow.parentRunId = '{run_id(folder)}'")

@@ -38,8 +38,8 @@ _ALL_RED = 0.985
 
 
 def draw_tiny_page(lines: Sequence[str], width: int = 480, height: int = 320) -> np.ndarray:
-    """(height, width, 3) uint8 RGB, white, with lines of `CHARACTERS`; sides that are multiples of 32 are read as they
-    are."""
+    """Return (height, width, 3) uint8 RGB, white, with lines of `CHARACTERS`; sides that are multiples of 32 are read
+    as they are."""
     page = np.full((height, width, 3), 255, np.uint8)
     for number, line in enumerate(lines):
         top = MARGIN + number * (HEIGHT + 16)
@@ -67,12 +67,13 @@ def numbered_tiny_pages(folder: Path, count: int) -> list[Path]:
 
 
 def tiny_text(number: int) -> str:
-    """What is read of a numbered page."""
+    """Return what is read of a numbered page."""
     return f"PAGE {number}\nTINY"
 
 
 def tiny_documents(folder: Path, **changes) -> DocumentsReader:
-    """The shipped documents reader with the tiny networks, which are written to `folder`; `changes` as in its YAML."""
+    """Return the shipped documents reader with the tiny networks, which are written to `folder`; `changes` as in its
+    YAML."""
     bundles = {
         "deskew": deskew_bundle(folder / "deskew"),
         "orientation": orientation_bundle(folder / "orientation"),

@@ -71,7 +71,7 @@ class TinyTask(Task[TinySettings, PageSource]):
 
 
 def tiny_config(**changes):
-    """A config of the task; `train.lr=0.1`-like changes as `train={"lr": 0.1}`."""
+    """Return a config of the task; `train.lr=0.1`-like changes as `train={"lr": 0.1}`."""
     config = {
         "task": "tests.tiny_task:TinyTask",
         "train": {
@@ -103,7 +103,7 @@ def tiny_config(**changes):
 
 
 def sweep_file(folder: Path, training: dict | None = None, **sweep) -> Path:
-    """A sweep of the tiny task: 4 validations a trial of 48 steps, one worker that makes its own samples."""
+    """Return a sweep of the tiny task: 4 validations a trial of 48 steps, one worker that makes its own samples."""
     config = tiny_config(
         scaling={"workers": 1, "cpus_per_worker": 0.5, "data_tasks": 0},
         train={"total_steps": 48},

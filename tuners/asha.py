@@ -51,7 +51,8 @@ class Rungs:
         return order.index(number)
 
     def may_pass(self, number: int, rung: int, count: int | None = None) -> bool:
-        """Whether the trial is among the best of the rung; with `count` of so many trials, if the others were worse."""
+        """Return whether the trial is among the best of the rung; with `count`, among that many if the others were
+        worse."""
         count = len(self._scores[rung]) if count is None else count
         return self.rank(number, rung) < int(count / self._reduction)
 
@@ -87,8 +88,8 @@ class ASHA(FIFOScheduler):
         self._to_come = None if planned is None else planned - ended
 
     def next_trial(self) -> Literal["go", "wait", "over"]:
-        """Whether another trial should begin. Not before one at work ends or waits; the search is over only when no
-        trial waits any more, because Ray Tune gives up its actors when a search is over."""
+        """Return whether another trial should begin: not before a running one ends or waits. The search is over only
+        when no trial waits any more, because Ray Tune releases its actors when a search is over."""
         if self._to_come == 0:
             return "wait" if self._active or self._waiting else "over"
         return "wait" if self._busy() else "go"
@@ -97,7 +98,7 @@ class ASHA(FIFOScheduler):
         return len(self._active) >= self._concurrent
 
     def behind(self, trial: TrialRecord) -> bool:
-        """Whether a trial of an earlier start was waiting at a rung that it does not pass."""
+        """Return whether a trial of an earlier start was waiting at a rung that it does not pass."""
         seen = [report.samples for report in trial.reports]
         reached = [rung for rung, milestone in enumerate(self._rungs.milestones) if seen and seen[-1] >= milestone]
         if not reached or seen[-1] >= self._full:
@@ -158,8 +159,8 @@ class ASHA(FIFOScheduler):
         return not self._rungs.may_pass(number, rung), -rung, self._rungs.rank(number, rung)
 
     def _hopeless(self, number: int, rung: int) -> bool:
-        """Whether the trial would not pass even if all trials that are still to come were worse; never the best one of
-        a sweep of fewer trials than `reduction`."""
+        """Return whether the trial would not pass even if all future trials were worse; never true of the best of a
+        sweep of fewer trials than `reduction`."""
         if self._planned is None or self._rungs.rank(number, rung) == 0:
             return False
         return not self._rungs.may_pass(number, rung, max(self._planned, 1))

@@ -87,14 +87,14 @@ class TrialRecord:
         return self.reports[-1].seconds if self.reports else 0.0
 
     def best(self, metric: str, mode: Literal["max", "min"]) -> Report | None:
-        """The report with the best finite value of a metric (the first of equals); None without one."""
+        """Return the report with the best finite value of a metric (the first of equal ones); None without one."""
         sign = 1 if mode == "max" else -1
         finite = [report for report in self.reports if math.isfinite(report.metrics.get(metric, math.nan))]
         return max(finite, key=lambda report: sign * report.metrics[metric], default=None)
 
 
 def best_trial(trials: list[TrialRecord], metric: str, mode: Literal["max", "min"]) -> TrialRecord | None:
-    """The trial with the best report of all; of equals the one with the lowest number."""
+    """Return the trial with the best report of all; of equal ones the one with the lowest number."""
     sign = 1 if mode == "max" else -1
     scored = [(trial, trial.best(metric, mode)) for trial in trials]
     return max(
@@ -114,7 +114,7 @@ class SweepFolder(WorkFolder):
     kind, option, marker, error = "sweep", "--sweep", SWEEP_FILE, SweepError
 
     def trial(self, number: int) -> Path:
-        """The folder of a trial."""
+        """Return the folder of a trial."""
         return self.folder / TRIALS_FOLDER / f"{number:04d}"
 
     def trials(self) -> list[TrialRecord]:

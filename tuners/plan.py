@@ -77,13 +77,13 @@ class Plan:
         return self.settings.scheduler.kind == "pbt"
 
     def present_values(self) -> dict[str, Any]:
-        """The training config's own values by dotted setting, the task's defaults included."""
+        """Return the training config's own values by dotted setting, the task's defaults included."""
         settings = task_class(self.training.task).Settings(**self.training.settings)
         groups = {"settings": settings.model_dump(mode="json"), "train": self.training.train.model_dump()}
         return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
 
     def trial_config(self, values: Mapping[str, Any]) -> Config:
-        """The training config of a full trial with these values.
+        """Return the training config of a full trial with these values.
 
         The trial sees `samples` samples whatever its batch, warms up over the same share of its steps as the base
         (unless warmup_steps is searched), validates and saves `validations` times or a few less, always at its end.
@@ -105,7 +105,8 @@ class Plan:
         return config.changed(budget | {"logging.tensorboard": False, "logging.mlflow": False}, "budget")
 
     def tuned_config(self, values: Mapping[str, Any]) -> Config:
-        """The training with these values, ready to run in full: with another batch it sees as many samples."""
+        """Return the training with these values, ready to run in full: with another batch size it sees as many
+        samples."""
         config = self.training.changed(values, "space")
         before, now = self.training.train, config.train
         if now.global_batch == before.global_batch:
@@ -114,12 +115,12 @@ class Plan:
         return config.changed(_lengths(self.training, steps, values), "tuned config")
 
     def to_yaml(self) -> str:
-        """The whole sweep, the training config included; see `from_yaml`."""
+        """Return the whole sweep, the training config included; see `from_yaml`."""
         return yaml.safe_dump(self.settings.model_dump(), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str) -> "Plan":
-        """The plan that `to_yaml` wrote; the training data need not be there. Raises ConfigError."""
+        """Return the plan written by `to_yaml`; the training data need not exist. Raises ConfigError."""
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -235,7 +236,8 @@ def _training(settings: SweepSettings, folder: Path) -> tuple[Config, Config]:
 
 
 def _is_hosting(key: str) -> bool:
-    """Whether a setting says only where and how fast to train: trials and the tuned training may differ in it."""
+    """Return whether a setting only affects where and how fast to train: it may differ between trials and the tuned
+    run."""
     return key.startswith(("scaling.", "logging.")) or key == "data.processes"
 
 

@@ -111,7 +111,8 @@ def write_trials(path: str | Path, trials: Sequence[TrialRecord], facts: SweepFa
 
 
 def terminal_table(trials: Sequence[TrialRecord], facts: SweepFacts, limit: int = 20) -> str:
-    """The trials as aligned text, the best first, no line longer than 120 characters; failures and their reasons last.
+    """Return the trials as aligned text, best first, in lines of at most 120 characters; failures and their reasons
+    last.
 
     Args:
         limit: lines of trials, and of failures, at most; how many more there are is said.
@@ -139,7 +140,7 @@ def terminal_table(trials: Sequence[TrialRecord], facts: SweepFacts, limit: int 
 def importance_obstacle(
     trials: Sequence[TrialRecord], metric: str, mode: Mode
 ) -> Literal["few trials", "equal values", "nothing varies"] | None:
-    """Why the importance of settings cannot be told; None where it can."""
+    """Return why the importance of settings cannot be computed; None if it can."""
     scored = _scored(trials, metric, mode)
     if len(scored) < LEAST_SCORED:
         return "few trials"
@@ -186,7 +187,7 @@ def importance(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> dict[s
 
 
 def trained_share(trials: Sequence[TrialRecord], facts: SweepFacts) -> float | None:
-    """Samples seen, of those that the same trials would have seen without early stopping (0..1); None without any.
+    """Return samples seen as a share (0..1) of those without early stopping; None without any.
 
     Failed trials and those under way are left out: nothing was saved by their being short.
     """
@@ -197,7 +198,7 @@ def trained_share(trials: Sequence[TrialRecord], facts: SweepFacts) -> float | N
 
 
 def ranking(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> list[TrialRecord]:
-    """The trials, the best first; those without a finite value last, by number."""
+    """Return the trials, best first; those without a finite value last, by number."""
 
     def key(trial: TrialRecord) -> tuple[float, int]:
         value = best_value(trial, metric, mode)
@@ -207,7 +208,7 @@ def ranking(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> list[Tria
 
 
 def best_value(trial: TrialRecord, metric: str, mode: Mode) -> float | None:
-    """The best finite value of a metric among the trial's reports."""
+    """Return the best finite value of a metric among the trial's reports."""
     report = trial.best(metric, mode)
     return None if report is None else report.metrics[metric]
 
@@ -229,12 +230,12 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether the value is an int or a float; truth values are none here."""
+    """Return whether the value is an int or a float, and not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def spans_decades(values: Sequence[Any]) -> bool:
-    """Whether values (absent ones left out) are positive numbers that only a log axis shows well.
+    """Return whether values (absent ones left out) are positive and span so much that only a log axis shows them well.
 
     They span more than 30 times, and half of them lie in the lowest quarter: even spread from 0.03 to 1 is linear.
     """
@@ -246,12 +247,12 @@ def spans_decades(values: Sequence[Any]) -> bool:
 
 
 def text(value: Any) -> str:
-    """A setting's value in full: text as it is, all else as JSON."""
+    """Return a setting's value in full: text unchanged, all else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def short(value: float) -> str:
-    """A number in about four digits: 0.9812, 3.1e-04, 512."""
+    """Return a number in about four digits: 0.9812, 3.1e-04, 512."""
     if isinstance(value, int) and abs(value) < 1_000_000:
         return str(value)
     if value == 0 or 1e-3 <= abs(value) < 1e5:
@@ -260,7 +261,7 @@ def short(value: float) -> str:
 
 
 def cell(value: Any) -> str:
-    """A setting's value on little room; a dash where it did not apply."""
+    """Return a setting's value in short form; a dash if the setting did not apply."""
     if value is ABSENT:
         return DASH
     words = short(value) if is_number(value) else " ".join(text(value).split())
@@ -268,12 +269,12 @@ def cell(value: Any) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0..1 as `38 %`."""
+    """Return a share of 0..1 as `38 %`."""
     return f"{100 * share:.0f} %"
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
-    """Numbers to the right, words (the status) to the left."""
+    """Align numbers to the right, words (the status) to the left."""
     pairs = enumerate(zip(row, widths, strict=True))
     return [word.ljust(width) if at == 2 else word.rjust(width) for at, (word, width) in pairs]
 
@@ -308,7 +309,8 @@ def _scored(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> list[tupl
 
 
 def _features(trials: Sequence[TrialRecord]) -> dict[str, list]:
-    """Setting → its value in each trial, as the forest takes it; settings with one value are left out."""
+    """Return the values of each setting over the trials, as the forest takes them; settings with one value are left
+    out."""
     features = {}
     for name in setting_names(trials):
         values = [trial.values.get(name, ABSENT) for trial in trials]
@@ -329,7 +331,7 @@ def _features(trials: Sequence[TrialRecord]) -> dict[str, list]:
 
 
 def _distribution(column: list):
-    """The range that the values span."""
+    """Return the range that the values span."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(column[0], str):

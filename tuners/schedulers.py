@@ -10,7 +10,7 @@ from tuners.trial import NUMBER, SCORE, TIME
 
 
 def make_scheduler(plan: Plan, trials: list[TrialRecord], *, planned: int | None, concurrent: int) -> TrialScheduler:
-    """The scheduler of a sweep.
+    """Return the scheduler of a sweep.
 
     Args:
         trials: of earlier starts.

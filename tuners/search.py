@@ -19,7 +19,7 @@ NextTrial = Callable[[], Literal["go", "wait", "over"]]
 
 
 def make_searcher(plan: Plan, trials: list[TrialRecord], next_trial: NextTrial | None = None) -> OptunaSearch:
-    """The searcher of a sweep.
+    """Return the searcher of a sweep.
 
     Trials that an earlier start of the sweep left unfinished come first, under their numbers; then, for a grid, the
     points that no trial has. Other searches try the training config's own values first, if the space holds them: they
@@ -73,7 +73,8 @@ class _PatientSearch(OptunaSearch):
 
 
 def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[BasicVariantGenerator, dict[str, Any]]:
-    """The members of a population, all known from the start (Ray's PBT takes no searcher), and their parameter space.
+    """Return the members of a population, all known from the start (Ray's PBT takes no searcher), and their parameter
+    space.
 
     Args:
         trials: of earlier starts; the unfinished ones are members again.
@@ -121,7 +122,7 @@ class _Proposal:
 
 
 def remaining_points(plan: Plan, trials: list[TrialRecord]) -> list[dict[str, Any]]:
-    """The points of a grid search that no trial has; none for other searches.
+    """Return the points of a grid search that no trial has yet; None for other searches.
 
     Under ASHA their order is drawn by the sweep's seed: what comes first is compared with few others, and should not be
     all of one end of a range.

@@ -115,7 +115,7 @@ class Parameter(Settings):
         return [round(low + index * (high - low) / steps, 12) for index in range(steps + 1)]
 
     def distribution(self) -> BaseDistribution:
-        """The same for Optuna."""
+        """Return the parameter's distribution for Optuna."""
         if self.choices is not None:
             return CategoricalDistribution([json.dumps(value) for value in self.choices])
         low, high = self.ends
@@ -124,14 +124,14 @@ class Parameter(Settings):
         return FloatDistribution(low, high, log=self.kind == "loguniform", step=self.step)
 
     def holds(self, value: Any) -> bool:
-        """Whether the value is one that may be tried."""
+        """Return whether the value is allowed."""
         if (values := self.values()) is not None:
             return _key(value) in map(_key, values)
         low, high = self.ends
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
     def encode(self, value: Any) -> Any:
-        """A value as Optuna holds it. Raises ValueError when it is none of the choices."""
+        """Return a value in Optuna's form. Raises ValueError if it is not one of the choices."""
         if self.choices is None:
             return int(value) if self.kind == "int" else float(value)
         for choice in self.choices:
@@ -140,11 +140,11 @@ class Parameter(Settings):
         raise ValueError(f"{value!r} is none of {self.choices}")
 
     def decode(self, encoded: Any) -> Any:
-        """The value that Optuna holds so."""
+        """Return the value of Optuna's form."""
         return encoded if self.choices is None else json.loads(encoded)
 
     def clip(self, value: Any) -> Any:
-        """The nearest number that the range (and step) allows; choices as they are."""
+        """Return the nearest number within the range (and step); choices unchanged."""
         if self.choices is not None:
             return value
         low, high = self.ends
@@ -218,7 +218,7 @@ class Space:
         return {name: self.parameters[name].distribution() for name in values}
 
     def point_of(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The point that dotted settings of a training config make; None when the space does not hold it."""
+        """Return the point of dotted settings of a training config; None if the space does not contain it."""
         point: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if self._applies(name, point):
@@ -250,7 +250,7 @@ class Space:
         return points
 
     def corners(self) -> list[dict[str, Any]]:
-        """A few points that together show every choice and both ends of every range."""
+        """Return a few points that together include every choice and both ends of every range."""
         unseen = {name: list(parameter.choices or parameter.ends) for name, parameter in self.parameters.items()}
         points: list[dict[str, Any]] = []
         for name in self.parameters:
@@ -284,7 +284,8 @@ class Space:
         }
 
     def tune_domains(self) -> dict[str, Any]:
-        """What PBT draws from: a Domain of Ray Tune for a range, a list for finite values; see `Parameter.domain`.
+        """Return what PBT samples from: a Domain of Ray Tune for a range, a list for finite values; see
+        `Parameter.domain`.
 
         Raises:
             ConfigError: grid or conditional settings, which PBT cannot do.
@@ -322,7 +323,7 @@ class Space:
         return [_key(one) for one in wanted]
 
     def _needed(self, name: str) -> dict[str, list[str]]:
-        """Allowed values of all settings on which `name` depends, at first or second hand."""
+        """Return the allowed values of all settings on which `name` depends, directly or indirectly."""
         needed: dict[str, list[str]] = {}
         for other, wanted in self._conditions[name].items():
             for key, allowed in [(other, wanted), *self._needed(other).items()]:

@@ -74,7 +74,7 @@ def run_sweep(
 
 
 def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> int:
-    """How many trials may run at once so that each finds its workers and their data tasks.
+    """Return how many trials may run at once so that each gets its workers and their data tasks.
 
     Raises:
         ClusterError: the cluster does not hold one trial, or not as many as `max_concurrent` asks for; or it has
@@ -131,7 +131,7 @@ def check_metric(plan: Plan) -> None:
 
 
 def planned_trials(plan: Plan, trials: list[TrialRecord]) -> int | None:
-    """How many trials the sweep has in all, those of earlier starts included; None: as many as the time allows."""
+    """Return the number of trials of the whole sweep, earlier starts included; None if only time limits it."""
     from tuners.search import remaining_points
 
     if plan.settings.search == "grid":
@@ -239,8 +239,8 @@ def write_results(plan: Plan, sweep: SweepFolder, facts: SweepFacts, trials: lis
 
 
 def _write_best_run(plan: Plan, sweep: SweepFolder, best: TrialRecord) -> None:
-    """The best trial's weights as a run that `ocray export` and `ocray evaluate` take; of a population they are the
-    result, for no single set of values made them."""
+    """Write the best trial's weights as a run for `ocray export` and `ocray evaluate`. For a population the weights are
+    the result, since no single set of values made them."""
     from ray.tune import Checkpoint
 
     if best.checkpoint is None:

@@ -63,7 +63,7 @@ class Tracker:
                 self._sinks["MLflow"] = _MLflow(folder, score, base.task, parameters)
 
     def started(self, trial: TrialRecord, config: Config) -> None:
-        """A trial starts, or goes on; telling it twice does no harm.
+        """Record that a trial starts or resumes; calling it twice does no harm.
 
         Args:
             config: the training config that the trial runs.
@@ -71,15 +71,15 @@ class Tracker:
         self._tell("started", trial, config.task)
 
     def reported(self, trial: TrialRecord, report: Report) -> None:
-        """A started trial has a new report, which may or may not be among `trial.reports` yet."""
+        """Record a new report of a started trial, which may or may not be among `trial.reports` yet."""
         self._tell("reported", trial, report)
 
     def ended(self, trial: TrialRecord) -> None:
-        """A started trial is finished, stopped or failed."""
+        """Record that a started trial is finished, stopped or failed."""
         self._tell("ended", trial)
 
     def close(self, state: EndState, best: TrialRecord | None) -> None:
-        """The sweep ends: FINISHED, KILLED or FAILED (MLflow's words), with the best trial so far."""
+        """End the sweep: FINISHED, KILLED or FAILED (MLflow's words), with the best trial so far."""
         self._tell("close", state, best)
         self._sinks.clear()
 
@@ -239,7 +239,7 @@ def _set_tags(run: MLflowRun, prefix: str, values: dict[str, Any]) -> None:
 
 
 def _session_start(trial: TrialRecord):
-    """The HParams summary of a trial's settings; lists and None are text there."""
+    """Return the HParams summary of a trial's settings; lists and None become text."""
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     values = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in trial.values.items()}
@@ -247,7 +247,7 @@ def _session_start(trial: TrialRecord):
 
 
 def _session_end(trial: TrialRecord):
-    """The HParams summary of a trial's end."""
+    """Return the HParams summary of a trial's end."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 

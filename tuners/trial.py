@@ -40,7 +40,7 @@ DRIVER_CPUS = 0.1
 
 
 def trainable(plan: Plan, storage: str) -> Callable:
-    """The function that Ray Tune runs for each trial, with the resources it needs.
+    """Return the function that Ray Tune runs for each trial, with the resources it needs.
 
     Args:
         storage: folder or URI of what a TorchTrainer keeps for each trial.
@@ -103,7 +103,7 @@ def _told(error: Exception) -> str:
 
 
 def searched(values: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """The searched settings among what Ray Tune hands to a trial."""
+    """Return the searched settings among the parameters from Ray Tune."""
     return {key: value for key, value in values.items() if key in plan.space.parameters}
 
 
@@ -153,7 +153,8 @@ class TrialReporter:
 
 
 def _forward(config: Config, metric: str):
-    """The Ray Train callback that hands the workers' reports on to Ray Tune; it lives in Ray Train's controller."""
+    """Return the Ray Train callback that forwards the workers' reports to Ray Tune; it runs in Ray Train's
+    controller."""
     from ray.tune.integration.ray_train import TuneReportCallback
 
     class Forward(TuneReportCallback):
@@ -184,7 +185,8 @@ _validation: dict[str, list[Batch]] = {}  # batches of the trial before, by what
 
 @contextmanager
 def _kept_validation(task: Task, config: Config) -> Iterator[KeptValidation]:
-    """The worker's feed, with the validation batches of the trial before in this process where they are the same."""
+    """Return the worker's feed, with the validation batches of the previous trial in this process if they are the
+    same."""
     source = config.source("validation")
     depends_on = {
         "task": config.task,
@@ -210,5 +212,5 @@ def _opened(kind: type[SourceSettings], content: str, split: Split, seed: int) -
 
 
 def _source_in_memory(source: SourceSettings, split: Split, seed: int) -> Any:
-    """The opened source, kept for the trials that follow in the same process."""
+    """Return the opened source, kept for the next trials in the same process."""
     return _opened(type(source), source.model_dump_json(), split, seed)

@@ -126,7 +126,7 @@ class Watch(tune.Callback):
             self._tell()
 
     def stop_early(self) -> bool:
-        """Whether `patience` trials have ended since the best one did."""
+        """Return whether `patience` trials have ended since the best one did."""
         patience = self._plan.settings.patience
         if patience is None:
             return False

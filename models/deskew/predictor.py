@@ -122,9 +122,9 @@ class DeskewPredictor:
 
 
 def can_stand(degrees: float, width: int, height: int) -> bool:
-    """Whether text can stand at an angle in a picture of `width` x `height` px. In a strip it cannot, but for a little
-    askew, along or across: at more than that it would run out of the strip within half its length. (A line crop has so
-    few letters that the network takes their strokes for lines.)"""
+    """Return whether text can run at an angle in a picture of `width` x `height` px. In a strip it can only run along
+    or across, give or take a little: at any other angle it would leave the strip within half its length. (A line crop
+    has so few letters that the network takes their strokes for lines.)"""
     longer, shorter = max(width, height), min(width, height)
     off = abs((degrees + 45) % 90 - 45)
     return longer < _STRIP * shorter or bool(off <= np.degrees(np.arctan2(2 * shorter, longer)))

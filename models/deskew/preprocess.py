@@ -33,13 +33,13 @@ class DeskewInput(BaseModel):
 
 
 def bin_centres() -> np.ndarray:
-    """(ANGLES,) float64 skew in degrees at the centre of each bin, ascending in (-90, 90)."""
+    """Return (ANGLES,) float64 skew in degrees at the centre of each bin, ascending in (-90, 90)."""
     return -90 + (np.arange(ANGLES) + 0.5) * 180 / ANGLES
 
 
 def polar_spectrum(image: np.ndarray) -> np.ndarray | None:
-    """(ANGLES, BANDS) float32 log power of a uint8 page (grey or RGB), the mean over angles taken off each band; None
-    for a blank page.
+    """Return (ANGLES, BANDS) float32 log power of a uint8 page (grey or RGB), with the mean over angles subtracted from
+    each band; None for a blank page.
 
     Row i holds the energy of lines whose skew is `bin_centres()[i]`. The angle axis is circular, 180 degrees round.
     """
@@ -59,8 +59,8 @@ def polar_spectrum(image: np.ndarray) -> np.ndarray | None:
 
 
 def _half_power(ink: np.ndarray) -> np.ndarray:
-    """(SIDE, SIDE // 2 + 1) float32 |F|² of the zero-padded ink: vertical frequency, 0 in the middle row, by horizontal
-    frequency ≥ 0. The other half is its mirror image."""
+    """Return (SIDE, SIDE // 2 + 1) float32 |F|² of the zero-padded ink: vertical frequency, 0 in the middle row, by
+    horizontal frequency ≥ 0. The other half is its mirror image."""
     padded = np.zeros((SIDE, SIDE), np.float32)
     # (-1)^y moves vertical frequency 0 to the middle row.
     padded[: ink.shape[0] : 2, : ink.shape[1]] = ink[::2]
@@ -84,7 +84,7 @@ def _radii() -> np.ndarray:
 
 @cache
 def _polar_map() -> tuple[np.ndarray, np.ndarray]:
-    """Where to look in `_half_power`: columns and rows, each (ANGLES, radii)."""
+    """Return the sampling positions in `_half_power`: columns and rows, each (ANGLES, radii)."""
     angle = np.radians(bin_centres())[:, None]
     # Lines at skew 0 vary along y, so their ridge is vertical; a counter-clockwise turn of the page (y points down)
     # turns the direction (0, 1) to (sin, cos). Negative horizontal frequencies are read in the mirror image.
@@ -95,8 +95,8 @@ def _polar_map() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _filter_bank() -> np.ndarray:
-    """(radii, BANDS) float32: overlapping triangles of unit area, evenly spread over log radius and at least a few bins
-    wide, as mel filters are over sound frequencies."""
+    """Return (radii, BANDS) float32: overlapping triangles of unit area, evenly spaced over log radius and at least a
+    few bins wide, like mel filters over sound frequencies."""
     radii = _radii()
     # Equal steps of r + offset in the logarithm: narrow but not empty bands near the centre.
     offset = 24.0

@@ -116,7 +116,7 @@ def _beside(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _running_text(boxes: np.ndarray) -> np.ndarray:
-    """Which lines belong to a column of running text: stacked lines, most of them wide, and short ones among them."""
+    """Return which lines belong to a column of running text: stacked lines, mostly wide, with short ones among them."""
     count = len(boxes)
     column = np.arange(count)
     order = np.argsort(boxes[:, 1])

@@ -30,7 +30,7 @@ class Counter:
 
     @classmethod
     def of(cls, readings: Iterable[tuple[str, int]], leading_zeros: bool = True) -> "Counter":
-        """The places that weigh most among readings and their weights, the first of equal ones."""
+        """Return the layout of places with the largest weight among readings; the first of equal ones."""
         weights: Tally[tuple[int, int]] = Tally()
         for reading, weight in readings:
             weights[places(reading)] += weight
@@ -80,7 +80,7 @@ class Clock:
         return microseconds * self._per_microsecond
 
     def steps(self, ticks: int) -> int:
-        """The most steps that can be seen in so many ticks: a part of a step can be the one that turns the wheel."""
+        """Return the most steps that can be seen in a number of ticks: a fraction of a step may turn the wheel."""
         return -(-ticks // self.unit)
 
 
@@ -109,7 +109,7 @@ def laps(readings: Sequence[Shown], counter: Counter, clock: Clock) -> list[int]
 def heaviest_chain(
     readings: Sequence[Shown], laps: Sequence[int], counter: Counter, clock: Clock
 ) -> list[tuple[int, int]]:
-    """The readings of the largest sum of weights that can all be true, as (number, value with the laps) by time.
+    """Return the readings with the largest sum of weights that can all be true, as (number, value with wraps) by time.
 
     Of equally heavy chains the one that rises least, then the one that ends earliest. O(n log n), n the sum of laps, as
     for increasing subsequences (Fredman, 1975): one reading can follow another when neither its value nor its *slack*

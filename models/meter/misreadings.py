@@ -23,7 +23,8 @@ def fills(digits: str, spans: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def only_meant(digits: str, spans: Sequence[tuple[int, int]]) -> str | None:
-    """The only number in the spans that is one digit or one wheel (see `rolled`) away, if it is easily misread so.
+    """Return the only number in the spans that differs by one digit or one wheel (see `rolled`), if it is easily
+    misread so.
 
     Any other digit in any place counts against a second one, but only `CONFUSABLE` digits and rolling wheels are
     likely misreadings. Of a reading with one wrong digit, this is the truth or None, where the truth is in the spans.
@@ -41,7 +42,7 @@ def only_meant(digits: str, spans: Sequence[tuple[int, int]]) -> str | None:
 
 
 def rolled(digits: str) -> Iterator[str]:
-    """What was meant if one wheel was read one off as it turned to its next digit.
+    """Yield the numbers that were meant if one wheel was read one off while it turned to its next digit.
 
     A wheel turns only while the wheel to its right goes from 9 to 0: read too early, it is one too high beside a 9; too
     late, one too low beside a 0. Wheels to its left that carry turn with it. The last wheel is always turning.

@@ -220,7 +220,7 @@ class _History:
         return self._trusted[at] if 0 <= at < len(self._trusted) else None
 
     def _spans(self, now: int, before: _Trusted | None, after: _Trusted | None) -> list[tuple[int, int]]:
-        """What the counter may show at `now`: spans of steps, both ends in them."""
+        """Return what the counter may show at `now`: spans of steps, both ends included."""
         capacity, steps = self._counter.capacity, self._clock.steps
         least, most = [], []
         if before:
@@ -272,7 +272,7 @@ class _History:
 
 
 def _dated(trusted: _Trusted, observation: Observation) -> str:
-    """A trusted reading and its date, with the time where the observation is of the same day."""
+    """Return a trusted reading and its date; also the time, if it is of the same day as the observation."""
     time = trusted.observation.time
     when = "%Y-%m-%d %H:%M" if time.date() == observation.time.date() else "%Y-%m-%d"
     return f"{trusted.observation.reading} on {time:{when}}"

@@ -90,7 +90,7 @@ class MeterPredictor:
         self.device = self.detector.device
 
     def __call__(self, images: list[np.ndarray]) -> list[MeterReading]:
-        """Readings of photos, in order.
+        """Return the readings of photos, in order.
 
         Args:
             images: (h, w) or (h, w, 3) uint8 RGB, EXIF orientation applied.
@@ -98,7 +98,7 @@ class MeterPredictor:
         return [self._read(rgb(image)) for image in images]
 
     def read_display(self, image: np.ndarray, screen: Screen) -> "DisplayReading":
-        """What a display that was found says; where it may hang upside down, the likelier way."""
+        """Return the reading of a display; of one that may hang upside down, the more probable of both ways."""
         turns = [(screen.corners, screen.presence)]
         if screen.reversed_presence >= _TURNED_SHARE * screen.presence:
             turns.append((np.roll(screen.corners, 2, axis=0), screen.reversed_presence))
@@ -113,8 +113,8 @@ class MeterPredictor:
         return self._surer(image, found, analog) if reading.confidence < _DOUBTFUL else found
 
     def _surer(self, image: np.ndarray, first: "DisplayReading", analog: bool) -> "DisplayReading":
-        """The surer of two readings: of the display as it was cut out, and a little tighter. Corners are found to about
-        a tenth of the display's height; a digit that depends on so much is read wrong more often than not."""
+        """Return the more confident of two readings: of the display as cut out, and of a slightly tighter cut. Corners
+        are accurate to about a tenth of the display's height; a digit that depends on that is usually wrong."""
         strip, matrix = cut_strip(image, _scaled(first.corners, *_TIGHTER), self.reader.input)
         reading = self._reading(self.reader([strip])[0], strip, analog)
         second = DisplayReading(reading, first.corners, strip, matrix)
@@ -176,7 +176,7 @@ class DisplayReading:
 
 
 def _doubt(screens: list[Screen]) -> str:
-    """Why the surest of the displays must not be read, whatever its digits; "" if nothing speaks against it."""
+    """Return why the most confident display must not be read, whatever its digits; "" if there is no reason."""
     first = screens[0]
     if len(screens) > 1 and screens[1].presence >= _OTHER_SHARE * first.presence:
         return "more than one display found: send one meter a photo"
@@ -192,7 +192,7 @@ def _log_likelihood(places: list[StripDigit]) -> float:
 
 
 def _scaled(corners: np.ndarray, along: float, across: float) -> np.ndarray:
-    """A display's corners [4, 2], its length and height scaled about its middle."""
+    """Return a display's corners [4, 2] with its length and height scaled about the centre."""
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
     return map_points(cv2.getPerspectiveTransform(square, corners), square * np.array([along, across], np.float32))
 

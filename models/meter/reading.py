@@ -62,8 +62,8 @@ def to_reading(
 
 
 def fraction_places(shares: Sequence[float]) -> tuple[int, float]:
-    """How many of the last places are most likely behind the point, each place's probability of it given; and how
-    likely that is among all numbers of places, 0..1."""
+    """Return the most probable number of fraction digits, each place's probability given it, and its own probability
+    among all numbers, 0..1."""
     if not shares:
         return 0, 0.0
     behind = np.log(np.clip(shares, 1e-4, 1 - 1e-4))
@@ -100,7 +100,8 @@ def _with_gaps(places: list[StripDigit], counter: tuple[float, float] | None) ->
 
 
 def _unseen(beside: StripDigit, other: StripDigit, shift: float) -> StripDigit:
-    """The place `shift` px to the right of one that was seen; `other` is seen on its other side."""
+    """Return the place `shift` px to the right of a place that was seen; `other` is its seen neighbour on the other
+    side."""
     left, top, right, bottom = beside.box
     fraction = (beside.fraction + other.fraction) / 2
     return StripDigit(UNREADABLE, 0.0, fraction, 0.0, 0.0, (left + shift, top, right + shift, bottom))

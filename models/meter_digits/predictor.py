@@ -82,7 +82,7 @@ class DigitReader:
         self.name, self.device = self.network.name, self.network.device
 
     def __call__(self, strips: list[np.ndarray]) -> list[list[StripDigit]]:
-        """The places of each strip from left to right.
+        """Return the places of each strip, from left to right.
 
         Args:
             strips: (input.height, w, 3) uint8 RGB.

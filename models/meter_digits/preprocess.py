@@ -40,8 +40,8 @@ def strip_matrix(corners: np.ndarray, form: StripInput) -> np.ndarray:
 
 
 def cut_strip(image: np.ndarray, corners: np.ndarray, form: StripInput) -> tuple[np.ndarray, np.ndarray]:
-    """The strip (height, width, 3) uint8 of a display in a photo (H, W, 3) uint8, and its `strip_matrix`. What lies
-    beyond the photo repeats its edge."""
+    """Return the strip (height, width, 3) uint8 of a display in a photo (H, W, 3) uint8, and its `strip_matrix`. Beyond
+    the photo its edge is repeated."""
     matrix = strip_matrix(corners, form)
     size = (strip_width(corners, form), form.height)
     return warp(image, matrix, size, quad_size(corners)[1] / form.display), matrix
@@ -53,5 +53,5 @@ def padded_width(width: int, form: StripInput) -> int:
 
 
 def padded(strip: np.ndarray, width: int) -> np.ndarray:
-    """The strip with its right edge repeated until it is `width` px wide."""
+    """Return the strip with its right edge repeated until it is `width` px wide."""
     return cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_REPLICATE)

@@ -80,7 +80,7 @@ class ScreenDetector:
         self.name, self.device = self.network.name, self.network.device
 
     def __call__(self, images: list[np.ndarray]) -> list[list[Screen]]:
-        """Displays of each photo, the surest first; an empty list where there is none.
+        """Return the displays of each photo, most confident first; an empty list if there is none.
 
         Args:
             images: (h, w) or (h, w, 3) uint8 RGB of any size.
@@ -102,8 +102,8 @@ def find(
     labels: list[str],
     decoding: ScreenDecoding,
 ) -> list[Screen]:
-    """Displays of a photo, the surest first. In a photo of a whole meter they are a few px high as the network sees
-    them, so each that may be one is looked at once more, from close by.
+    """Return the displays of a photo, most confident first. In a photo of a whole meter they are only a few px high for
+    the network, so each candidate is looked at again enlarged.
 
     Args:
         image: (h, w, 3) uint8 RGB.
@@ -123,7 +123,7 @@ def find(
 def _look_closer(
     image: np.ndarray, screen: Screen, cells: Callable[[np.ndarray], _Outputs], form: ScreenInput, labels: list[str]
 ) -> Screen | None:
-    """The display as it is seen in a rectangle around it, turned so that it reads to the right."""
+    """Return the display as found in an enlarged rectangle around it, turned so that it reads to the right."""
     middle = screen.corners.mean(axis=0)
     along = screen.corners[1] + screen.corners[2] - screen.corners[0] - screen.corners[3]
     size = np.array([form.closer_side, form.closer_height])
@@ -152,7 +152,7 @@ def _same(one: Screen, other: Screen) -> bool:
 def decode(
     presence: np.ndarray, kind: np.ndarray, corners: np.ndarray, labels: list[str], threshold: float
 ) -> list[Screen]:
-    """Displays from one photo's cells, the surest first, corners in px of the canvas.
+    """Return the displays of one photo's cells, most confident first, with corners in px of the canvas.
 
     Args:
         threshold: presence from which a display is there.
@@ -184,8 +184,8 @@ def decode(
 
 
 def _refined(quad: np.ndarray, corners: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The quad [4, 2] with each corner as the cells at its own end of the display see it, which are surer of it than
-    those in the middle (as in EAST, Zhou et al., 2017).
+    """Return the quad [4, 2] with each corner predicted by the cells at its own end of the display, which are more
+    accurate than those in the middle (as in EAST, Zhou et al., 2017).
 
     Args:
         corners: [4, 2, cells]: where each cell sees them. centres: [2, cells].
@@ -209,7 +209,7 @@ def _refined(quad: np.ndarray, corners: np.ndarray, centres: np.ndarray) -> np.n
 
 
 def _belongs(quad: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Which cells [rows, columns] lie on a display or right beside it."""
+    """Return which cells [rows, columns] are on a display or right beside it."""
     start, end = (quad[0] + quad[3]) / 2, (quad[1] + quad[2]) / 2
     along = end - start
     share = ((centres - start[:, None, None]) * along[:, None, None]).sum(axis=0) / max(1e-6, float(along @ along))

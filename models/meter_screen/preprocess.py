@@ -21,8 +21,8 @@ class ScreenInput(ImageFormat):
 
 
 def to_canvas(image: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
-    """The photo scaled so that its longer side is `long_side` px, at the top left of a canvas with sides that the
-    network takes; and the scale."""
+    """Return the photo scaled to a longer side of `long_side` px, at the top left of a canvas whose sides fit the
+    network, and the scale."""
     scale = long_side / max(image.shape[:2])
     # What is left to do is a factor of more than a half, which bilinear sampling does well.
     near, divisor = halved(image, max(0, floor(-log2(scale))))

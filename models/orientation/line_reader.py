@@ -97,7 +97,7 @@ class _Line(NamedTuple):
 
 
 def _levelled(inside: np.ndarray) -> _Line:
-    """The straight band that holds a component (h, w) bool."""
+    """Return the horizontal band that contains a component (h, w) bool."""
     rows, columns = np.nonzero(inside)
     x, y = columns - columns.mean(), rows - rows.mean()
     spread = float((x * x).sum())
@@ -108,7 +108,8 @@ def _levelled(inside: np.ndarray) -> _Line:
 
 
 def _crop(grey: np.ndarray, x: int, y: int, line: _Line) -> np.ndarray:
-    """The beginning of a line whose box begins at (x, y), sheared level, with a margin for what sticks out."""
+    """Return the beginning of a line whose box starts at (x, y), sheared level, with a margin for ascenders and
+    descenders."""
     margin = max(3.0, 0.3 * line.height)
     size = (round(min(line.width, LINE_ASPECT[1] * line.height) + 2 * margin), round(line.height + 2 * margin))
     # From crop to page: columns move along, rows follow the slope.

@@ -85,8 +85,9 @@ class OrientationPredictor:
         ]
 
     def _read(self, image: np.ndarray, logits: np.ndarray) -> Orientation | None:
-        """The direction in which the page's lines read: the network's answer or its opposite, and when those do not
-        read well, also the two across, of which more characters count; None when no line tells."""
+        """Return the direction in which the page's lines read: the network's answer or its opposite; if those read
+        poorly, also the two directions across, of which the one with more characters counts. None if no line gives
+        evidence."""
         likely = self.degrees[int(logits.argmax())]
         best, most = None, 0.0
         for degrees in (likely, (likely + 90) % 360):

@@ -26,8 +26,8 @@ class OrientationInput(BaseModel):
 
 
 def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
-    """(n, tile, tile) float32 local contrast of a uint8 page (grey or RGB) whose lines are level or upright, most ink
-    first; n is 0 for a blank page and at most `max_tiles`."""
+    """Return (n, tile, tile) float32 local contrast of a uint8 page (grey or RGB) whose lines are horizontal or
+    vertical, most ink first; n is 0 for a blank page and at most `max_tiles`."""
     parts = sections(crop_to_content(to_grey(image)))
     tiles = [tile for part in parts for tile in grid(contrast(part, form.long_side), form.tile)]
     ink = np.array([float((tile > INK).mean()) for tile in tiles])
@@ -38,13 +38,13 @@ def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
 
 
 def contrast(grey: np.ndarray, long_side: int) -> np.ndarray:
-    """(h, w) float32 local contrast of the page reduced to `long_side` px; a narrow page (a till receipt), whose
-    letters would get too small, only until its short side has 5/8 of that."""
+    """Return (h, w) float32 local contrast of the page reduced to `long_side` px. A narrow page (a till receipt), whose
+    letters would become too small, is reduced until its short side has 5/8 of that."""
     return local_contrast(reduce(grey, long_side, long_side * 5 // 8), BACKGROUND_WINDOW)
 
 
 def crop_to_content(grey: np.ndarray) -> np.ndarray:
-    """The part of the page that holds its ink, with a small margin; the page itself when it holds none.
+    """Return the part of the page that contains ink, with a small margin; the page itself if there is none.
 
     A page that was turned back by its skew has wide empty borders, which would cost resolution.
     """
@@ -66,7 +66,7 @@ def grid(ink: np.ndarray, tile: int) -> list[np.ndarray]:
 
 
 def pad_to(ink: np.ndarray, side: int) -> np.ndarray:
-    """The (h, w) map with 0 (flat paper) added at the bottom and right until each side has at least `side` px."""
+    """Return the (h, w) map padded with 0 (flat paper) at the bottom and right to sides of at least `side` px."""
     missing = [max(0, side - length) for length in ink.shape]
     return cv2.copyMakeBorder(ink, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT, value=0) if any(missing) else ink
 

@@ -49,8 +49,8 @@ class View:
 
 
 def view_of(width: int, height: int, form: DetectionInput) -> View:
-    """How a page of `width` x `height` px is looked at: its short side brought into the given range, both sides rounded
-    to the network's stride.
+    """Return the scale and size at which a page of `width` x `height` px goes into the network: its short side within
+    the given range, both sides rounded to the network's stride.
 
     What is looked at is bounded by the page itself: it is enlarged at most twice, and not beyond 24 megapixels. A
     picture too small for the range even then (a crop of a line, a label) keeps its proportions and gets a margin.
@@ -76,7 +76,8 @@ def _with_margin(side: int) -> int:
 
 
 def as_seen(image: np.ndarray, view: View) -> np.ndarray:
-    """The canvas, (H, W, 3) uint8, with a page (h, w, 3) uint8 as it is looked at; margins in its median colour."""
+    """Return the canvas, (H, W, 3) uint8, with a page (h, w, 3) uint8 as the network sees it; margins in its median
+    colour."""
     height, width = image.shape[:2]
     shrinks = view.size[0] * view.size[1] < width * height
     scaled = cv2.resize(image, view.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -120,6 +121,6 @@ def stitched(
 
 
 def _seams(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The share (start, stop) of each span when overlaps are cut in their middle."""
+    """Return the share (start, stop) of each span when overlaps are split in the middle."""
     middles = ((stop + start) // 2 for (_, stop), (start, _) in pairwise(parts))
     return list(pairwise([parts[0][0], *middles, parts[-1][1]]))

@@ -94,7 +94,7 @@ class RecognizerCascade:
         return reading.confidence >= self.sure and _away(text, others) <= 0.5 and not self._strange(text)
 
     def _best(self, readings: list[RecognizedText]) -> RecognizedText:
-        """The surest of a line's readings by the first recognisers; of equal ones the earlier."""
+        """Return the most confident of a line's readings by the first recognisers; of equal ones the earlier."""
         scores = [self._score(index, readings) for index in range(len(readings))]
         return readings[int(np.argmax(scores))]
 

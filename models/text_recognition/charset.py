@@ -115,7 +115,7 @@ class Charset:
             raise CharsetError(f"{self.name} lacks {outside} of {text!r}; see Charset.label") from None
 
     def decode(self, classes: Iterable[int]) -> str:
-        """The text of classes; blanks write nothing, repeats stay (`ctc.decode` reads a network's steps)."""
+        """Return the text of classes; blanks are dropped, repeats kept (`ctc.decode` decodes a network's steps)."""
         return "".join(self.characters[index - 1] for index in classes if index != BLANK)
 
     def label(self, text: str) -> Label:
@@ -135,7 +135,7 @@ class Charset:
         return Label(mapped, "keep" if mapped == plain else "map")
 
     def survey(self, texts: Iterable[str]) -> LabelSurvey:
-        """What `label` decides on many texts."""
+        """Return a summary of what `label` decides on many texts."""
         survey = LabelSurvey()
         for text in texts:
             survey.add(self.label(text))
@@ -154,7 +154,7 @@ class Charset:
         return frozenset(self.characters)
 
     def _write(self, character: str) -> str:
-        """A character as the charset has it; its rules are followed until one result is wholly in the charset."""
+        """Return a character as the charset writes it; rules are applied until a result is wholly in the charset."""
         text = character
         while not self._known.issuperset(text):
             replaced = "".join(c if c in self else RULES.get(c, c) for c in text)
@@ -165,7 +165,7 @@ class Charset:
 
 
 def charset(name_or_path: str | Path) -> Charset:
-    """A packaged charset by name (`ko_full`), or one from a file.
+    """Return a packaged charset by name (`ko_full`), or one from a file.
 
     Raises:
         CharsetError: no such charset, or the file and line that cannot be used.
@@ -195,7 +195,7 @@ def charset(name_or_path: str | Path) -> Charset:
 
 
 def printable(character: str) -> str:
-    """A character for messages: itself with its code point, or the code point alone when it cannot be seen."""
+    """Return a character for messages: with its code point, or the code point alone if the character is invisible."""
     code = "+".join(f"U+{ord(c):04X}" for c in character)
     visible = character.isprintable() and not character.isspace()
     return f"{character!r} ({code})" if visible else code or "an empty line"

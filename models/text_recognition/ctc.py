@@ -125,7 +125,7 @@ def _ask(
 
 
 def _length(best: np.ndarray, index: int) -> int:
-    """How many of a place's first steps are of one class."""
+    """Return the number of a place's first steps that are of one class."""
     others = np.flatnonzero(best != index)
     return int(others[0]) if len(others) else len(best)
 

@@ -10,7 +10,8 @@ JAMO = INITIALS + MEDIALS + FINALS  # a final consonant is another part than the
 
 
 def jamo_parts(characters: Sequence[str]) -> np.ndarray:
-    """The jamo of each character: int64 [characters, 3], initial, medial and final as numbers 1..`JAMO`; 0 for none.
+    """Return the jamo of each character: int64 [characters, 3], initial, medial and final as numbers 1..`JAMO`; 0 for
+    none.
 
     >>> jamo_parts(["가", "각", "A"]).tolist()
     [[1, 20, 0], [1, 20, 41], [0, 0, 0]]

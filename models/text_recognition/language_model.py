@@ -98,7 +98,7 @@ class LanguageModel:
 
     @classmethod
     def load(cls, content: bytes) -> "LanguageModel":
-        """The model of a file that `save` made.
+        """Return the model of a file written by `save`.
 
         Raises:
             LanguageModelError: it is none.

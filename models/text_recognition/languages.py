@@ -59,7 +59,7 @@ def script(character: str) -> str | None:
 
 
 def line_languages(texts: Sequence[str], read_by: Sequence[str], asked: Sequence[str]) -> list[str]:
-    """The language of each line of a page: always one that was asked for.
+    """Return the language of each line of a page: always one of the requested ones.
 
     The script that most of a line's letters are of decides. Of the languages asked for that are written in it, the
     first one that the line's recogniser reads is told, or else the first one. Ideographs are Japanese where the page
@@ -77,7 +77,7 @@ def line_languages(texts: Sequence[str], read_by: Sequence[str], asked: Sequence
 
 
 def script_weights(text: str) -> Counter[str]:
-    """How much of a text's letters is in each script; digits, punctuation and symbols do not count."""
+    """Return the number of a text's letters in each script; digits, punctuation and symbols do not count."""
     counts: Counter[str] = Counter()
     for character in text:
         if name := script(character):

@@ -140,7 +140,7 @@ class TextRecognizer:
 
 
 def bundle_language_model(bundle: Bundle) -> LanguageModel:
-    """The language model of a `text_recognition` bundle. Raises BundleError: it holds none."""
+    """Return the language model of a `text_recognition` bundle. Raises BundleError: it has none."""
     if language_model.FILE not in bundle.card.files:
         raise BundleError(f"bundle {bundle.name} holds no language model ({language_model.FILE})")
     try:
@@ -150,7 +150,7 @@ def bundle_language_model(bundle: Bundle) -> LanguageModel:
 
 
 def language_model_file(source: str) -> bytes:
-    """The content of a language model's file, named by its path or by a `text_recognition` bundle that holds it.
+    """Return the content of a language model's file, named by its path or by a `text_recognition` bundle that holds it.
 
     Raises:
         LanguageModelError: there is none.

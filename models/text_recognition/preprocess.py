@@ -82,7 +82,7 @@ def cut_long_line(crop: np.ndarray, height: int, max_width: int) -> list[tuple[n
 
 
 def _widest_gap(window: np.ndarray) -> tuple[int, int]:
-    """The column in the middle of the widest gap between letters in a part of a line, and the gap's width, px (there
+    """Return the middle column of the widest gap between letters in a part of a line, and the gap's width in px (there
     is always one: the column with least contrast)."""
     grey = window.reshape(*window.shape[:2], -1)
     contrast = (grey.max(axis=0).astype(np.int32) - grey.min(axis=0)).max(axis=1)
@@ -94,7 +94,8 @@ def _widest_gap(window: np.ndarray) -> tuple[int, int]:
 
 
 def bucket_width(width: int, form: RecognitionInput) -> int:
-    """Padded width of a strip `width` px wide: steps double as widths do, so buckets are few and padding little."""
+    """Return the padded width of a strip `width` px wide: steps double as widths do, for few buckets and little
+    padding."""
     step = form.width_step
     while 2 * step * _MOST_PADDING <= width:
         step *= 2

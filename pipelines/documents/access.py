@@ -56,7 +56,7 @@ def file_info(filesystem: AbstractFileSystem, path: str) -> dict[str, Any]:
 
 
 def open_file(uri: str, block_bytes: int = _BUFFER_BYTES) -> BinaryIO:
-    """A file open for reading and seeking; remote ones are fetched in blocks.
+    """Open a file for reading and seeking; remote ones are fetched in blocks.
 
     Opening and every read ask with patience.
 

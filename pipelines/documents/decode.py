@@ -50,7 +50,7 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
 
 
 def count_pages(file: BinaryIO, uri: str) -> int:
-    """Pages of an open, seekable document; reads no more of it than its format needs.
+    """Return the number of pages of an open, seekable document; read no more of it than its format requires.
 
     Raises:
         DocumentError: it cannot be opened; `UnreadableDocument` also for a TIFF without any page.

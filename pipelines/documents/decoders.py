@@ -50,7 +50,7 @@ class DecodersBusy(Exception):
 
 
 def needs_a_process(content: bytes, uri: str) -> bool:
-    """Whether decoding may take much longer than the number of pixels says, so that it belongs into a process.
+    """Return whether decoding may take much longer than the number of pixels suggests, so that it belongs in a process.
 
     Raises:
         DocumentError: it is of no format that is read.
@@ -85,7 +85,7 @@ class Decoders:
         self._changed = threading.Condition()
 
     def count_pages(self, content: bytes, uri: str, given_up: Callable[[], bool] = lambda: False) -> int:
-        """Pages of a document.
+        """Return the number of pages of a document.
 
         Args:
             given_up: asked ten times a second: whether nobody waits for the answer any more.
@@ -153,7 +153,7 @@ class Decoders:
         )
 
     def _take(self, document: tuple[int, int], given_up: Callable[[], bool]) -> "_Process":
-        """A process that is idle, or a new one; waits for one that is quick.
+        """Return an idle process, or a new one; wait for one that will soon be idle.
 
         Raises:
             DecodersBusy: there are as many as may be, none of them comes through; or this document has its share.
@@ -185,8 +185,8 @@ class Decoders:
         return process
 
     def _check_share(self, document: tuple[int, int]) -> None:
-        """A document of a thousand pages that never end must not hold all processes for hours: it has half of them at
-        most, and all documents of which a page was given up before have one together.
+        """Limit a document's share of the processes: one with a thousand pages that never end must not occupy all of
+        them for hours. It gets half of them at most, and all documents of which a page was given up share one.
         """
         stuck = [process for process in self._processes if process.busy_seconds > _STUCK_SECONDS]
         if sum(process.document == document for process in stuck) >= max(1, self.most // 2):
@@ -247,7 +247,7 @@ class _Process:
         self.is_busy, self._started = True, time.monotonic()
 
     def end(self) -> bool:
-        """The work is done; returns whether the process can be used again."""
+        """Note that the work is done; return whether the process can be used again."""
         self.is_busy = False
         return self._usable
 
@@ -261,7 +261,8 @@ class _Process:
     def ask(
         self, asked: dict[str, Any], content: bytes, seconds: float, memory_mib: int, given_up: Callable[[], bool]
     ) -> tuple[dict[str, Any], np.ndarray]:
-        """The answer's header and its bytes as (n,) uint8. A process that raises anything is not to be used again."""
+        """Return the response's header and its bytes as (n,) uint8. A process that raises anything must not be used
+        again."""
         usable, self._usable = self._usable, False
         # It is at work from the last byte of the document on: a child that starts takes no time of a page.
         try:

@@ -63,8 +63,8 @@ _NO_MEMORY_WORDS = ("bad_alloc", "failed to allocate")  # of OpenVINO and ONNX R
 
 
 def documented(error: BaseException, stage: str) -> BaseException:
-    """The error that a page's record shows for what a stage raised: libraries' own exceptions, whose words mean little
-    to those who sent the page, become a `DocumentError` that keeps them at its end; all others stay."""
+    """Return the error of a page's record for an exception of a stage. Libraries' own exceptions, which mean little to
+    users, become a `DocumentError` that quotes them; all others are returned unchanged."""
     if isinstance(error, DocumentError):
         return error
     own_words = f"{type(error).__name__}: {error}".strip()

@@ -43,7 +43,7 @@ _FOREIGN = [
 
 
 def supported() -> str:
-    """The suffixes that are read, for messages."""
+    """Return the supported suffixes, for messages."""
     return ", ".join(suffix[1:] for suffix in SUFFIXES)
 
 

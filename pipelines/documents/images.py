@@ -79,7 +79,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF says. Pillow does the same for TIFF's orientation tag while it loads."""
+    """Return the image turned as its EXIF data says. Pillow does the same for TIFF's orientation tag while it loads."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a damaged EXIF block does not make the pixels unreadable; viewers ignore it too
@@ -109,7 +109,7 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """(H, W) grey values of more than 8 bits, or floats, as uint8.
+    """Return (H, W) grey values of more than 8 bits, or floats, as uint8.
 
     Scanners store 10, 12 and 14 bits in 16-bit files without saying so; the brightest pixel of a page is paper, so the
     range is the fewest bits (8 or more) that hold it. Floats up to 1.0 are taken as 0..1.

@@ -16,7 +16,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 def is_image_type(kind: pa.DataType) -> bool:
-    """Whether a column can hold encoded images: binary, or a struct with a binary field `bytes`."""
+    """Return whether a column can hold encoded images: binary, or a struct with a binary field `bytes`."""
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
         return index >= 0 and is_image_type(kind.field(index).type)
@@ -24,7 +24,8 @@ def is_image_type(kind: pa.DataType) -> bool:
 
 
 def image_column(schema: pa.Schema, wanted: str | None) -> str | None:
-    """The column of images of a Parquet file: the `wanted` one when it is there, else the only one of such a type."""
+    """Return the column of images in a Parquet file: the `wanted` one if it exists, otherwise the only one of such a
+    type."""
     images = [field.name for field in schema if is_image_type(field.type)]
     if wanted in schema.names:
         return wanted if wanted in images else None
@@ -32,7 +33,7 @@ def image_column(schema: pa.Schema, wanted: str | None) -> str | None:
 
 
 def open_parquet(uri: str) -> pq.ParquetFile:
-    """An open Parquet file, local or remote, read in small pieces. Raises what storage and pyarrow raise."""
+    """Open a Parquet file, local or remote, to be read in small pieces. Raises what storage and pyarrow raise."""
     file = open_file(uri, block_bytes=8 * _BUFFER_BYTES)
     return pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
 

@@ -19,7 +19,7 @@ _PDFIUM = threading.Lock()
 
 
 def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
-    """Pages of a PDF.
+    """Return the number of pages of a PDF.
 
     Raises:
         EncryptedDocument: a password is needed. UnreadableDocument: broken, or without a page. Whatever reading the

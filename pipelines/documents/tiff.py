@@ -60,5 +60,5 @@ def _is_reduced(entries: bytes, entry_size: int, order: str) -> bool:
 
 
 def _unpack(layout: str, data: bytes) -> int:
-    """The number, or 0 when the file ends before it."""
+    """Return the number, or 0 if the file ends before it."""
     return struct.unpack(layout, data)[0] if len(data) == struct.calcsize(layout) else 0

@@ -130,7 +130,7 @@ class _Poor:
         self._document, self._failed, self._missing = uri, failed, missing
 
     def keeps_earlier(self, name: str, file_name: str) -> bool:
-        """Whether the earlier export of format `name` is to stay."""
+        """Return whether the earlier export of format `name` is kept."""
         missing = self._missing.get(name, 0)
         if (self._failed or missing) and self.output.exists(file_name):
             self.kept[name] += 1

@@ -139,7 +139,7 @@ class PdfWriter(DocumentWriter[Page]):
         return max(3.0, width * scale), max(3.0, height * scale)
 
     def _image(self, page: Page) -> pikepdf.Stream | None:
-        """The upright page as an image object; None, with a warning, when its source cannot be read any more."""
+        """Return the upright page as an image object; None, with a warning, if its source cannot be read any more."""
         record = page.record
         try:
             original = self.load_original(record) if self.load_original and upright_turn(page) == 0 else None
@@ -185,7 +185,7 @@ class _GuardedStream:
 
 
 def glyphless_font(pdf: pikepdf.Pdf) -> pikepdf.Object:
-    """The invisible text's font in `pdf`: composite (Type 0), codes are UTF-16BE units (PDF 32000-1, 9.7)."""
+    """Return the invisible text's font in `pdf`: composite (Type 0), codes are UTF-16BE units (PDF 32000-1, 9.7)."""
     program = files("pipelines.exports").joinpath("glyphless.ttf").read_bytes()
     descriptor = pdf.make_indirect(
         Dictionary(
@@ -265,7 +265,7 @@ def _numbers(*values: float) -> list:
 
 
 def _image_object(pdf: pikepdf.Pdf, image: np.ndarray) -> pikepdf.Stream:
-    """A page image: JPEG, grey when it has no colour; packed bits (lossless, smaller) when it is black and white."""
+    """Return a page image: JPEG, grey if it has no colour; packed bits (lossless, smaller) if it is black and white."""
     height, width = image.shape[:2]
     grey = image if image.ndim == 2 else image[..., 0]
     if image.ndim == 3 and not all(np.array_equal(grey, image[..., i]) for i in (1, 2)):

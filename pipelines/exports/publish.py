@@ -45,7 +45,7 @@ def xml_text(text: str) -> str:
 
 
 def document_name(document_uri: str) -> str:
-    """The last part of a document's URI, for people; a row of a Parquet file keeps its `#row=17`."""
+    """Return the last part of a document's URI, for people; a row of a Parquet file keeps its `#row=17`."""
     path = naming_link(base_uri(document_uri, -1))
     if path.startswith(("http://", "https://")):
         path = unquote(urlsplit(path).path)
@@ -53,8 +53,8 @@ def document_name(document_uri: str) -> str:
 
 
 def document_stem(document_uri: str) -> str:
-    """A file name without suffix for a document: its own name (Hangul and other letters kept, anything unsafe a `_`)
-    and 8 hex characters of its URI's SHA-256, so that `a/scan.png` and `b/scan.png` do not collide.
+    """Return a file name without suffix for a document: its own name (Hangul and other letters kept, anything unsafe a
+    `_`) and 8 hex characters of its URI's SHA-256, so that `a/scan.png` and `b/scan.png` do not collide.
 
     >>> document_stem("s3://bucket/a/영수증 1.png")
     '영수증_1-b0d7b5e5'

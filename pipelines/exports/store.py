@@ -54,7 +54,7 @@ class RecordStore(Generic[R]):
         return job_card(self.output)
 
     def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-        """(part, first row, batch) over all parts, with only `columns` read."""
+        """Yield (part, first row, batch) over all parts, with only `columns` read."""
         for part in range(len(self.parts)):
             first = 0
             with self._open(part) as stream:
@@ -91,12 +91,12 @@ class RecordStore(Generic[R]):
             yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])
 
     def records(self, document: StoredDocument) -> Iterator[R]:
-        """The pages of a document, fetched one by one."""
+        """Yield the pages of a document, fetched one by one."""
         for part, row in document.places.tolist():
             yield self.record(part, row)
 
     def record(self, part: int, row: int) -> R:
-        """The record at `row` of part number `part`."""
+        """Return the record at `row` of part number `part`."""
         starts = self._starts(part)
         group = int(np.searchsorted(starts, row, side="right")) - 1
         return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self._record_type)[0]

@@ -109,7 +109,7 @@ class Page:
 
 
 def build_page(record: PageRecord) -> Page:
-    """The tree of one record. Blocks are where the record's text has a blank line between two lines."""
+    """Return the tree of one record. Blocks are separated by blank lines in the record's text."""
     if record.status != "ok":
         return Page(record, ())
     blocks: list[list[Line]] = []
@@ -146,7 +146,7 @@ def _build_line(line: LineRecord) -> Line:
 
 @lru_cache(maxsize=20_000)
 def _advance(character: str) -> float:
-    """A character's usual width relative to other characters."""
+    """Return a character's usual width, relative to other characters."""
     if character.isspace():
         return 0.7
     if unicodedata.combining(character):
@@ -155,7 +155,7 @@ def _advance(character: str) -> float:
 
 
 def _slices(polygon: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The parts of a text polygon between shares (n, 2), 0..1, of its length: (n, 4, 2) float32."""
+    """Return the parts of a text polygon between shares (n, 2), 0..1, of its length: (n, 4, 2) float32."""
     start, end = shares[:, :1], shares[:, 1:]
     top_left, top_right, bottom_right, bottom_left = polygon
     top, bottom = top_right - top_left, bottom_right - bottom_left

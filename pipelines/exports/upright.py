@@ -21,7 +21,7 @@ def upright_turn(page: Page) -> float:
 
 
 def upright_view(page: Page) -> tuple[np.ndarray, tuple[int, int]]:
-    """The 2 x 3 affine map from original to upright pixels, and the (width, height) of the upright canvas.
+    """Return the 2 x 3 affine map from original to upright pixels, and the (width, height) of the upright canvas.
 
     Turning a page by a free angle needs a larger canvas whose corners are empty. The canvas is cut back to the size of
     the page (its sides exchanged for quarter turns) about the centre, as scanners and OCRmyPDF's deskew do, and kept

@@ -44,7 +44,7 @@ class Histogram:
         return self.sum / max(1, self.total)
 
     def quantile(self, share: float) -> float:
-        """The value below which `share` of all values lie, interpolated within its bin."""
+        """Return the value below which `share` of all values lie, interpolated within its bin."""
         below = np.concatenate([[0], np.cumsum(self.counts)])
         target = share * below[-1]
         number = min(int(np.searchsorted(below, target, side="right")) - 1, len(self.counts) - 1)
@@ -54,7 +54,7 @@ class Histogram:
         return float(self.edges[number] + inside * (self.edges[number + 1] - self.edges[number]))
 
     def trimmed(self, bins: int) -> "Histogram":
-        """The stretch that holds values, in at most about `bins` equal bins (neighbours joined)."""
+        """Return the range that holds values, in at most about `bins` equal bins (neighbours joined)."""
         used = np.flatnonzero(self.counts)
         first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, len(self.counts))
         joined = max(1, -(-(last - first) // bins))
@@ -93,7 +93,7 @@ class Summary(Generic[R]):
 def shared_pass(
     store: RecordStore[R], columns: list[str], summary: Summary[R]
 ) -> Iterator[tuple[int, int, pa.RecordBatch, np.ndarray]]:
-    """(part, first row, batch, which of its rows are good) over all parts, with `columns` and those of all readers.
+    """Yield (part, first row, batch, mask of its good rows) over all parts, with `columns` and those of all readers.
 
     On the way what is told of all readers is added to `summary`; it is complete when the pass is.
     """
@@ -127,7 +127,7 @@ def _add_errors(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> No
 
 
 def floats(column: pa.Array) -> np.ndarray:
-    """Numbers as float64, null as NaN."""
+    """Return numbers as float64, null as NaN."""
     return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 

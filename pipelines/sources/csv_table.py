@@ -41,7 +41,8 @@ def open_csv(uri: str) -> Iterator[csv.DictReader]:
 
 
 def _encoding(raw: BinaryIO, uri: str) -> str:
-    """The encoding of an open file, by its mark or the first that all of it is written in; rewinds it."""
+    """Return the encoding of an open file, by its byte order mark or the first one that decodes all of it; rewind
+    it."""
     head = raw.read(4)
     for mark, name in _MARKS:
         if head.startswith(mark):

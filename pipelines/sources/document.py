@@ -81,7 +81,7 @@ class Listing:
         return ", ".join(f"{count:,} × {reason}" for reason, count in [*listed, *rest])
 
     def notes(self) -> list[str]:
-        """What was passed over and merged, a line each, for people."""
+        """Return what was skipped and merged, one line each, for people."""
         notes = []
         if self.skipped:
             notes.append(f"{_counted(self.skipped.total(), 'file')} skipped: {self.skipped_text()}")
@@ -103,13 +103,13 @@ def suffix_of(uri: str) -> str:
 
 
 def page_error(error: Exception) -> PageError:
-    """The record's error for a document that cannot be listed or planned."""
+    """Return the record's error for a document that cannot be listed or planned."""
     return PageError(stage=STAGE, type=type(error).__name__, message=str(error))
 
 
 def named_document(uri: str, version: str, size: int) -> Document:
-    """The document that is the file `uri`, as a user named it: an unknown suffix is an error, none at all is left to
-    its content."""
+    """Return the document of the file `uri`, as a user named it: an unknown suffix is an error; without a suffix the
+    content decides."""
     suffix = suffix_of(uri)
     error = None
     if suffix and suffix not in SUFFIXES:

@@ -138,7 +138,8 @@ class _Lister:
 
 
 def _named_file(given: str) -> FileEntry | None:
-    """The file an input names, or None for a folder or a glob. A file whose name has wildcards is that file."""
+    """Return the file that an input names, or None for a folder or a glob. A file whose name has wildcards is that
+    file."""
     path = local_path(given)
     if path is not None:
         path = existing_path(path)

@@ -137,7 +137,7 @@ class TableReader:
     def _values(
         self, uri: str, number: int, cells: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any] | None, PageError | None]:
-        """What row `number` says of its document, or why that makes no sense."""
+        """Return the document columns of row `number`, or why they are invalid."""
         if self.columns is None or not cells:
             return None, None
         try:
@@ -212,7 +212,7 @@ class TableReader:
 
 
 def _image_column(uri: str, schema: pa.Schema, wanted: str | None) -> str | None:
-    """The column of images, or None when the file is a manifest."""
+    """Return the column of images, or None if the file is a manifest."""
     images = [field.name for field in schema if is_image_type(field.type)]
     names = [name for name in schema.names if name.strip().lower() in URI_COLUMNS]
     if wanted is not None and wanted in schema.names:
@@ -241,7 +241,7 @@ def _uri_column(uri: str, columns: Sequence[str]) -> str:
 
 
 def _beside(manifest: str, name: str) -> str:
-    """What a relative name in a manifest means: a file in the manifest's folder."""
+    """Return the file that a relative name in a manifest means: one in the manifest's folder."""
     path = local_path(manifest)
     if path is not None:
         return os.path.join(os.path.dirname(path), name)
@@ -251,7 +251,7 @@ def _beside(manifest: str, name: str) -> str:
 
 
 def _entry(uri: str) -> FileEntry:
-    """The entry of one file. Raises what the storage raises."""
+    """Return the entry of one file. Raises what the storage raises."""
     path = local_path(uri)
     if path is not None:
         return local_entry(path)

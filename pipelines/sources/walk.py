@@ -48,7 +48,7 @@ def listing_patiently(ask: Callable[[], _Answer], uri: str) -> _Answer:
 
 
 def is_glob(uri: str) -> bool:
-    """Whether a URI has wildcards; a file that is really called so wins (see `listing`)."""
+    """Return whether a URI has wildcards; a file whose name really contains them takes precedence (see `listing`)."""
     return bool(_MAGIC.search(naming_link(uri)))
 
 
@@ -118,12 +118,12 @@ def _raising(filesystem: AbstractFileSystem) -> dict[str, Any]:
 
 
 def _details(found: Any) -> dict[str, dict[str, Any]]:
-    """What fsspec finds with `detail=True`, which its types do not tell from what it finds without."""
+    """Return what fsspec finds with `detail=True`, which its types do not distinguish from a search without."""
     return found
 
 
 def _before_wildcards(pattern: str) -> str:
-    """The part of a glob that is no pattern."""
+    """Return the part of a glob before its first wildcard."""
     return _MAGIC.split(pattern, maxsplit=1)[0]
 
 

@@ -45,7 +45,7 @@ class OrientationStage:
 
 
 def _level(page: Page[PageRecord]) -> np.ndarray:
-    """The page's view after its skew is taken out."""
+    """Return the page's view with its skew removed."""
     skew = page.record.skew_degrees or 0.0
     return turn_within(page.small_view, -skew, _VIEW_PIXELS, _VIEW_SHORT_SIDE)[0]
 

@@ -23,8 +23,8 @@ _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
 
 
 def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
-    """The page turned upright, and the affine map from original to upright pixels: at full resolution, but for pages
-    that would take too much memory."""
+    """Return the page turned upright, and the affine map from original to upright pixels; at full resolution, except
+    for pages that would take too much memory."""
     degrees = -page.record.turned_degrees
     return turn_within(page.pixels, degrees, _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE)
 
@@ -92,7 +92,8 @@ class TextRecognitionStage:
         recognizers: Mapping[str, Sequence[str]],
         languages: Sequence[str],
     ) -> "TextRecognitionStage":
-        """A stage of the same settings for other languages; `opened` holds the recognisers, which stay shared."""
+        """Return a stage with the same settings for other languages; `opened` holds the recognisers, which stay
+        shared."""
         other = copy.copy(self)
         other._read_with(opened, recognizers, languages)
         return other

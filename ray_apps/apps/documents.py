@@ -1,4 +1,4 @@
-"""The documents app: an ingress, and the reader's stages behind it in one deployment or several, as the YAML says.
+"""The documents app: an ingress, and the reader's stages in one or more deployments, as the YAML sets.
 
 ocray serve documents                        on this machine
 serve deploy configs/serve/documents.yaml    on a cluster
@@ -18,21 +18,21 @@ from pipelines.stages.base import StageSpec
 from pipelines.stages.straighten import UprightStage
 from ray_apps.serving import openapi
 from ray_apps.serving.answers import DeskewAnswer, DocumentAnswer, ReadPage, StraightenedPage
-from ray_apps.serving.asked import Languages, Pages, UprightFormat, UprightSide, choose
 from ray_apps.serving.chain import DocumentsChain
 from ray_apps.serving.ingress import Ingress
 from ray_apps.serving.jobs.replica import JobsReplica
 from ray_apps.serving.jobs.routes import job_routes
+from ray_apps.serving.parameters import Languages, Pages, UprightFormat, UprightSide, read_options
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import DocumentsSettings, served_reader
 from ray_apps.serving.stages import RECOGNITION, stage_deployments
 
-# What /v1/deskew runs.
+# The stages of /v1/deskew.
 STRAIGHTEN = ("decode", "deskew", "orientation", "upright")
 
 
 def build(args: DocumentsSettings) -> serve.Application:
-    """The app, for `import_path` in `configs/serve/*.yaml`.
+    """Return the app, for `import_path` in `configs/serve/*.yaml`.
 
     Raises:
         ConfigError, BundleError.
@@ -41,7 +41,7 @@ def build(args: DocumentsSettings) -> serve.Application:
     if args.languages is not None:
         reader = reader.for_languages(",".join(args.languages))
     specs = {spec.stage.name: spec for spec in reader.stages(args.device, args.threads)}
-    # The image of the page turned upright is made where its orientation becomes known.
+    # The upright image is made in the deployment that finds the orientation.
     specs["upright"] = StageSpec(UprightStage)
     groups = {
         name: [s for stage in stages for s in ([stage, "upright"] if stage == "orientation" else [stage])]
@@ -51,14 +51,12 @@ def build(args: DocumentsSettings) -> serve.Application:
     bundles = [(stage, bundle) for stage, (bundle, *_) in reader.bundles().items() if stage != RECOGNITION]
     bundles += [(RECOGNITION, bundle) for bundle in reader.recognizer_bundles(recognition.languages)]
     deployments = stage_deployments(groups, specs, recognition)
-    jobs = serve.deployment(JobsReplica).options(name="jobs").bind(args, deployments, groups, reader)
-    return DocumentsIngress.bind(args, deployments, groups, reader, bundles, jobs)
+    jobs = serve.deployment(name="jobs")(JobsReplica).bind(args, deployments, groups, reader)
+    return _INGRESS.bind(args, deployments, groups, reader, bundles, jobs)
 
 
-@serve.deployment(name="ingress")
-@serve.ingress()
-class DocumentsIngress(Ingress):
-    """The HTTP side of the app: takes requests in, sends pages through the readers, answers."""
+class DocumentsIngress(Ingress[DocumentsSettings, DocumentsChain]):
+    """The HTTP side of the app, with jobs for long documents."""
 
     def __init__(
         self,
@@ -77,15 +75,18 @@ class DocumentsIngress(Ingress):
         return api(self)
 
 
-def api(service: "DocumentsIngress") -> FastAPI:
-    """The HTTP API over a service."""
+_INGRESS = serve.deployment(name="ingress")(serve.ingress()(DocumentsIngress))
+
+
+def api(service: DocumentsIngress) -> FastAPI:
+    """Return the HTTP API over a service."""
     settings, chain = service.settings, service.chain
     described = openapi.documents(chain.languages, chain.recognition.languages)
     app = service.app("documents", described, beside={"meters": settings.meters_prefix})
     app.include_router(job_routes(service.jobs, chain, settings, service.key, service.admission, service.metrics))
 
     def chosen(**options: Any) -> Callable[[Document], ReadOptions]:
-        return lambda document: choose(document, chain, settings.limits.pages, **options)
+        return lambda document: read_options(document, chain, settings.limits.pages, **options)
 
     @app.post("/v1/documents", summary="Read a document", **service.document_route())
     async def read_document(

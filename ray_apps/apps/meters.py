@@ -16,7 +16,7 @@ from pipelines.readers.meters.record import MeterRecord
 from ray_apps.serving import openapi
 from ray_apps.serving.answers import MeterAnswer, MeterPage, RecognizeAnswer
 from ray_apps.serving.app import ServedReader, reader_app
-from ray_apps.serving.asked import Pages
+from ray_apps.serving.parameters import Pages
 from ray_apps.serving.photos import MaxRate, MeterId, PhotoForm, PixelForm, Time, judge_record
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.requests import Document, ReadOptions

@@ -111,8 +111,8 @@ def _init(settings: dict[str, Any]) -> None:
 
 @contextmanager
 def _own_signal_handlers() -> Iterator[None]:
-    """Around `ray.init`: it installs its own handlers for SIGTERM, in Python and, with a print of stack addresses, in
-    C++. A program that handles the signal itself gets its handler back."""
+    """Restore the program's signal handlers after `ray.init`, which installs its own handlers for SIGTERM: in Python
+    and, with a print of stack addresses, in C++."""
     handler = signal.getsignal(signal.SIGTERM)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield
@@ -134,7 +134,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _variable(name: str, value: str) -> Iterator[None]:
-    """An environment variable that is set for a while, unless the user has set it."""
+    """Set an environment variable for a while, unless the user has set it."""
     if name in os.environ:
         yield
         return

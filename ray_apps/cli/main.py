@@ -90,7 +90,7 @@ def _configure_logging() -> None:
 
 
 def _parsers(chosen: str | None = None) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser of `ocray`, and that of each command; only the chosen one has --help already."""
+    """Return the parser of `ocray`, and the parser of each command; only the chosen one has --help already."""
     parser = argparse.ArgumentParser(
         prog="ocray",
         description="Read documents and meters in bulk, on Ray.",

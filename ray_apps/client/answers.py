@@ -39,7 +39,7 @@ class TransportError(ClientError):
 
 
 def parse(kind: type[Value], answer: requests.Response) -> Value:
-    """The answer's body. A server newer than the client may tell more than it knows: that is left out."""
+    """Return the parsed body of a response. Fields of a newer server that the client does not know are left out."""
     try:
         return _adapter(kind).validate_json(answer.content, extra="ignore")
     except ValidationError as error:
@@ -69,12 +69,12 @@ def api_error(answer: requests.Response, request_id: str) -> ApiError:
 
 
 def _start(answer: requests.Response) -> str:
-    """The first words of a body that is not what it should be, such as a proxy's page."""
+    """Return the first words of an unexpected body, such as a proxy's page."""
     return " ".join(answer.text[:500].split())[:200] or "empty body"
 
 
 def cause(error: BaseException) -> str:
-    """The innermost reason of a chain of transport exceptions."""
+    """Return the innermost cause of a chain of transport exceptions."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return f"{type(error).__name__}: {error}"

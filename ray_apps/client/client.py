@@ -126,7 +126,7 @@ class Client:
         pages: str | Iterable[int] | None = None,
         upright: Upright = "none",
     ) -> DeskewAnswer:
-        """How the pages of a document stand; arguments and errors as in `read`."""
+        """Return skew and orientation of a document's pages; arguments and errors as in `read`."""
         return self._post("/v1/deskew", DeskewAnswer, source, uri, _options(pages, None, upright))
 
     def read_meter(
@@ -220,7 +220,7 @@ class Client:
         return self._post("/v1/jobs", JobAnswer, source, uri, options, headers)
 
     def job(self, job_id: str) -> JobAnswer:
-        """Where a job stands."""
+        """Return the state of a job."""
         return parse(JobAnswer, self._request("GET", _job_path(job_id)))
 
     def wait(self, job_id: str, *, poll: float = 2.0, timeout: float | None = None) -> JobAnswer:
@@ -258,11 +258,11 @@ class Client:
         self._request("DELETE", _job_path(job_id))
 
     def models(self) -> list[ModelAnswer]:
-        """The models that read."""
+        """Return the models of the server."""
         return parse(list[ModelAnswer], self._request("GET", "/v1/models"))
 
     def ready(self) -> bool:
-        """Whether the server answers and can read now. Asks once, and waits ten seconds at most."""
+        """Return whether the server answers and can read now. Sends one request and waits at most ten seconds."""
         try:
             address = f"{self.url}/readyz"
             with requests.get(

@@ -66,7 +66,7 @@ class Lost:
 
 
 def least_confident(store: RecordStore, wanted: Wanted) -> list[Candidate]:
-    """The lines read with the lowest confidence, worst first. Memory holds about 20 for each line wanted."""
+    """Return the lines read with the lowest confidence, worst first. Memory holds about 20 per requested line."""
     spare = _SPARE * wanted.count
     pool: list[Candidate] = []
     limit = wanted.max_confidence
@@ -81,7 +81,7 @@ def least_confident(store: RecordStore, wanted: Wanted) -> list[Candidate]:
 def disagreements(
     store: RecordStore, wanted: Wanted, read: Read, load_page: LoadPage, lines: int, lost: Lost
 ) -> list[Candidate]:
-    """The lines that a second recogniser reads most differently, worst first.
+    """Return the lines that a second recogniser reads most differently, worst first.
 
     Args:
         read: texts of line crops by the second recogniser.
@@ -115,7 +115,8 @@ def disagreements(
 
 
 def choose(ranked: Sequence[Candidate], wanted: Wanted) -> list[Candidate]:
-    """The first of `ranked` that are unlike each other, as many as wanted of all and of each document."""
+    """Return the first of `ranked` that differ from each other, within the requested numbers in total and per
+    document."""
     chosen: list[Candidate] = []
     of_document: Counter[str] = Counter()
     variety = Variety()
@@ -129,12 +130,12 @@ def choose(ranked: Sequence[Candidate], wanted: Wanted) -> list[Candidate]:
 
 
 def _below(part: int, first: int, batch: pa.RecordBatch, limit: float) -> Iterator[Candidate]:
-    """The lines of a batch of pages that were read with at most the confidence `limit`."""
+    """Yield the lines in a batch of pages that were read with a confidence of at most `limit`."""
     pages = batch.column("lines")
     lines = pages.flatten()
-    page_of = pc.list_parent_indices(pages).to_numpy(zero_copy_only=False)
+    page_of = pages.value_parent_indices().to_numpy(zero_copy_only=False)
     confidence = lines.field("confidence").to_numpy(zero_copy_only=False)
-    lengths = pc.fill_null(pc.list_value_length(pages), 0).to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pages.value_lengths(), 0).to_numpy(zero_copy_only=False)
     starts = np.cumsum(lengths) - lengths
     texts, uris = lines.field("text"), batch.column("document_uri")
     for at in np.flatnonzero(confidence <= limit).tolist():
@@ -155,7 +156,7 @@ def _worst(pool: Sequence[Candidate], per_document: int) -> list[Candidate]:
 
 
 def _shuffled_pages(store: RecordStore) -> list[tuple[int, int]]:
-    """(part, row) of every page, ordered by the pages' ids, which are hashes."""
+    """Return (part, row) of every page, ordered by the pages' ids, which are hashes."""
     pages = [
         (page_id, part, first + number)
         for part, first, batch in store.batches(["page_id"], rows=65536)

@@ -82,7 +82,7 @@ def write_labelling(
 def _rows(
     candidates: Sequence[Candidate], store: RecordStore, load_page: LoadPage, lost: Lost
 ) -> Iterator[tuple[int, dict]]:
-    """(Number of the candidate, row) page by page, so that each page is decoded once."""
+    """Yield (number of the candidate, row) page by page, so that each page is decoded once."""
 
     def place(number: int) -> tuple[int, int]:
         return candidates[number].part, candidates[number].row
@@ -119,7 +119,7 @@ def _row(candidate: Candidate, record: PageRecord, image: np.ndarray) -> dict:
 
 
 def _plain(text: str) -> str:
-    """A text for one field of one line."""
+    """Return a text as one field of one line."""
     return " ".join(text.split())
 
 

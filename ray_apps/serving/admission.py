@@ -39,7 +39,7 @@ class Admission:
 
     @contextmanager
     def receiving(self, client: str) -> Iterator[Arriving]:
-        """Around receiving a body. Raises Problem 503: there is no room for it, or already none to read it."""
+        """Count a request while its body arrives. Raises Problem 503: no room for the body, or for reading it."""
         self._check(self._reading, client, self.flow.requests)
         arriving = Arriving(self)
         try:
@@ -50,7 +50,7 @@ class Admission:
 
     @contextmanager
     def reading(self, client: str) -> Iterator[None]:
-        """Around reading a document. Raises Problem 503: as many as may be are in progress."""
+        """Count a request while its document is read. Raises Problem 503: the limit is reached."""
         with self._counted(self._reading, client, self.flow.requests):
             yield
 

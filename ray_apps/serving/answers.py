@@ -28,16 +28,16 @@ class UprightImage(Answer):
 
     @classmethod
     def of(cls, page: "Page") -> "UprightImage | None":
-        """The upright image of a page that has one."""
-        made = page.upright
-        if made is None or made.matrix is None:
+        """Return the upright image of a page, if it has one."""
+        upright = page.upright
+        if upright is None or upright.matrix is None:
             return None
         return cls(
-            media_type=made.media_type,
-            width=made.width,
-            height=made.height,
-            matrix=made.matrix.tolist(),
-            content=base64.b64encode(made.content).decode(),
+            media_type=upright.media_type,
+            width=upright.width,
+            height=upright.height,
+            matrix=upright.matrix.tolist(),
+            content=base64.b64encode(upright.content).decode(),
         )
 
 

@@ -18,7 +18,7 @@ from ray_apps.serving.stages import stage_deployments
 _Reader = TypeVar("_Reader", bound=Reader[Any, Any])
 
 
-class ServedReader(Ingress, Generic[_Reader]):
+class ServedReader(Ingress[AppSettings, Chain], Generic[_Reader]):
     """The HTTP side of an app. `api` makes its routes; it is called in each replica, with this object."""
 
     def __init__(

@@ -1,9 +1,10 @@
-"""A reader's deployments called in order, as the ingress and the jobs see them."""
+"""Calls a reader's deployments in order, for the ingress and the jobs."""
 
 import asyncio
 import random
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
@@ -23,27 +24,31 @@ from pipelines.records import BaseRecord, page_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.stages import BEGUN, RECOGNITION, ReaderEnds
 
-# Seconds before each try: no shorter than a health check's period, by which Serve knows that a replica is dead.
+# Seconds before each attempt: no shorter than a health check's period, after which Serve knows that a replica is dead.
 _WAITS = (0.0, 2.5, 2.5, 5.0, 5.0, 10.0, 10.0, 10.0)
 _REFUSALS = (BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError)
-_DEATHS = (RayError, RayServeException)  # the latter when a deployment before died
-_ELSEWHERE = (DecodersBusy, ReaderEnds)  # the replica could not, another one may
+_DEATHS = (RayError, RayServeException)  # the latter if an earlier deployment died
+_RETRY_ELSEWHERE = (DecodersBusy, ReaderEnds)  # this replica could not, another one may
 
 
 class Unavailable(Exception):
-    """The readers take no more at the moment, or none of them runs; the same request can succeed later."""
+    """The readers are full, or none of them runs. The same request can succeed later."""
 
 
 class _DiedAlone(Exception):
-    """A replica died while it was reading one page alone; the message says of what."""
+    """A replica died while it was reading one page alone; the message says why."""
+
+
+def _cause(error: RayTaskError) -> BaseException:
+    return error.cause or error
 
 
 def _refusal(error: Exception) -> Unavailable:
     return Unavailable("all readers are busy" if isinstance(error, BackPressureError) else "the readers are restarting")
 
 
-async def _rest(seconds: float) -> None:
-    """Spread, so that those who wait do not come back together."""
+async def _wait(seconds: float) -> None:
+    """Wait about `seconds`, at random, so that waiting requests do not all return at once."""
     await asyncio.sleep(seconds * random.uniform(1.0, 1.3))
 
 
@@ -52,7 +57,7 @@ class Chain:
 
     Args:
         handles: handle of each deployment, in reading order.
-        groups: names of the stages each deployment runs.
+        groups: names of the stages that each deployment runs.
         record_type: of the reader.
     """
 
@@ -66,44 +71,45 @@ class Chain:
         self.groups = groups
         self.record_type = record_type
         self.stages = tuple(stage for stages in groups.values() for stage in stages)
-        # Pages that were in a replica when it died are sent again one at a time: a second death is then theirs alone.
+        # Pages that a replica held when it died are sent again one at a time: a second death has one cause.
         self._suspects = asyncio.Lock()
         self._contents: weakref.WeakKeyDictionary[Document, ray.ObjectRef] = weakref.WeakKeyDictionary()
 
     async def count_pages(self, name: str, content: bytes) -> int:
-        """Pages of an encoded document of several pages.
+        """Count the pages of an encoded document of several pages.
 
         Raises:
-            DocumentError: it cannot be opened. Unavailable.
+            DocumentError: it cannot be opened.
+            Unavailable: the readers are full or do not run.
         """
         first = next(iter(self.handles.values()))
         for wait in _WAITS:
-            await _rest(wait)
+            await _wait(wait)
             try:
                 return await first.count_pages.remote(name, content)
             except _REFUSALS as error:
                 raise _refusal(error) from error
             except RayTaskError as error:  # raised by the call itself, not by a dying replica
-                if not isinstance(error.cause, _ELSEWHERE):
-                    raise error.cause from None
+                if not isinstance(error.cause, _RETRY_ELSEWHERE):
+                    raise _cause(error) from None
             except _DEATHS:
-                pass  # documents are opened in processes of their own: the replica died over something else
+                pass  # documents are opened in separate processes: the replica died of something else
         raise Unavailable("the readers are busy or restarting")
 
     async def read(self, document: Document, number: int, options: ReadOptions, stages: Sequence[str]) -> Page:
-        """One page through those of `stages` that the deployments hold; a failed page is an error record.
+        """Read one page through those of `stages` that the deployments hold; a failed page has an error record.
 
-        A page whose replica dies is sent again, alone, so that it cannot take others with it twice. Only a death while
-        it alone was being read is held against it: after `pipelines.attempts.ATTEMPTS_ALONE` of them the record says
-        `WorkerDied`. Between two tries there is time for Serve to notice a death.
+        If a replica dies, its pages are sent again, each alone. Only a death while a page alone was being read counts
+        against that page: after `pipelines.attempts.ATTEMPTS_ALONE` of them its record says `WorkerDied`. Between two
+        attempts Serve has time to notice a death.
 
         Raises:
-            Unavailable: the readers are full, do not run, or die of other things again and again.
+            Unavailable: the readers are full, do not run, or keep dying of other causes.
         """
         wanted = tuple(stage for stage in stages if stage != "upright" or options.upright != "none")
         suspected, deaths = False, 0
         for wait in _WAITS:
-            await _rest(wait)
+            await _wait(wait)
             try:
                 if not suspected:
                     return await self._send(document, number, options, wanted)
@@ -114,8 +120,10 @@ class Chain:
             except TaskCancelledError:
                 raise
             except RayTaskError as error:
-                if not isinstance(error.cause, _ELSEWHERE):  # a bug of ours: stages turn what they raise into records
-                    return self._failed(document, number, options, error.cause)
+                if not isinstance(
+                    error.cause, _RETRY_ELSEWHERE
+                ):  # a bug in ocray: stages turn exceptions into error records
+                    return self._failed(document, number, options, _cause(error))
                 suspected = suspected or isinstance(error.cause, ReaderEnds)
             except _DEATHS:
                 suspected = True
@@ -129,22 +137,24 @@ class Chain:
         raise Unavailable("the readers are busy or restarting")
 
     async def _send_alone(self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...]) -> Page:
-        """The page through one deployment after the other, in a batch of its own.
+        """Read the page through one deployment after the other, each time in a batch of one.
 
         Raises:
-            _DiedAlone: a replica died while it was reading this page. RayError: one died, but not over this page.
+            _DiedAlone: a replica died while it was reading this page.
+            RayError: a replica died, but not because of this page.
         """
         page = self._page(document, number, options)
         content = self._shared_content(document)
-        for handle, asked in self._calls(options, stages):
+        for handle, arguments in self._calls(options, stages):
             begun = False
             extra = () if content is None else (content,)
             try:
-                async for given in handle.options(stream=True).run_alone.remote(page, *asked, *extra):
-                    if given == BEGUN:
+                responses: Any = handle.options(stream=True).run_alone.remote(page, *arguments, *extra)
+                async for response in responses:
+                    if response == BEGUN:
                         begun = True
                     else:
-                        page = given
+                        page = response
             except (RayTaskError, TaskCancelledError, *_REFUSALS):
                 raise
             except _DEATHS as error:
@@ -156,18 +166,18 @@ class Chain:
 
     def _send(
         self, document: Document, number: int, options: ReadOptions, stages: tuple[str, ...]
-    ) -> DeploymentResponse:
-        page: Page | DeploymentResponse = self._page(document, number, options)
+    ) -> DeploymentResponse[Page[Any]]:
+        page: Any = self._page(document, number, options)
         content = self._shared_content(document)
-        for handle, asked in self._calls(options, stages):
-            # What a deployment returns goes to the next one without passing through here.
+        for handle, arguments in self._calls(options, stages):
+            # The response of a deployment goes to the next one without passing through this process.
             extra = () if content is None else (content,)
-            page = handle.run.remote(page, *asked, *extra)
+            page = handle.run.remote(page, *arguments, *extra)
             content = None
-        return page
+        return cast(DeploymentResponse[Page[Any]], page)
 
     def _calls(self, options: ReadOptions, stages: tuple[str, ...]) -> Iterator[tuple[DeploymentHandle, tuple]]:
-        """The handles of the deployments that hold some of `stages`, and what each is asked."""
+        """Yield the handles of the deployments that hold some of `stages`, and the arguments of each call."""
         for name, handle in self.handles.items():
             if set(stages) & set(self.groups[name]):
                 yield self._routed(handle, name, options, stages), (stages, options.languages)
@@ -175,11 +185,11 @@ class Chain:
     def _routed(
         self, handle: DeploymentHandle, name: str, options: ReadOptions, stages: tuple[str, ...]
     ) -> DeploymentHandle:
-        """The handle of the deployment `name`, so that it goes to a replica that is prepared for what is asked."""
+        """Return the handle of the deployment `name`, routed to a replica that is prepared for `options`."""
         return handle
 
     def _shared_content(self, document: Document) -> "ray.ObjectRef | None":
-        """The content of a document of several pages, put into the object store once."""
+        """Put the content of a document of several pages into the object store, once, and return its reference."""
         if document.page_count == 1:
             return None
         if document not in self._contents:
@@ -200,16 +210,16 @@ class Chain:
         )
         upright = None
         if options.upright != "none":
-            upright = Upright(f"image/{options.upright}", options.upright_max_side)
+            upright = Upright("image/png" if options.upright == "png" else "image/jpeg", options.upright_max_side)
         return Page(record, content=document.content if document.page_count == 1 else None, upright=upright)
 
 
 class DocumentsChain(Chain):
-    """The chain of a reader of documents, whose replicas have recognisers of different languages open.
+    """The chain of a documents reader, whose replicas have recognisers of different languages open.
 
     Attributes:
-        languages: what is read unless others are requested.
-        recognition: which recognisers there are.
+        languages: read unless a request names others.
+        recognition: the recognisers and their languages.
     """
 
     def __init__(self, handles: dict[str, DeploymentHandle], groups: dict[str, list[str]], reader: DocumentsReader):
@@ -222,7 +232,7 @@ class DocumentsChain(Chain):
     ) -> DeploymentHandle:
         if RECOGNITION not in self.groups[name] or RECOGNITION not in stages:
             return handle
-        # Every replica has the recognisers of the reader's own languages open; others are looked for where they are.
+        # Every replica has the recognisers of the reader's own languages open; others are open in some.
         open_everywhere = self.recognition.recognizers_for(self.languages)
         others = [
             bundle for bundle in self.recognition.recognizers_for(options.languages) if bundle not in open_everywhere

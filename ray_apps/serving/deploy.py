@@ -38,7 +38,7 @@ _CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps 
 
 
 def load(reference: str | Path) -> dict[str, Any]:
-    """A served app's configuration: a name from `configs/serve/` or a YAML file.
+    """Return the configuration of a served app: a name in `configs/serve/` or a YAML file.
 
     Raises:
         ConfigError: no such file, YAML that does not parse, or a setting that is unknown or out of range. Serve
@@ -60,7 +60,7 @@ def load(reference: str | Path) -> dict[str, Any]:
 
 
 def settings_type(app: dict[str, Any]) -> type[AppSettings]:
-    """What the builder of an application takes, from which Serve makes its `args`.
+    """Return the type of the argument of an application's builder, from which Serve makes its `args`.
 
     Raises:
         ConfigError: there is no such builder.
@@ -195,12 +195,12 @@ def drain(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> 
 
 
 def _inside(app: str) -> int:
-    """Requests that the app's replicas are answering, now that they take no more."""
+    """Return how many requests the app's replicas are still answering while they accept no more."""
     return sum(serve.get_app_handle(app).broadcast("drain").results(timeout_s=_SECONDS_TO_ANSWER))
 
 
 def _reason(app: ApplicationStatusOverview) -> str:
-    """The last line of what the first failed deployment says: its exception; Serve gives whole tracebacks."""
+    """Return the last line of the first failed deployment's message: its exception. Serve gives whole tracebacks."""
     messages = [d.message for d in app.deployments.values() if d.status.value == ApplicationStatus.DEPLOY_FAILED.value]
     lines = [line for line in (messages or [app.message])[0].splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]

@@ -1,9 +1,10 @@
-"""What stands in Serve's HTTP proxy, before any app: Serve calls `middlewares` where it starts the proxy, named by
-RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH (`ocray serve` sets it; docs/serving.md).
+"""What runs in Serve's HTTP proxy, before any app. Serve calls `middlewares`, named by the variable
+RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH, when it starts the proxy (`ocray serve` sets it; docs/serving.md).
 """
 
 import asyncio
 import re
+from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,14 +17,14 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 def middlewares() -> list[Middleware]:
-    """For Serve's proxy; from now on it also drops connections whose headers do not arrive."""
+    """Return the middlewares of Serve's proxy, and make it drop connections whose headers do not arrive."""
     set_proxy_protocol(f"{__name__}:{ImpatientProtocol.__name__}")
     return [Middleware(PlainHeaders)]
 
 
 class PlainHeaders:
-    """Takes out what Serve's proxy cannot read, and would answer with 500: header values that are not UTF-8. An
-    `X-Request-ID` that is not a printable word of 128 characters at most is left out too; Serve then gives one."""
+    """Removes headers that Serve's proxy cannot read and would answer with 500: those whose values are not UTF-8. Also
+    removes an `X-Request-ID` that is not a printable word of at most 128 characters; Serve then assigns one."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -44,41 +45,45 @@ def _is_plain(name: bytes, value: bytes) -> bool:
     return True
 
 
-class ImpatientProtocol(AutoHTTPProtocol):
-    """uvicorn's protocol, which waits for ever for the rest of a request's headers; this one for HEADER_SECONDS."""
+# uvicorn declares its two protocols as a plain `asyncio.Protocol`, without what both have.
+_Protocol: Any = AutoHTTPProtocol
 
-    _waiting: asyncio.TimerHandle | None = None
+
+class ImpatientProtocol(_Protocol):
+    """uvicorn's protocol, with a time limit of HEADER_SECONDS for the headers of a request; uvicorn has none."""
+
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Between two requests of a connection uvicorn's own time-out runs, until the next one begins.
+        # Between two requests of a connection uvicorn's keep-alive time-out runs.
         if self.timeout_keep_alive_task is not None or self._has_request:
-            self._done_waiting()
-        elif self._waiting is None:
-            self._wait()
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._done_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     @property
     def _has_request(self) -> bool:
-        """The headers of a request are there, and it is not answered yet."""
+        """Whether the headers of a request have arrived and its response is not complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().call_later(HEADER_SECONDS, self._give_up)
+    def _start_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(HEADER_SECONDS, self._give_up)
 
-    def _done_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self) -> None:
-        self._waiting = None
+        self._timer = None
         if not self._has_request and self.transport is not None:
             self.transport.close()

@@ -65,7 +65,7 @@ class GateState:
 
 
 def _matches(host: str, pattern: str) -> bool:
-    """Whether a Host header, a name and perhaps a port, is one of a `pattern`."""
+    """Return whether a Host header, a name with or without a port, matches `pattern`."""
     name = re.sub(r":\d*$", "", host.lower())
     return name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:]))
 

@@ -1,4 +1,4 @@
-"""Whether an app is alive and ready, and which models read."""
+"""Routes for probes: whether an app is alive and ready, and which models it runs."""
 
 import asyncio
 import logging
@@ -14,9 +14,9 @@ from ray_apps.serving.answers import Answer, ModelAnswer
 from ray_apps.serving.keys import KeyCheck
 from ray_apps.serving.problems import refused, responses
 
-_BETWEEN_LOOKS = 10.0  # s
-# A look waits its turn behind pages, so a busy deployment must not count as a dead one.
-_PATIENCE = 60.0  # s
+_PERIOD_SECONDS = 10.0
+# A check waits behind pages: a busy deployment must not count as dead.
+_TIMEOUT_SECONDS = 60.0
 logger = logging.getLogger("ray.serve")
 
 
@@ -28,11 +28,11 @@ class HealthAnswer(Answer):
 class ReadyAnswer(Answer):
     status: str
     deployments: dict[str, dict[str, dict[str, str]]]
-    troubles: list[str] = Field(default=[], description="what does not work at the moment, beside what does")
+    troubles: list[str] = Field(default=[], description="what does not work at the moment, though the app is ready")
 
 
 class Readiness:
-    """Asks the deployments in the background what they run, so that a probe is answered at once."""
+    """Checks in the background what the deployments run, so that probes are answered at once."""
 
     def __init__(self, handles: dict[str, DeploymentHandle]):
         self.handles = handles
@@ -42,36 +42,36 @@ class Readiness:
         self._watches: list[asyncio.Task] = []
 
     def watch(self) -> None:
-        """Start looking; called from a running event loop."""
+        """Start the checks; call this from a running event loop."""
         self._watches = self._watches or [asyncio.create_task(self._watch(name)) for name in self.handles]
 
     async def _watch(self, name: str) -> None:
         while True:
             try:
-                self.deployments[name] = await asyncio.wait_for(self.handles[name].describe.remote(), _PATIENCE)
+                self.deployments[name] = await asyncio.wait_for(self.handles[name].describe.remote(), _TIMEOUT_SECONDS)
             except Exception as error:
                 logger.warning("deployment %s does not answer: %r", name, error)
                 self.deployments[name] = None
-            # Quickly at first: whoever waits for a start polls /readyz.
-            await asyncio.sleep(_BETWEEN_LOOKS if self.deployments[name] else 0.5)
+            # Often at first: clients that wait for a start poll /readyz.
+            await asyncio.sleep(_PERIOD_SECONDS if self.deployments[name] else 0.5)
 
     def missing(self) -> list[str]:
-        """Deployments that did not answer last time."""
+        """Return the deployments that did not answer the last check."""
         return [name for name, found in self.deployments.items() if found is None]
 
     def troubles(self) -> list[str]:
-        """What deployments said last time that does not work, though they do."""
+        """Return what running deployments reported as not working."""
         parts = [part for found in self.deployments.values() for part in (found or {}).values()]
         return [part["trouble"] for part in parts if "trouble" in part]
 
     def device(self, stage: str) -> str:
-        """Device and precision a stage's network runs on; empty while unknown."""
-        found = {name: model for models in self.deployments.values() for name, model in (models or {}).items()}
-        return f"{found[stage]['device']} {found[stage]['precision']}" if stage in found else ""
+        """Return the device and precision of a stage's network; empty while unknown."""
+        networks = {name: part for parts in self.deployments.values() for name, part in (parts or {}).items()}
+        return f"{networks[stage]['device']} {networks[stage]['precision']}" if stage in networks else ""
 
 
 def health_routes(readiness: Readiness, bundles: list[tuple[str, Bundle]], key: KeyCheck) -> APIRouter:
-    """`/healthz`, `/readyz` and `/v1/models`; `bundles` are (stage, bundle) of everything that reads."""
+    """Return the routes `/healthz`, `/readyz` and `/v1/models`; `bundles` are the (stage, bundle) pairs of the app."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Whether the HTTP side is alive")
@@ -85,7 +85,11 @@ def health_routes(readiness: Readiness, bundles: list[tuple[str, Bundle]], key: 
         missing = readiness.missing()
         if missing:
             raise refused("starting", f"not ready: {', '.join(missing)} does not answer yet", retry_after_s=2)
-        return ReadyAnswer(status="ready", deployments=readiness.deployments, troubles=readiness.troubles())
+        return ReadyAnswer(
+            status="ready",
+            deployments={name: parts or {} for name, parts in readiness.deployments.items()},
+            troubles=readiness.troubles(),
+        )
 
     @router.get("/v1/models", summary="The models that read", dependencies=[Depends(key)], responses=responses(401))
     async def models() -> list[ModelAnswer]:

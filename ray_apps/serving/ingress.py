@@ -1,5 +1,5 @@
-"""What the HTTP sides of served readers have in common: taking documents on, sending their pages through the readers,
-and the routes that every app has.
+"""The HTTP side of every served reader: receives documents, sends their pages through the reader's deployments, and
+has the routes that all apps share.
 """
 
 import asyncio
@@ -19,44 +19,46 @@ from models.bundle import Bundle
 from pipelines.page import Page
 from ray_apps.serving import openapi, problems
 from ray_apps.serving.admission import Admission
-from ray_apps.serving.asked import choose_pages, take_document, within
 from ray_apps.serving.chain import Chain, Unavailable
 from ray_apps.serving.gate import Gate, GateState
 from ray_apps.serving.health import Readiness, health_routes
 from ray_apps.serving.keys import KeyCheck, client
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.page import page_routes
+from ray_apps.serving.parameters import receive_document, select_pages, with_timeout
 from ray_apps.serving.problems import refused, request_id
 from ray_apps.serving.requests import Document, ReadOptions
 from ray_apps.serving.settings import AppSettings
 from ray_apps.serving.uploads import JsonDocument
 
 _Form = TypeVar("_Form", bound=JsonDocument)
+_Settings = TypeVar("_Settings", bound=AppSettings)
+_Chain = TypeVar("_Chain", bound=Chain)
 
 
 @dataclass(frozen=True)
 class Handled(Generic[_Form]):
-    """A request whose pages were read: what its answer begins with, the form that came with its document, its pages."""
+    """A request whose pages were read: the first fields of its response, the form that came with it, and its pages."""
 
     envelope: dict[str, Any]
     form: _Form
     pages: list[Page[Any]]
 
 
-class Ingress:
-    """Takes requests in and sends pages through the readers. Made in a replica of the ingress deployment.
+class Ingress(Generic[_Settings, _Chain]):
+    """Receives requests and sends pages through the reader. Created in a replica of the ingress deployment.
 
     Args:
         settings: of the app.
-        chain: its readers.
-        deployments: handles of all that must answer before the app is ready.
-        bundles: (stage, bundle) of everything that reads.
+        chain: the reader's deployments.
+        deployments: handles of all deployments that must run before the app is ready.
+        bundles: (stage, bundle) pairs of the app's models.
     """
 
     def __init__(
         self,
-        settings: AppSettings,
-        chain: Chain,
+        settings: _Settings,
+        chain: _Chain,
         deployments: dict[str, DeploymentHandle],
         bundles: list[tuple[str, Bundle]],
     ):
@@ -69,21 +71,21 @@ class Ingress:
         self.gate = GateState()
 
     async def drain(self) -> int:
-        """Take no more requests on. Returns how many are being answered still. Called in every replica when the server
-        ends, again and again."""
+        """Accept no more requests, and return how many are still being answered. The server calls this in every replica
+        until none is left."""
         self.gate.ends = self.readiness.ends = True
         return self.gate.inside
 
     def app(self, reads: str, description: str, beside: Mapping[str, str | None] | None = None) -> FastAPI:
-        """Return an app with the routes that all have; `reads` and `beside` as `page_routes` takes them. Without
-        `beside` it has no page for browsers, which shows documents and meters only."""
+        """Return an app with the routes that all apps share. `reads` and `beside` are those of `page_routes`; without
+        `beside` the app has no page for browsers, which shows only documents and meters."""
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             self.readiness.watch()
             yield
 
-        # Not FastAPI itself, whose /docs loads its scripts from elsewhere.
+        # Not FastAPI itself, whose /docs loads scripts from other hosts.
         app = FastAPIOffline(
             redoc_url=None, title=f"ocray {reads}", version="1", description=description, lifespan=lifespan
         )
@@ -103,7 +105,7 @@ class Ingress:
         return app
 
     def document_route(self, body: Mapping[str, Any] = openapi.DOCUMENT_BODY) -> dict[str, Any]:
-        """Return what FastAPI takes for a route that a document is sent to: its key, its body, its errors."""
+        """Return FastAPI's arguments of a route that receives a document: its key, its body, its errors."""
         return {
             "dependencies": [Depends(self.key)],
             "openapi_extra": dict(body),
@@ -111,8 +113,9 @@ class Ingress:
         }
 
     def select(self, pages: str | None) -> Callable[[Document], ReadOptions]:
-        """Return what picks the requested pages of a document: `1-3,7`, or all. It raises what `choose_pages` does."""
-        return lambda document: ReadOptions(pages=choose_pages(document, pages, self.settings.limits.pages))
+        """Return a function that selects the requested pages of a document: `1-3,7`, or all. It raises what
+        `select_pages` raises."""
+        return lambda document: ReadOptions(pages=select_pages(document, pages, self.settings.limits.pages))
 
     async def handle(
         self,
@@ -121,35 +124,37 @@ class Ingress:
         form: type[_Form] = JsonDocument,
         stages: Sequence[str] | None = None,
     ) -> Handled[_Form]:
-        """Take a request's document on, and send the pages that `choose` picks through `stages` (None: all).
+        """Receive a request's document, and send the pages that `choose` selects through `stages` (None: all).
 
         Raises:
-            Problem: what `take_document`, `choose` and `read` raise; 503 (too many requests).
+            Problem: what `receive_document`, `choose` and `read` raise; 503 (too many requests).
         """
         with self.admission.receiving(client(request)) as request.state.arriving:
-            document, filled = await take_document(request, self.settings, self.chain, self.metrics, form)
+            document, completed = await receive_document(request, self.settings, self.chain, self.metrics, form)
         with self.admission.reading(client(request)):
             started = time.perf_counter()
             pages = await self.read(document, choose(document), stages or self.chain.stages)
         total_ms = round((time.perf_counter() - started) * 1000, 3)
         envelope = {"request_id": request_id(request), "document": document.info(), "total_ms": total_ms}
-        return Handled(envelope, filled, pages)
+        return Handled(envelope, completed, pages)
 
     async def read(self, document: Document, options: ReadOptions, stages: Sequence[str]) -> list[Page[Any]]:
-        """Read the requested pages, through `stages`, a few at a time.
+        """Read the requested pages through `stages`, a few at a time.
 
         Raises:
-            Problem: 503 (readers full or gone, or too slow), and what is wrong with the document when it has one page.
+            Problem: 503 (readers full, gone or too slow); the page's error, if the document has one page.
         """
         flow = self.settings.flow
-        turn = asyncio.Semaphore(flow.pages_per_request)
+        slots = asyncio.Semaphore(flow.pages_per_request)
 
         async def one(number: int) -> Page[Any]:
-            async with turn:
+            async with slots:
                 return await self.chain.read(document, number, options, stages)
 
         try:
-            pages = await within(flow.request_seconds, asyncio.gather(*map(one, options.pages)), len(options.pages))
+            pages = await with_timeout(
+                flow.request_seconds, asyncio.gather(*map(one, options.pages)), len(options.pages)
+            )
         except Unavailable as error:
             raise refused("readers", f"{error}; try again later", flow.retry_after_s) from error
         if document.page_count == 1 and pages[0].record.error is not None:

@@ -17,7 +17,7 @@ its `X-Request-ID`.
 
 
 def documents(own: Sequence[str], known: Sequence[str]) -> str:
-    """What stands at the top: `own` languages are read unless a request asks for others of those `known`."""
+    """Return the description of the API. `own` languages are read unless a request names others of `known`."""
     asked = f"`languages` chooses what is read, the commonest first: {', '.join(known)}. Without it: {','.join(own)}."
     return f"{_DOCUMENTS}\n{asked}\n"
 
@@ -45,7 +45,8 @@ _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references, which would be looked for in the whole description and not in the schema."""
+    """Return a schema without references, which OpenAPI would resolve in the whole description instead of the
+    schema."""
     named = schema.get("$defs", {})
 
     def resolved(part: Any) -> Any:
@@ -61,7 +62,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def body(form: type[JsonDocument], description: str) -> dict[str, Any]:
-    """The entry of a request body: a document, and in forms and JSON what may be said with it."""
+    """Return the entry of a request body: a document and, in forms and JSON, the fields that may accompany it."""
     schema = _inlined(form.model_json_schema())
     parts = {name: schema["properties"][name] for name in form.parts}
     multipart: dict[str, Any] = {

@@ -60,14 +60,14 @@ def refused(reason: str, detail: str, retry_after_s: int, status: int = 503) -> 
 
 
 def page_problem(error: PageError) -> Problem:
-    """The answer for a document of one page that could not be read; `page_error` is the record's error."""
+    """Return the problem of a one-page document that could not be read; `page_error` is the record's error."""
     status = _DOCUMENT_STATUS.get(error.type, 500)
     headers = {"Retry-After": "10"} if status == 503 else None
     return Problem(status, error.message, headers, page_error=error.model_dump())
 
 
 def request_id(request: Request) -> str:
-    """The request's id: the client's own `X-Request-ID`, or the one that Serve's proxy gave it."""
+    """Return the request's id: the client's `X-Request-ID`, or the one assigned by Serve's proxy."""
     return request.headers.get("x-request-id", "")
 
 
@@ -104,7 +104,7 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
 
 
 def problem_answer(request: Request, error: Problem) -> JSONResponse:
-    """The answer that a problem is."""
+    """Return the response of a problem."""
     return _answer(request, error.status, error.detail, error.headers, **error.members)
 
 

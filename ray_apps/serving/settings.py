@@ -1,5 +1,5 @@
 """Settings of a served app: the `args` of an application in `configs/serve/*.yaml`, as its builder takes them.
-Replicas, batch sizes, queues and time-outs are Ray Serve's own and stand beside them under `deployments`.
+Replicas, batch sizes, queues and time-outs are Ray Serve's own settings, under `deployments`.
 """
 
 import os
@@ -10,58 +10,58 @@ from pydantic import Field, field_validator
 from common.config import ConfigError, Settings
 from pipelines.readers.base import Reader
 
-# Storage whose address alone says what is read. HTTP is not among them: a redirect may lead anywhere.
-_FETCHED = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")
+# Storage whose URI alone determines what is read. HTTP is not among them: a redirect may lead anywhere.
+_FETCHABLE = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:///")
 
 
-# The deployments of an app that are not its reader's stages.
+# Deployments of an app besides its reader's stages.
 OWN_DEPLOYMENTS = ("ingress", "jobs")
 
 
 class LimitSettings(Settings):
-    """What is refused before anything is decoded."""
+    """Limits that are checked before anything is decoded."""
 
     upload_mib: float = Field(default=50, gt=0)
     upload_seconds: float = Field(default=30, gt=0, description="time for a request body to arrive")
-    upload_kib_s: float = Field(default=8, gt=0, description="a body that arrives more slowly is given up after 5 s")
-    megapixels: float = Field(default=100, gt=0, description="a page; PDF pages are rendered smaller instead")
+    upload_kib_s: float = Field(default=8, gt=0, description="a body that arrives more slowly is refused after 5 s")
+    megapixels: float = Field(default=100, gt=0, description="of a page; PDF pages are rendered smaller instead")
     pages: int = Field(default=50, ge=1, description="read in one request")
 
 
 class DocumentLimits(LimitSettings):
-    """A document over `pages` can still be a job."""
+    """Limits of documents. A document over `pages` can be sent as a job."""
 
     job_pages: int = Field(default=5000, ge=1, description="read in one job")
 
 
 class PhotoLimits(LimitSettings):
-    """Pixels written as JSON numbers take some hundred bytes each while they are parsed, so fewer of them are taken."""
+    """Limits of photos. Pixels written as JSON numbers take about a hundred bytes each to parse: fewer are accepted."""
 
     json_megapixels: float = Field(default=6, gt=0, description="of an image given as nested lists of numbers")
 
 
 class FlowSettings(Settings):
-    """How much is taken on at once by each ingress replica; what is above is refused with 503."""
+    """Limits of what each ingress replica handles at once; more is refused with 503."""
 
     requests: int = Field(default=32, ge=1, description="requests being read or waiting")
-    receiving: int = Field(default=160, ge=1, description="requests whose body arrives")
-    receiving_mib: float = Field(default=1024, gt=0, description="memory of bodies that arrive, together")
+    receiving: int = Field(default=160, ge=1, description="requests whose body is arriving")
+    receiving_mib: float = Field(default=1024, gt=0, description="memory of all bodies that are arriving")
     client_share: float = Field(
-        default=0.75, gt=0, le=1, description="of `requests` and `receiving`, for one API key or address"
+        default=0.75, gt=0, le=1, description="share of `requests` and `receiving` for one API key or address"
     )
-    pages_per_request: int = Field(default=8, ge=1, description="pages of one document in the readers' hands")
-    request_seconds: float = Field(default=110, gt=0, description="a request is given up after it; below Serve's own")
-    retry_after_s: int = Field(default=2, ge=1, description="told to a client that is refused")
+    pages_per_request: int = Field(default=8, ge=1, description="pages of one document that are read at once")
+    request_seconds: float = Field(default=110, gt=0, description="time limit of a request; below Serve's own")
+    retry_after_s: int = Field(default=2, ge=1, description="sent to a client that is refused")
 
 
 class JobSettings(Settings):
     """Asynchronous jobs."""
 
-    store: str = Field(default="~/.ocray/jobs", description="folder or URI; documents and results are kept there")
-    pages_in_flight: int = Field(default=4, ge=1, description="over all jobs")
+    store: str = Field(default="~/.ocray/jobs", description="folder or URI for documents and results")
+    pages_in_flight: int = Field(default=4, ge=1, description="of all jobs together")
     waiting: int = Field(default=100, ge=1, description="unfinished jobs; more are refused with 429")
-    client_share: float = Field(default=0.75, gt=0, le=1, description="of `waiting`, for one API key")
-    keep_hours: float = Field(default=168, gt=0, description="a finished job is deleted after it")
+    client_share: float = Field(default=0.75, gt=0, le=1, description="share of `waiting` for one API key")
+    keep_hours: float = Field(default=168, gt=0, description="a finished job is deleted after this time")
 
     @field_validator("store")
     @classmethod
@@ -72,9 +72,9 @@ class JobSettings(Settings):
 
 
 class AppSettings(Settings):
-    """What all served readers have.
+    """Settings of every served reader.
 
-    `stages` says which stages share a deployment: `{reader: [decode, deskew, …]}` is one deployment for all,
+    `stages` sets which stages share a deployment: `{reader: [decode, deskew, …]}` is one deployment for all,
     `{straighten: [decode, …], text: […]}` is two, in this order.
     """
 
@@ -84,13 +84,13 @@ class AppSettings(Settings):
     stages: dict[str, list[str]]
     limits: LimitSettings = LimitSettings()
     flow: FlowSettings = FlowSettings()
-    uri_prefixes: list[str] = Field(default=[], description="documents may be given by URIs below these; none: never")
+    uri_prefixes: list[str] = Field(default=[], description="documents may be named by URIs below these; none: never")
     allowed_hosts: list[str] = Field(
-        default=[], description="names this server is asked by, `*.example.org` for all below; none: any"
+        default=[], description="host names of this server, `*.example.org` for all below; none: any"
     )
     cors_origins: list[str] = Field(
         default=[],
-        description="origins whose pages in browsers may use the API, `https://app.example.org`; none: never",
+        description="origins whose web pages may use the API, `https://app.example.org`; none: never",
     )
     require_api_key: bool = Field(default=False, description="refuse to start without keys in OCRAY_API_KEYS")
 
@@ -98,8 +98,8 @@ class AppSettings(Settings):
     @classmethod
     def _prefixes_are_storage(cls, prefixes: list[str]) -> list[str]:
         for prefix in prefixes:
-            if not prefix.startswith(_FETCHED) or not prefix.endswith("/") or ".." in prefix:
-                raise ValueError(f"{prefix!r} must be a folder of {', '.join(_FETCHED)} and end in /")
+            if not prefix.startswith(_FETCHABLE) or not prefix.endswith("/") or ".." in prefix:
+                raise ValueError(f"{prefix!r} must be a folder of {', '.join(_FETCHABLE)} and end in /")
         return prefixes
 
     @field_validator("stages")
@@ -115,8 +115,11 @@ class DocumentsSettings(AppSettings):
     """A served reader of documents."""
 
     reader: str = "documents"
-    languages: list[str] | None = Field(default=None, description="read unless a request asks for others; the reader's")
-    limits: DocumentLimits = DocumentLimits()
+    languages: list[str] | None = Field(
+        default=None, description="read unless a request names others; the reader's when left out"
+    )
+    # Settings are never assigned, so a narrower type is safe.
+    limits: DocumentLimits = DocumentLimits()  # pyright: ignore[reportIncompatibleVariableOverride]
     jobs: JobSettings = JobSettings()
     meters_prefix: str | None = Field(
         default=None, pattern="^/", description="route_prefix of a meters app beside this one; the page then has both"
@@ -127,7 +130,7 @@ class MetersSettings(AppSettings):
     """A served reader of meters."""
 
     reader: str = "meters"
-    limits: PhotoLimits = PhotoLimits()
+    limits: PhotoLimits = PhotoLimits()  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 _Reader = TypeVar("_Reader", bound=Reader[Any, Any])

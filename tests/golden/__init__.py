@@ -21,7 +21,7 @@ _NOT_READ = ("page_id", "timings_ms", "device")
 
 
 def read(opened: Reader, folder: Path) -> dict[str, Any]:
-    """Records of all pages below a folder, as plain values, by file name and page number."""
+    """Return records of all pages below a folder, as plain values, by file name and page number."""
     stages = [(spec.build(), spec.batch_size) for spec in opened.stages()]
     rows = plan_pages(list_documents([str(folder)], columns=opened.manifest_columns()), opened.settings.limits.build())
     pages = [Page.from_manifest(row, opened.record_type) for row in rows]
@@ -44,18 +44,18 @@ def _rounded(value: Any) -> Any:
 
 
 def reader(name: str) -> Reader:
-    """A shipped reader, in f32."""
+    """Return a shipped reader, in f32."""
     return load_reader(name).changed(precision="f32")
 
 
 def read_all(name: str) -> dict[str, Any]:
-    """What `NAME.json` holds of a reader: `reading_version` and `records`."""
+    """Return what `NAME.json` holds of a reader: `reading_version` and `records`."""
     opened = reader(name)
     return {"reading_version": opened.reading_version, "records": read(opened, PAGES[name])}
 
 
 def kept(name: str) -> dict[str, Any]:
-    """What `NAME.json` holds."""
+    """Return what `NAME.json` holds."""
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 

@@ -13,7 +13,7 @@ Tolerance = Callable[[str, float], float]
 
 
 def differences(now: Any, before: Any, tolerance: Tolerance, where: str = "") -> list[str]:
-    """Where two nested results differ by more than `tolerance` allows, one line each.
+    """Return where two nested results differ by more than `tolerance` allows, one line each.
 
     Args:
         now, before: dictionaries, lists and plain values.
@@ -39,7 +39,7 @@ def differences(now: Any, before: Any, tolerance: Tolerance, where: str = "") ->
 
 
 def report(name: str, now: Any, before: Any, tolerance: Tolerance, hint: str = "") -> str:
-    """What to say when `now` is not what tests/golden/NAME.json holds; empty when it is."""
+    """Return what to say when `now` is not what tests/golden/NAME.json holds; empty when it is."""
     changed = differences(now, before, tolerance)
     if not changed:
         return ""
@@ -52,7 +52,8 @@ def exactly(where: str, before: float) -> float:
 
 
 def visible_text(html: str) -> list[str]:
-    """What a page says: its text, runs of white space folded, without scripts and styles; one entry a text node."""
+    """Return what a page says: its text, runs of white space folded, without scripts and styles; one entry a text
+    node."""
     parser = _Text()
     parser.feed(html)
     parser.close()

@@ -49,7 +49,7 @@ def _write(folder: Path, layout: str, rows: list[Line] | list[Page] | list[Meter
 
 
 def _page(seed: int) -> tuple[np.ndarray, list[_Box]]:
-    """A white page with rows of dark words, and the rows' boxes."""
+    """Return a white page with rows of dark words, and the rows' boxes."""
     rng = np.random.default_rng([1, seed])
     width, height = int(rng.integers(420, 640)), int(rng.integers(420, 640))
     page = np.full((height, width, 3), 250, np.uint8)
@@ -94,7 +94,7 @@ def _regions(seed: int) -> Page:
 
 
 def _meter(seed: int, kind: str) -> Meter:
-    """A display of five places, of which the last is behind the point: alone, or on a wall. The last photo has none."""
+    """Return a display of five places, the last after the point: alone, or on a wall. The last photo has none."""
     rng = np.random.default_rng([3, seed])
     left, top = (0, 0) if kind == "strip" else (int(rng.integers(60, 160)), int(rng.integers(60, 160)))
     size = (60, 190) if kind == "strip" else (360, 420)
@@ -119,7 +119,7 @@ def _meter(seed: int, kind: str) -> Meter:
 
 
 def _segment_boxes(x: int, y: int) -> list[_Box]:
-    """The seven places of a digit of 22 × 36 px."""
+    """Return the boxes of the seven segments of a digit of 22 × 36 px."""
     level = [(x, y + at, x + 22, y + at + 4) for at in (0, 16, 32)]
     upright = [(x + across, y + down, x + across + 4, y + down + 18) for down in (0, 18) for across in (0, 18)]
     return [level[0], upright[0], upright[1], level[1], upright[2], upright[3], level[2]]

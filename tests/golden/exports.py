@@ -61,7 +61,7 @@ def _made(reader: str, output: Path) -> dict[str, Any]:
 
 
 def _record(reader: str, key: str, content: dict[str, Any]) -> BaseRecord:
-    """A kept record with what is not kept: `key` is its file's name and its page number."""
+    """Return a kept record with what is not kept: `key` is its file's name and its page number."""
     name = key.rpartition(" ")[0]
     milliseconds = {"decode": 12.5, "reading": 20.0 + len(key)}
     return reader_class(reader).record_type(
@@ -94,7 +94,7 @@ def _meters() -> list[BaseRecord]:
 
 
 def _risen(reading: str, units: int) -> str:
-    """A reading and some units of its last place."""
+    """Return a reading raised by some units of its last place."""
     if not reading:
         return reading
     digits = str(int(reading.replace(".", "")) + units).zfill(len(reading.replace(".", "")))
@@ -103,7 +103,7 @@ def _risen(reading: str, units: int) -> str:
 
 
 def _manifest(records: list[BaseRecord]) -> pa.Table:
-    """Which meter each photo shows and when; the last photo's meter is not known."""
+    """Return which meter each photo shows and when; the last photo's meter is not known."""
     rows = [
         {"page_id": record.page_id, "meter_id": record.meter_id, "time": record.time, "max_rate": _RATE}
         for record in records

@@ -46,7 +46,7 @@ def made(folder: Path) -> dict[str, Any]:
 
 
 def _trained(folder: Path) -> list[dict[str, Any]]:
-    """The trials of the tiny sweep, each trained by itself: a sweep's trials come to the same."""
+    """Return the trials of the tiny sweep, each trained by itself: a sweep's trials come to the same."""
     folder.mkdir()
     plan = load_sweep(sweep_file(folder))
     trials = []
@@ -75,7 +75,7 @@ def _plan(name: str, pages: Path) -> dict[str, Any]:
 
 
 def _proposed(plan: Plan) -> list[dict[str, Any]]:
-    """The first trials' settings: those that the plan names, then what the sampler draws."""
+    """Return the first trials' settings: those that the plan names, then what the sampler draws."""
     searcher = make_searcher(plan, [])
     proposals = [searcher.suggest(str(number)) for number in range(_PROPOSED)]
     return [{name: proposal[name] for name in plan.space.parameters if name in proposal} for proposal in proposals]
@@ -86,7 +86,8 @@ def _lengths(config: Any) -> dict[str, Any]:
 
 
 def _results(folder: Path) -> dict[str, Any]:
-    """What is made of a sweep's folder: its trials as they are read back, the tables, the report and the best one."""
+    """Return what is made of a sweep's folder: its trials as they are read back, the tables, the report and the best
+    one."""
     plan = load_sweep(sweep_file(folder))
     sweep = SweepFolder(folder / "sweep")
     for number, rate in enumerate(GRID["train.lr"]["grid"], 1):
@@ -114,7 +115,7 @@ def _results(folder: Path) -> dict[str, Any]:
 
 
 def _write_trial(sweep: SweepFolder, number: int, rate: float) -> None:
-    """A trial as it would have reported, 12 steps of 8 samples a validation."""
+    """Write a trial as it would have reported, 12 steps of 8 samples per validation."""
     values, status = _VALUES[rate]
     reason = "TrainingError: step 20: the gradients are not finite" if status == "failed" else ""
     trial = TrialRecord(number, {"train.lr": rate}, status, reason, started=100.0, ended=100.0 + 10 * number)

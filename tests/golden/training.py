@@ -59,7 +59,7 @@ def _made(folder: Path) -> dict[str, Any]:
 
 
 def _on_drawn_data(name: str, drawn: Path, changes: list[str] | None = None) -> Config:
-    """A shipped config that reads the drawn set of its kind in the place of its own data."""
+    """Return a shipped config that reads the drawn set of its kind in the place of its own data."""
     data = load_config(name).data
     overrides = []
     for split in SPLITS:
@@ -95,7 +95,7 @@ def _array(array: np.ndarray) -> dict[str, Any]:
 
 
 def _rendered(folder: Path) -> dict[str, Any]:
-    """A page, a line and two meters that `trainers.render` draws in fonts of the tests' own."""
+    """Return a page, a line and two meters that `trainers.render` draws in fonts of the tests' own."""
     fonts = font_set(folder)
     page = render_page(7, split="train", fonts=fonts)
     line = RenderedLines("train", 0, fonts=fonts).line(7)

@@ -26,7 +26,7 @@ def save_atomically(state: dict, path: Path) -> None:
 
 
 def load_state(path: Path) -> dict:
-    """A saved state on the CPU; tensors and plain values only, no pickled code.
+    """Return a saved state on the CPU; only tensors and plain values, no pickled code.
 
     Raises:
         WeightsError: the file cannot be read.
@@ -50,7 +50,8 @@ def load_weights(reference: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_labels(reference: str | Path) -> list[str] | None:
-    """What the classes of the weights at `reference` mean (see `load_weights`); None where a checkpoint does not say.
+    """Return the labels of the classes of the weights at `reference` (see `load_weights`); None if a checkpoint has
+    none.
 
     Raises:
         WeightsError: as `load_weights`.
@@ -87,7 +88,7 @@ def strict_load(network: nn.Module, weights: dict[str, torch.Tensor], source: st
 
 
 def _checkpoint_file(reference: str | Path) -> Path | None:
-    """The checkpoint that a file, a checkpoint folder or a run folder means; None: `reference` is a bundle's."""
+    """Return the checkpoint of a file, a checkpoint folder or a run folder; None if `reference` is a bundle."""
     path = Path(reference)
     for candidate in (path, path / BEST_FILE, path / "checkpoint" / BEST_FILE):
         if candidate.is_file():

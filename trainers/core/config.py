@@ -50,7 +50,7 @@ class TrainSettings(Settings):
     initial_weights: str | None = Field(default=None, description="run folder, checkpoint or bundle to start from")
 
     def fixed(self) -> dict[str, Any]:
-        """What a resumed run must keep: all that decides the weights."""
+        """Return the settings that a resumed run must keep: all that determine the weights."""
         return self.model_dump(exclude={"validate_every", "log_every", "checkpoint_every", "checkpoint_minutes"})
 
 
@@ -138,7 +138,7 @@ class Config(Settings):
         return task(task.Settings(**self.settings), sources, seed)
 
     def changed(self, values: Mapping[str, Any], source: str) -> "Config":
-        """A copy with dotted settings (`train.lr`) changed, checked like a file; errors begin with `source`.
+        """Return a copy with dotted settings (`train.lr`) changed, checked like a file; errors begin with `source`.
 
         Raises:
             ConfigError: as `load_config`.
@@ -220,5 +220,5 @@ def _source_settings(content: Mapping[str, Any], split: Split, task: type[Task],
 
 
 def _flow(content: Mapping[str, Any]) -> str:
-    """The content as one line of YAML."""
+    """Return the content as one line of YAML."""
     return yaml.safe_dump(content, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000).strip()

@@ -47,7 +47,7 @@ class Evaluation:
 
 
 def evaluate(reference: str, config: Config) -> dict[str, float]:
-    """The metrics of `measure`."""
+    """Evaluate, and return the metrics of `measure`."""
     return dict(measure(reference, config).metrics)
 
 
@@ -83,17 +83,17 @@ def measure(reference: str, config: Config, *, refit: bool = False) -> Evaluatio
 
 
 def has_report(config: Config) -> bool:
-    """Whether the config's task can write a report of an evaluation."""
+    """Return whether the config's task can write a report of an evaluation."""
     return task_class(config.task).write_report is not Task.write_report
 
 
 def has_fit(config: Config) -> bool:
-    """Whether anything of the decoding of the config's task is fitted on validation samples."""
+    """Return whether any decoding parameter of the config's task is fitted on validation samples."""
     return task_class(config.task).fitted_decoding is not Task.fitted_decoding
 
 
 def is_bundle(reference: str) -> bool:
-    """Whether `reference` means a bundle and not a run or a checkpoint."""
+    """Return whether `reference` is a bundle rather than a run or a checkpoint."""
     path = Path(reference)
     return (path / CARD_FILE).is_file() if path.exists() else not reference.endswith(".pt")
 
@@ -123,6 +123,6 @@ def _require_labels(bundle: Bundle, labels: list[str]) -> None:
 
 
 def _source(config: Config) -> str:
-    """The validation source in words."""
+    """Return a description of the validation source."""
     source = config.source("validation")
     return "made by the task" if source is None else source.describe()

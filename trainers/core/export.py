@@ -145,7 +145,7 @@ def _mean(weights: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]
 
 
 def to_onnx(network: nn.Module, export: Export) -> bytes:
-    """The network as ONNX, batch axis dynamic, with the names of its weights in the file's metadata."""
+    """Return the network as ONNX, with a dynamic batch axis and the names of its weights in the file's metadata."""
     shapes = {name: {0: "batch", **export.dynamic.get(name, {})} for name in export.example}
     program = torch.onnx.export(
         network,
@@ -194,7 +194,7 @@ def _stored_in_half(content: bytes) -> bytes:
 
 
 def stored_in_full(content: bytes) -> onnx.ModelProto:
-    """A network whose weights may be stored in 16 bits, with all of them in 32."""
+    """Return a network whose weights may be stored in 16 bits with all of them in 32."""
     model = onnx.load_from_string(content)
     halves = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name.endswith(ONNX_HALF)}
     for name, tensor in halves.items():
@@ -208,7 +208,7 @@ def stored_in_full(content: bytes) -> onnx.ModelProto:
 
 
 def parity_runtimes() -> list[str]:
-    """The runtimes that an exported network is compared in: OpenVINO, and ONNX Runtime where it is installed."""
+    """Return the runtimes in which an exported network is checked: OpenVINO, and ONNX Runtime if it is installed."""
     return ["OpenVINO"] + ([_ONNX_RUNTIME] if importlib.util.find_spec("onnxruntime") else [])
 
 

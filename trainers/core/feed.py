@@ -31,14 +31,14 @@ class Share:
     world_size: int = 1
 
     def training(self, step: int) -> range:
-        """Indices of the training samples that the worker takes in a step."""
+        """Return the indices of the training samples of this worker in a step."""
         size = self.global_batch // self.world_size
         first = step * self.global_batch + self.rank * size
         return range(first, first + size)
 
     def validation(self) -> list[range]:
-        """Indices of the worker's validation samples, in batches. Workers have contiguous parts, so that ranks in order
-        give sample order."""
+        """Return the indices of this worker's validation samples, in batches. Workers have contiguous parts, so that
+        ranks in order give sample order."""
         samples = self.validation_samples
         indices = range(self.rank * samples // self.world_size, (self.rank + 1) * samples // self.world_size)
         return chunks(indices, max(1, self.global_batch // self.world_size))
@@ -54,16 +54,16 @@ class Feed(Protocol):
     share: Share
 
     def training(self, start_step: int, end_step: int) -> Iterator[Batch]:
-        """The worker's share of the global batches start_step … end_step - 1, in order."""
+        """Yield this worker's share of the global batches start_step … end_step - 1, in order."""
         ...
 
     def validation(self) -> Iterator[Batch]:
-        """The worker's share of the validation samples, in order."""
+        """Yield this worker's share of the validation samples, in order."""
         ...
 
 
 def chunks(indices: range, size: int) -> list[range]:
-    """Indices cut into consecutive ranges of at most `size`."""
+    """Split indices into consecutive ranges of at most `size`."""
     return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 

@@ -140,7 +140,7 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None, 
 
 
 def torch_trainer(config: Config, *, name: str, storage: str, callback, stop_after_minutes: float | None = None):
-    """The Ray Train trainer of a config: `fit()` goes on with what lies under `storage`/`name`, if anything does.
+    """Return the Ray Train trainer of a config: `fit()` resumes the run under `storage`/`name`, if there is one.
 
     Args:
         callback: a `ray.train.UserCallback` that is told every report, see `RayReporter`.
@@ -168,7 +168,7 @@ def torch_trainer(config: Config, *, name: str, storage: str, callback, stop_aft
 
 
 def worker_resources(config: Config) -> dict[str, float]:
-    """What Ray sets aside for one train worker."""
+    """Return the resources that Ray reserves for one training worker."""
     return {"CPU": config.scaling.cpus_per_worker} | ({"GPU": 1} if config.scaling.use_gpu else {})
 
 
@@ -209,7 +209,8 @@ def train_worker(arguments: dict) -> dict:
 
 
 def worker_feed(task: Task, config: Config, rank: int = 0, world_size: int = 1) -> KeptValidation:
-    """A Ray worker's batches: made by Ray tasks anywhere in the cluster, or by the worker itself (`data_tasks: 0`)."""
+    """Return a Ray worker's batches: made by Ray tasks anywhere in the cluster, or by the worker itself (`data_tasks:
+    0`)."""
     from trainers.core.ray_feed import RayFeed
 
     scaling = config.scaling
@@ -244,7 +245,7 @@ class RayReporter:
 
 
 def _tell(config: Config, run: Run):
-    """The Ray Train callback that tells the run's reporter; it lives in the controller, beside the driver."""
+    """Return the Ray Train callback that informs the run's reporter; it runs in the controller, beside the driver."""
     import ray.train
 
     class Tell(ray.train.UserCallback):
@@ -273,7 +274,7 @@ def _tell(config: Config, run: Run):
 
 
 def demand(config: Config) -> dict[str, float]:
-    """What a run needs at the least: its workers, and a data task beside each."""
+    """Return the least resources that a run needs: its workers, and one data task for each."""
     scaling = config.scaling
     cpus = scaling.cpus_per_worker + (scaling.cpus_per_data_task if scaling.data_tasks else 0)
     return {"CPU": scaling.workers * cpus} | ({"GPU": scaling.workers} if scaling.use_gpu else {})

@@ -217,7 +217,8 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float, step: int) -> N
 def predictions(
     task: Task, network: nn.Module, feed: Feed, device: torch.device, settings: TrainSettings
 ) -> dict[str, np.ndarray]:
-    """What `task.predict` gives for all workers' validation batches, in sample order; the same on every worker."""
+    """Return the results of `task.predict` for all workers' validation batches, in sample order; the same on every
+    worker."""
     network.eval()
     results = []
     with _autocast(device, settings):
@@ -230,7 +231,7 @@ def predictions(
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch on the device; copies from pinned memory do not block."""
+    """Copy the batch to the device; copies from pinned memory do not block."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 

@@ -105,7 +105,7 @@ def _in_int8(bundle: Bundle, config: Config, samples: int, keep: str | None) -> 
 
 
 def _calibration(bundle: Bundle, config: Config, samples: int) -> Iterator[dict[str, np.ndarray]]:
-    """What the network is given for training samples, one at a time."""
+    """Yield the network's input for training samples, one at a time."""
     data = config.data.model_copy(update={"train": None, "validation": config.data.train})
     task = config.model_copy(update={"data": data}).build_task()
     # A task that makes its own samples: others than those that judge.

@@ -34,7 +34,7 @@ class Reporter(Protocol):
         """Figures after `step` steps: `train/…`, `validation/…`, `samples_per_second`, `eta_seconds`."""
 
     def saved(self, step: int, folder: Path, metrics: dict[str, float]) -> None:
-        """A checkpoint lies in `folder` (written by rank 0); `metrics` are those of the last validation."""
+        """Report that `folder` holds a checkpoint (written by rank 0); `metrics` are those of the last validation."""
 
 
 class Silent:
@@ -126,7 +126,8 @@ def open_mlflow_run(
     tags: dict[str, Any] | None = None,
     store_folder: Path | None = None,
 ) -> MLflowRun:
-    """The folder's MLflow run, marked as running: a new one of the experiment `ocray/TASK`, or the one it had before.
+    """Open the folder's MLflow run and mark it as running: a new one of the experiment `ocray/TASK`, or its earlier
+    one.
 
     Args:
         folder: keeps the run's id, in `mlflow_run_id`.
@@ -198,7 +199,7 @@ class MLflow:
 
 @contextmanager
 def missing_sink_named() -> Iterator[None]:
-    """Around the opening of sinks.
+    """Turn an ImportError while sinks are opened into an error that names the missing package.
 
     Raises:
         ConfigError: a sink's package is not installed.

@@ -43,13 +43,13 @@ class Run(WorkFolder):
         return (self.folder / RESULT_FILE).is_file()
 
     def config(self) -> Config:
-        """The config that the run was started with."""
+        """Return the config that the run was started with."""
         if not self.exists:
             raise RunError(f"{self.folder} is no run: it has no {CONFIG_FILE}")
         return load_config(self.folder / CONFIG_FILE)
 
     def command(self) -> str:
-        """The command that started the run."""
+        """Return the command that started the run."""
         return json.loads((self.folder / RUN_FILE).read_text("utf-8"))["command"]
 
     def finish(self, outcome: Outcome) -> None:

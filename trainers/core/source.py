@@ -38,13 +38,13 @@ class SourceSettings(Settings, ABC):
         return None
 
     def describe(self) -> str:
-        """The source in words: its kind, and each setting that differs from the default."""
+        """Return a description of the source: its kind, and each setting that differs from the default."""
         options = ", ".join(f"{key} {value}" for key, value in self.model_dump(exclude_defaults=True).items())
         return f"{self.kind} {options}".strip()
 
 
 def shuffle_seed(split: Split, seed: int) -> int | None:
-    """The seed of the order of samples; None: the files' order."""
+    """Return the seed of the order of samples; None for the files' order."""
     return seed if split == "train" else None
 
 

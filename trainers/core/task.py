@@ -116,12 +116,12 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         self.seed = seed
 
     def rng(self, split: Split, index: int) -> np.random.Generator:
-        """The generator of one sample: the same for the same (seed, split, index)."""
+        """Return the generator of one sample: the same for the same (seed, split, index)."""
         return np.random.default_rng([self.seed, _SPLIT_NUMBER[split], index])
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """A new network with random weights.
+        """Return a new network with random weights.
 
         Prefer GroupNorm or LayerNorm: BatchNorm statistics are each worker's own on CPU workers (the loop turns
         BatchNorm into SyncBatchNorm on GPUs), so with it two CPU workers are not quite one worker with the same global
@@ -136,12 +136,12 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         """
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Samples to a batch; by default every field is stacked along a new first axis."""
+        """Combine samples into a batch; by default every field is stacked along a new first axis."""
         return {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in samples[0]}
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss, and named scalars to log (detached tensors; averaged over steps and workers).
+        """Return the loss, and named scalars to log (detached tensors; averaged over steps and workers).
 
         The loss is a mean over the batch's samples: workers average their gradients.
         """
@@ -159,7 +159,7 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         """Metrics of the whole validation set, from the concatenated results of `predict`."""
 
     def validation_length(self) -> int | None:
-        """How many validation samples there are before they repeat; None (the default): they never do."""
+        """Return the number of validation samples before they repeat; None (the default) if they never do."""
         return None
 
     def write_report(
@@ -207,7 +207,8 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         return weights, ""
 
     def fitted_decoding(self, metrics: Mapping[str, float]) -> dict[str, Any]:
-        """Decoding parameters fitted on the validation set: they join `CardFields.decoding` when a run is exported.
+        """Return decoding parameters fitted on the validation set: they join `CardFields.decoding` when a run is
+        exported.
 
         Args:
             metrics: of the weights exported, as `metrics` gave them.
@@ -224,8 +225,8 @@ class Task(ABC, Generic[SettingsT, SourceT]):
 
     @abstractmethod
     def export(self) -> Export:
-        """How to export the network."""
+        """Return how to export the network."""
 
     @abstractmethod
     def card_fields(self) -> CardFields:
-        """What the predictor must know; goes into the bundle's card."""
+        """Return the card's fields for the predictor."""

@@ -7,7 +7,8 @@ from PIL import Image
 
 
 def encode_page(image: np.ndarray) -> bytes:
-    """The smaller of PNG and JPEG (quality 92) of a page, (H, W, 3) uint8; a page without colour is stored grey."""
+    """Return a page, (H, W, 3) uint8, as PNG or JPEG (quality 92), whichever is smaller; a page without colour is
+    stored grey."""
     page = Image.fromarray(image)
     if (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all():
         page = page.getchannel(0)

@@ -132,7 +132,8 @@ def _write_image(folder: Path, number: int, content: bytes) -> str:
 
 
 def _clean(lines: Iterator[Line], done: Exported) -> Iterator[Line]:
-    """Lines whose text fits into one line of a label file; data sets not made by an import may hold others."""
+    """Yield the lines whose text fits into one line of a label file; data sets not made by an import may hold
+    others."""
     for line in lines:
         try:
             if clean_label(line.text) != line.text:
@@ -155,6 +156,6 @@ def _put(lmdb, store, pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 def _splits(source: Path) -> list[tuple[str, Path]]:
-    """(Folder name, place) of each split of a data set; a set without splits is one, without a name."""
+    """Return (folder name, location) of each split of a data set; a set without splits is one, without a name."""
     splits = [(split, source / split) for split in SPLITS if (source / split).is_dir()]
     return splits or [("", source)]

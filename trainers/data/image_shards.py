@@ -68,7 +68,7 @@ class ImageShards:
         return len(self._ends)
 
     def keeps(self, stem: str, row: Mapping[str, Any]) -> bool:
-        """Whether an image is kept (the default: all are). Called once for each row, in the files' order.
+        """Return whether an image is used (by default, all are). Called once for each row, in the files' order.
 
         Args:
             stem: the file's name without its extension.
@@ -77,7 +77,7 @@ class ImageShards:
         return True
 
     def image(self, index: int) -> np.ndarray:
-        """The image, uint8 [height, width, 3] RGB, EXIF orientation applied. Raises SourceError: it cannot be
+        """Return the image, uint8 [height, width, 3] RGB, EXIF orientation applied. Raises SourceError: it cannot be
         decoded."""
         row = self._row(index)
         start = self._ends[row - 1] if row else 0

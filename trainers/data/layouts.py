@@ -230,7 +230,7 @@ class _SplitFiles:
 
 @contextmanager
 def whole_folder(output: Path, *, overwrite: bool = False, may_hold: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A folder to write into, which becomes `output` when the block ends well and is deleted when it does not.
+    """Yield a folder to write into. It becomes `output` when the block succeeds, and is deleted otherwise.
 
     Args:
         output: where the folder is to be; a missing or empty folder, unless `overwrite`.
@@ -288,7 +288,8 @@ def read_meters(location: str | Path) -> Iterator[Meter]:
 
 
 def layout_of(location: str | Path) -> Layout:
-    """The layout of the files at `location`, told by the first one's columns. Raises LayoutError: it has none."""
+    """Return the layout of the files at `location`, known by the first one's columns. Raises LayoutError: unknown
+    columns."""
     filesystem, paths = parquet_files(location)
     with filesystem.open(paths[0], "rb") as file:
         columns = set(_open(file, paths[0]).schema_arrow.names)

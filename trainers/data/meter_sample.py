@@ -69,7 +69,8 @@ class MeterSample:
 
 
 def reading_of(digits: Sequence[MeterDigit]) -> str:
-    """The reading that digits left to right make: "." between the whole part and the fraction, where there are both."""
+    """Return the reading of digits from left to right, with "." between the whole part and the fraction, if it has
+    both."""
     whole = "".join(digit.character for digit in digits if not digit.fraction)
     fraction = "".join(digit.character for digit in digits if digit.fraction)
     return f"{whole}.{fraction}" if whole and fraction else whole + fraction

@@ -22,7 +22,7 @@ class Mixture(Generic[Source]):
         self._seed = seed
 
     def source(self, index: int) -> Source:
-        """The source that the sample of this index is of."""
+        """Return the source of the sample with this index."""
         draw = np.random.default_rng([self._seed, index]).random()
         number = min(int(np.searchsorted(self._ends, draw, side="right")), len(self._sources) - 1)
         return self._sources[number]

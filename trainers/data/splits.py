@@ -8,7 +8,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def split_of(key: str, validation: float, seed: int = 0) -> Split:
-    """The split of a row.
+    """Return the split of a row.
 
     Args:
         key: the row's group, so that groups stay together, or its name where it has none.

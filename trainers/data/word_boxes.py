@@ -45,7 +45,7 @@ def join_rows(boxes: np.ndarray, gap: float = GAP) -> list[np.ndarray]:
 
 
 def joined_boxes(boxes: np.ndarray) -> np.ndarray:
-    """(m, 4) boxes of the lines that `join_rows` finds."""
+    """Return (m, 4) boxes of the lines found by `join_rows`."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     groups = [boxes[group] for group in join_rows(boxes)]
     corners = [np.concatenate([group[:, :2].min(axis=0), group[:, 2:].max(axis=0)]) for group in groups]
@@ -53,5 +53,5 @@ def joined_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def quads_of(boxes: np.ndarray) -> np.ndarray:
-    """(n, 4) boxes as (n, 4, 2) quads TL, TR, BR, BL."""
+    """Return (n, 4) boxes as (n, 4, 2) quads TL, TR, BR, BL."""
     return np.asarray(boxes, np.float32)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)

@@ -110,7 +110,8 @@ class DeskewTask(Task[DeskewSettings, PageSource]):
         return turn_with_surroundings(page, degrees, rng), degrees
 
     def _validation_turn(self, page: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """The whole page on its own colour, at a bucket's centre, as the source system measured."""
+        """Return the whole page on its own background colour, rotated to a bucket's centre, as the source system was
+        measured."""
         centres = bucket_centres(self.settings.range_degrees)
         degrees = float(centres[rng.integers(len(centres))])
         return turn(fit_within(page, VALIDATION_LONG_SIDE), degrees), degrees

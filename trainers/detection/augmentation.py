@@ -13,7 +13,7 @@ _ASKEW = 0.03  # of the crop's side, by which its corners move
 def random_crop(
     page: RegionSample, rng: np.random.Generator, side: int, scale: float, max_angle: float
 ) -> RegionSample:
-    """A random square of a page. Regions keep their shape where the crop cuts them; those outside are left out.
+    """Return a random square of a page. Regions keep their shape where the crop cuts them; those outside are dropped.
 
     Args:
         side: of the crop, px.

@@ -17,7 +17,7 @@ _LEAST_NEGATIVES = 1000  # px; a batch without text is learnt from too
 def db_loss(
     maps: Maps, text: torch.Tensor, used: torch.Tensor, threshold: torch.Tensor, border: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The loss, and its parts.
+    """Return the loss and its parts.
 
     Args:
         maps: of a network in training.

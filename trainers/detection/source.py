@@ -38,7 +38,7 @@ class RegionSource(Protocol):
     """Pages with regions by index: any index ≥ 0 is valid and always gives the same page."""
 
     def regions(self, index: int) -> RegionSample:
-        """The page. Raises SourceError: its image cannot be decoded."""
+        """Return the page. Raises SourceError: its image cannot be decoded."""
         ...
 
 

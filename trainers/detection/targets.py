@@ -33,7 +33,7 @@ class Targets(NamedTuple):
 
 
 def targets(quads: np.ndarray, ignore: np.ndarray, height: int, width: int, shrink_ratio: float) -> Targets:
-    """The maps of regions; those that reach beyond the crop are drawn as far as they are inside.
+    """Return the maps of regions; of regions that reach beyond the crop, the part inside is drawn.
 
     Args:
         quads: (n, 4, 2) float, px of the crop.
@@ -59,7 +59,7 @@ def targets(quads: np.ndarray, ignore: np.ndarray, height: int, width: int, shri
 
 
 def shrink_distance(quad: np.ndarray, ratio: float) -> float:
-    """How far the sides of a (4, 2) quad move: area x (1 - ratio²) / perimeter, px."""
+    """Return how far the sides of a (4, 2) quad move: area x (1 - ratio²) / perimeter, px."""
     perimeter = float(np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1).sum())
     return cv2.contourArea(quad.astype(np.float32)) * (1 - ratio**2) / max(perimeter, 1e-6)
 

@@ -127,7 +127,7 @@ class DetectionTask(Task[DetectionSettings, RegionSource]):
         return db_loss(network(self._input(batch["image"])), **maps)
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """Counts for each of `ratios`: `matched`, `found`, `true`, each int64 [batch, ratios]."""
+        """Return counts for each of `ratios`: `matched`, `found`, `true`, each int64 [batch, ratios]."""
         counts = []
         for image, size, quads, ignore, count in zip(
             *(batch[name] for name in ("image", "size", "quads", "ignore", "count")), strict=True
@@ -171,7 +171,7 @@ class DetectionTask(Task[DetectionSettings, RegionSource]):
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
     ) -> tuple[dict[str, torch.Tensor], str]:
-        """The threshold branch, which bundles lack since reading does without it, starts anew."""
+        """Start the threshold branch anew: bundles do not store it, since inference does not use it."""
         if any(name.startswith(_TRAINING_ONLY) for name in weights):
             return weights, ""
         fresh = {name: value for name, value in network.state_dict().items() if name.startswith(_TRAINING_ONLY)}

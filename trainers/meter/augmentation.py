@@ -5,8 +5,8 @@ import numpy as np
 
 
 def augment_photo(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
-    """A photo (H, W, 3) uint8 RGB in another light, by another camera: exposure, contrast, colour, a shadow or a glare,
-    blur, noise, JPEG. `strength` 0..1 scales how often and how much."""
+    """Return a photo (H, W, 3) uint8 RGB as if taken in other light by another camera: exposure, contrast, colour, a
+    shadow or a glare, blur, noise, JPEG. `strength` 0..1 scales how often and how much."""
     if rng.random() >= strength:
         return image
     pixels = image.astype(np.float32)
@@ -37,7 +37,7 @@ def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _uneven(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A soft spot of light, or a shadow."""
+    """Return a soft spot of light, or a shadow."""
     height, width = pixels.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     centre = rng.uniform(0, 1, 2) * (height, width)

@@ -92,7 +92,7 @@ def meter_metrics(meters: Sequence[ReadMeter]) -> dict[str, float]:
 
 
 def screen_metrics(predictions: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How displays were found.
+    """Return the metrics of display detection.
 
     Args:
         predictions: `corners` and `found` float [n, 4, 2] px, true and found, TL, TR, BR, BL in reading order, zeros
@@ -202,7 +202,7 @@ def compare(true: str, read: str, leading_zeros: bool = True) -> Comparison:
 
 
 def _one_apart(a: str, b: str) -> bool:
-    """Whether a counter with as many wheels as `b` has digits makes one step between them."""
+    """Return whether a counter with as many wheels as `b` has digits makes one step between the two readings."""
     if not (a.isdecimal() and b.isdecimal()):
         return False
     turn = 10 ** len(b)
@@ -210,7 +210,7 @@ def _one_apart(a: str, b: str) -> bool:
 
 
 def reading_metrics(predictions: Mapping[str, np.ndarray], sure: float | None = None) -> dict[str, float]:
-    """How displays were read.
+    """Return the metrics of reading displays.
 
     Args:
         predictions: `true` and `read` (strings) [n]; and where there are such: `exact` bool (the truth's leading zeros
@@ -263,7 +263,7 @@ def reading_metrics(predictions: Mapping[str, np.ndarray], sure: float | None = 
 
 
 def fit_sure(confidence: np.ndarray, right: np.ndarray, wrong_share: float = WRONG_SHARE) -> float:
-    """The least confidence from which on at most `wrong_share` of the readings are wrong; 1 where there is none.
+    """Return the lowest confidence above which at most `wrong_share` of the readings are wrong; 1 if there is none.
 
     Args:
         confidence: [n] 0..1. right: bool [n].
@@ -285,7 +285,7 @@ def latency_metrics(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def not_legible(meter: ReadMeter) -> bool:
-    """Whether the photo is known to show no reading: an illegible display, or none."""
+    """Return whether the photo is labelled as having no reading: an illegible display, or none."""
     return meter.truth is None and meter.meter_class in ("analog_illegible", "digital_illegible", "none")
 
 

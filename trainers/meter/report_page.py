@@ -99,7 +99,7 @@ def meter_page(
 def _figures(
     metrics: Mapping[str, float], named: Mapping[str, tuple[tuple[str, str], str]]
 ) -> list[tuple[tuple[str, str], str]]:
-    """Names in both languages, and values, of those metrics that there are."""
+    """Return names in both languages, and values, of the metrics that exist."""
     return [(names, form.format(metrics[key])) for key, (names, form) in named.items() if key in metrics]
 
 
@@ -179,7 +179,7 @@ def _card(each: JudgedMeter) -> _Card:
 
 
 def _photo(meter: ReadMeter) -> Markup:
-    """The reduced photo with the true and the found display, each with its top edge."""
+    """Return the reduced photo with the true and the predicted display, each with its top edge."""
     if meter.photo is None:
         return Markup("")
     image = meter.photo()

@@ -30,11 +30,11 @@ class MeterSource(Protocol):
     """Meters by index: any index ≥ 0 is valid and always gives the same meter."""
 
     def meter(self, index: int) -> MeterSample:
-        """The meter. Raises MetersError: its image cannot be decoded."""
+        """Return the meter. Raises MetersError: its image cannot be decoded."""
         ...
 
     def name(self, index: int) -> str:
-        """What the meter is called, for people who look for it."""
+        """Return the meter's name, for people who look for it."""
         ...
 
 

@@ -44,7 +44,7 @@ def judge_meters(meters: Iterable[ReadMeter]) -> list[JudgedMeter]:
 
 
 def verdict(meter: ReadMeter) -> str:
-    """The worst that can be said of a meter: one of `VERDICTS`."""
+    """Return the worst verdict that applies to a meter: one of `VERDICTS`."""
     if meter.reading is not None and meter.success:
         if not_legible(meter):
             return "invented"

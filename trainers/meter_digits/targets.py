@@ -31,7 +31,7 @@ class ColumnTargets:
 
 
 def digit_class(character: str, fraction: bool) -> int:
-    """The network's class of a place."""
+    """Return the network's class of a place."""
     return _CLASS[character if character == UNREADABLE or not fraction else f".{character}"]
 
 

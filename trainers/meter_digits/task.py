@@ -179,8 +179,8 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         return loss, {name: value.detach() for name, value in parts.items()}
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """`true` and `read` (strings; of single crops the digit in the middle, as `nearest_digit` has it), `confidence`
-        (of the least sure place), `exact` and `single` (bool), each [batch]."""
+        """Return `true` and `read` (strings; for single crops the middle digit, see `nearest_digit`), `confidence` (of
+        the least confident place), `exact` and `single` (bool), each [batch]."""
         outputs = [output.cpu().numpy() for output in network(self._normalised(batch["image"]))]
         columns = batch["columns"].tolist()
         read, confidence = [], []
@@ -239,7 +239,7 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
     ) -> tuple[dict[str, torch.Tensor], str]:
-        """A text recogniser's weights without its last layer."""
+        """Return a text recogniser's weights without its last layer."""
         if labels == list(LABELS):
             return weights, f"{source}: all {len(weights)} tensors loaded"
         own = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(_OUTPUTS)}
@@ -275,8 +275,8 @@ def jittered(corners: np.ndarray, rng: np.random.Generator, jitter: float) -> np
 
 
 def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height: int) -> MeterSample:
-    """A display `height` px high made of crops of single digits, at random distances; each keeps its wheel's position,
-    and counts as the next digit from _TURNED of a turn on."""
+    """Return a display `height` px high made of crops of single digits, at random distances. Each keeps its wheel's
+    position, and counts as the next digit from _TURNED of a turn on."""
     pictures = [
         cv2.resize(c.image, (max(8, round(c.image.shape[1] / c.image.shape[0] * height)), height)) for c in crops
     ]
@@ -299,7 +299,7 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
 
 
 def nearest_digit(place: StripDigit) -> str:
-    """What a place shows by itself: of a wheel the digit it stands nearest to, whatever its neighbours make of it (9.8
+    """Return the digit that a place shows on its own: of a wheel the nearest digit, whatever its neighbours imply (9.8
     on the way to 0 counts as 9 in a counter whose next wheel has not turned, but shows 0)."""
     return _turned(place.position, 0.5) if place.firmness >= _FIRM else place.character
 
@@ -309,7 +309,7 @@ def _nearest(digit: MeterDigit) -> str:
 
 
 def _turned(position: float, share: float) -> str:
-    """The digit of a wheel that counts as its next one from `share` of the turn on."""
+    """Return the digit of a wheel that counts as the next one from `share` of the turn on."""
     return str(int(position + 1 - share) % 10)
 
 

@@ -34,7 +34,8 @@ class Views:
 
 
 def view(sample: MeterSample, rng: np.random.Generator, side: int, views: Views) -> MeterSample:
-    """A square of `side` px of the photo as another camera would have seen it, the display inside or at its edge."""
+    """Return a square of `side` px of the photo as another camera would see it, with the display inside or at its
+    edge."""
     image, corners = sample.image, sample.corners
     height, width = image.shape[:2]
     if corners is None:
@@ -63,7 +64,8 @@ def view(sample: MeterSample, rng: np.random.Generator, side: int, views: Views)
 
 
 def hidden(sample: MeterSample, rng: np.random.Generator) -> MeterSample:
-    """The photo with its display blurred, or covered by glare, until no digit can be read; its class says so."""
+    """Return the photo with its display blurred, or covered by glare, until no digit is legible; its class becomes
+    illegible."""
     assert sample.corners is not None and sample.meter_class is not None
     height = min(quad_size(sample.corners))
     middle = sample.corners.mean(axis=0)

@@ -152,7 +152,7 @@ class MeterScreenTask(Task[MeterScreenSettings, MeterSource]):
         return {"backbone.": self.settings.backbone_rate}
 
     def published_weights(self, source: str) -> tuple[dict[str, torch.Tensor], list[str]] | None:
-        """The backbone of PP-OCRv6's text detector, where `source` is that bundle."""
+        """Return the backbone of PP-OCRv6's text detector, if `source` is that bundle."""
         weights = ppocrv6_weights(source)
         if weights is None:
             return None
@@ -161,7 +161,7 @@ class MeterScreenTask(Task[MeterScreenSettings, MeterSource]):
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
     ) -> tuple[dict[str, torch.Tensor], str]:
-        """A text detector's backbone alone; all else starts anew."""
+        """Return only the backbone of a text detector; everything else starts anew."""
         fresh = {name: tensor for name, tensor in network.state_dict().items() if name not in weights}
         if not fresh:
             return weights, f"{source}: all {len(weights)} tensors loaded"

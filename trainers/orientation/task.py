@@ -218,7 +218,7 @@ def place_losses(places: torch.Tensor, label: torch.Tensor, tiles: torch.Tensor)
 
 
 def windowed(tile: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The (h, w) tile with flat paper outside a random window that keeps 0.3..1 of each side."""
+    """Return the (h, w) tile with flat paper outside a random window that keeps 0.3..1 of each side."""
     window = np.zeros_like(tile)
     spans = []
     for length in tile.shape:

@@ -47,7 +47,7 @@ class Figures:
 
 
 def real_pages(data: Path, name: str, limit: int | None, known_skew: bool) -> Iterator[tuple[int, np.ndarray, float]]:
-    """(row, page RGB of at most LONG_SIDE px, its skew in degrees) of a set; skew 0 where none is asked for."""
+    """Yield (row, page RGB of at most LONG_SIDE px, its skew in degrees) of a set; skew 0 if none is requested."""
     pages = PageShards(str(data / f"{name}.parquet"), skews=str(data / "page_skew.parquet") if known_skew else None)
     count = len(pages)
     for row in range(count) if limit is None else np.linspace(0, count - 1, min(limit, count)).astype(int):
@@ -57,7 +57,7 @@ def real_pages(data: Path, name: str, limit: int | None, known_skew: bool) -> It
 def read_angle(
     page: np.ndarray, deskew: DeskewPredictor, orientation: OrientationPredictor
 ) -> tuple[float, int, float]:
-    """(skew, orientation, smaller confidence) of one page as the pipeline reads it, degrees."""
+    """Return (skew, orientation, smaller confidence) of one page as the pipeline finds them, in degrees."""
     view = angle_view(page)
     (skew,) = deskew([view])
     (quarter,) = orientation([turn(view, -skew.degrees)])
@@ -65,7 +65,8 @@ def read_angle(
 
 
 def turned_pages(data: Path, reach: float, deskew, orientation, limit: int | None, seed: int) -> Figures:
-    """Pages turned within ±reach degrees: brought upright (`upright`), and the skew alone modulo 180 (`skew`)."""
+    """Evaluate pages rotated within ±reach degrees: made upright (`upright`), and the skew alone modulo 180
+    (`skew`)."""
     figures, upright, level = Figures(), [], []
     for name in SETS:
         errors = []

@@ -7,7 +7,7 @@ from models.geometry import median_colour, turn_matrix
 
 
 def random_crop(page: np.ndarray, rng: np.random.Generator, least: float = 0.5) -> np.ndarray:
-    """A random part of an (H, W, 3) page that keeps `least`..1 of each side."""
+    """Return a random part of an (H, W, 3) page that keeps `least`..1 of each side."""
     height, width = page.shape[:2]
     new_height, new_width = (max(1, int(side * rng.uniform(least, 1))) for side in (height, width))
     y, x = rng.integers(height - new_height + 1), rng.integers(width - new_width + 1)

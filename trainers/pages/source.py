@@ -17,11 +17,11 @@ class PageSource(Protocol):
     """Upright pages by index: any index ≥ 0 is valid and always gives the same page."""
 
     def page(self, index: int) -> np.ndarray:
-        """The upright page, uint8 [height, width, 3] RGB. Raises SourceError: its image cannot be decoded."""
+        """Return the upright page, uint8 [height, width, 3] RGB. Raises SourceError: its image cannot be decoded."""
         ...
 
     def skew_degrees(self, index: int) -> float:
-        """The skew that the page itself has, counter-clockwise positive: 0 for rendered pages, some for real scans.
+        """Return the skew of the stored page, counter-clockwise positive: 0 for rendered pages, some for real scans.
 
         The truth of a page that a sample turns by `a` is `a + skew_degrees(index)`.
         """

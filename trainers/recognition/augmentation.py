@@ -15,7 +15,7 @@ _COMPRESSED = 0.4
 
 
 def augment_line(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A random variant of a line that still says the same.
+    """Return a random variant of a line with the same text.
 
     Args:
         image: uint8 [height, width, 3].
@@ -45,7 +45,8 @@ def _stretch(image: np.ndarray, rng: np.random.Generator, strength: float) -> np
 
 
 def _warp(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """The corners moved by up to 8 % of the height, as a detector's quadrilateral misses them, and a slant."""
+    """Return the corners moved by up to 8 % of the height, like the errors of a detector's quadrilateral, and a
+    slant."""
     height, width = image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     moved = corners + rng.uniform(-0.08, 0.08, (4, 2)).astype(np.float32) * height * strength

@@ -13,7 +13,7 @@ from trainers.render import TextSource
 
 
 def sentences(path: str) -> Iterator[str]:
-    """The training split of the sentences in a Parquet file's column `text`."""
+    """Yield the training split of the sentences in a Parquet file's column `text`."""
     yield from TextSource.from_parquet(path).items("ko", "sentence", "train")
 
 

@@ -23,7 +23,7 @@ _HANGUL = ((0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F
 
 
 def comparable(text: str) -> str:
-    """A text as it is compared."""
+    """Return a text in the form in which texts are compared."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -120,9 +120,9 @@ def recognition_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, f
 
 
 def best_reading(true: Sequence[str], read: np.ndarray) -> int:
-    """Number of the column that gets the most words right, of equal ones that with the lowest CER, then the first;
-    `read` [lines, columns] are strings, read with greater and greater bonuses of the space, say. A space is one
-    character in the CER, but without it two words are lost."""
+    """Return the number of the column with the most words right; of equal ones that with the lowest CER, then the
+    first. `read` [lines, columns] are strings, for example decoded with rising bonuses of the space: a space is one
+    character in the CER, but without it two words are wrong."""
     rates: list[tuple[float, float]] = []
     for column in read.T:
         # Only what differs needs to be aligned again.
@@ -179,7 +179,7 @@ class ReliabilityBin:
 
 
 def reliability(confidence: np.ndarray, accuracy: np.ndarray) -> list[ReliabilityBin]:
-    """The reliability table: ten equally wide bins, empty ones left out.
+    """Return the reliability table: ten equally wide bins, empty ones left out.
 
     Args:
         confidence: in 0..1, one a line.
@@ -202,7 +202,7 @@ def expected_calibration_error(table: Sequence[ReliabilityBin]) -> float:
 
 
 def reliability_text(table: Sequence[ReliabilityBin]) -> str:
-    """The table to be read, one bin a line."""
+    """Return the table as text, one bin per line."""
     lines = ["confidence   lines  mean confidence  accuracy"]
     lines += [
         f"{row.low:.2f}-{row.high:.2f}  {row.count:7,d}  {row.confidence:15.3f}  {row.accuracy:8.3f}" for row in table

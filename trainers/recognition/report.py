@@ -174,7 +174,7 @@ def _by_script(lines: Sequence[ReadLine], metrics: Mapping[str, float]) -> list[
 
 
 def _confusions(lines: Sequence[ReadLine]) -> list[tuple[str, str, int]]:
-    """The most frequent (character, what was read for it, how often); "" for nothing."""
+    """Return the most frequent (true character, what was read instead, count); "" for nothing."""
     counts = Counter(pair for line in lines for pair in line.pairs if pair[0] != pair[1])
     return [(_visible(a), _visible(b), count) for (a, b), count in counts.most_common(_CONFUSIONS)]
 

@@ -50,15 +50,16 @@ class LineSource(Protocol):
     left_out: str
 
     def line(self, index: int) -> LineSample:
-        """The line. Raises LinesError: its image cannot be decoded."""
+        """Return the line. Raises LinesError: its image cannot be decoded."""
         ...
 
     def name(self, index: int) -> str:
-        """What the line is called, for people who look for it."""
+        """Return the line's name, for people who look for it."""
         ...
 
     def for_charset(self, charset: Charset) -> "LineSource":
-        """The same source without the lines whose labels the charset leaves out; `left_out` on it says which."""
+        """Return the same source without the lines whose labels the charset does not cover; its `left_out` counts
+        them."""
         ...
 
 
@@ -143,7 +144,7 @@ class LineShards:
         self._set_rows(sets)
 
     def __len__(self) -> int:
-        """Lines of all locations; a shuffled pass is as long, made up to whole buckets."""
+        """Return the number of lines of all locations; a shuffled pass has as many, filled up to whole buckets."""
         return len(self._rows)
 
     def line(self, index: int) -> LineSample:
@@ -155,11 +156,11 @@ class LineShards:
             raise LinesError(f"{self.location}: line {row} ({self.text(row)!r}) is no image: {error}") from error
 
     def name(self, index: int) -> str:
-        """The line's `name` in its file; where there are no names, FILE#ROW."""
+        """Return the line's `name` in its file; FILE#ROW without names."""
         return self._names[self._row(index)].decode("utf-8")
 
     def text(self, row: int) -> str:
-        """The text of a row, in the order of the files."""
+        """Return the text of a row, in the order of the files."""
         return self._texts[row].decode("utf-8")
 
     def for_charset(self, charset: Charset) -> "LineShards":
@@ -203,7 +204,7 @@ class LineShards:
         return int(self._passes[turn][place])
 
     def _pass(self, turn: int, length: int, seed: int) -> np.ndarray:
-        """The rows of a pass: each location's share of them, from its own endless shuffled sequence."""
+        """Return the rows of a pass: each location's share of them, from its own endless shuffled sequence."""
         rng = np.random.default_rng([seed, turn])
         ends = np.round(np.cumsum(self._shares) * length).astype(int)
         counts = np.diff(ends, prepend=0)

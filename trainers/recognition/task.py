@@ -230,8 +230,8 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         return total / len(batch["width"]), {"blank_share": blanks / len(batch["width"])}
 
     def predict(self, network: nn.Module, batch: Batch) -> dict[str, np.ndarray]:
-        """`true` (strings) and `used` (bool) [batch]; `read` (strings) and `probability` (geometric mean over the
-        characters read, 0 for none) [batch, bonuses, weights], for each bonus of the space and each weight of the
+        """Return `true` (strings) and `used` (bool) [batch]; `read` (strings) and `probability` (geometric mean over
+        the characters read, 0 for none) [batch, bonuses, weights], for each bonus of the space and each weight of the
         language model."""
         buckets: dict[int, list[int]] = defaultdict(list)
         for index, width in enumerate(batch["width"].tolist()):
@@ -308,8 +308,8 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
     def adapt_weights(
         self, network: nn.Module, weights: dict[str, torch.Tensor], labels: list[str] | None, source: str
     ) -> tuple[dict[str, torch.Tensor], str]:
-        """The last layer fitted to this charset: rows of the characters that both have, and the blank's, are carried
-        over; the others stay as they are in `network`."""
+        """Fit the last layer to this charset: rows of the characters that both have, and of the blank, are copied; the
+        others stay as in `network`."""
         new = list(self.charset.characters)
         own = network.state_dict()
         if _JAMO in own:
@@ -384,8 +384,8 @@ def ppocrv6_weights(source: str) -> tuple[dict[str, torch.Tensor], list[str]] | 
 
 
 def width_groups(widths: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Indices of strips in groups of neighbouring widths, as many groups whatever the widths: workers that normalise
-    together (SyncBatchNorm) must call the network equally often."""
+    """Return the indices of strips in groups of similar widths, always the same number of groups: workers that
+    normalise together (SyncBatchNorm) must call the network equally often."""
     order = torch.argsort(widths, stable=True)
     return torch.tensor_split(order, max(1, min(_GROUPS, len(widths) // _LEAST_GROUP)))
 

@@ -23,7 +23,7 @@ def upper(page: Page, text: str) -> str:
 
 
 def heading(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A section title: bold, numbered, underlined or white on a bar."""
+    """Draw a section title: bold, numbered, underlined or white on a bar."""
     rng = page.rng
     text = upper(page, page.words.item("title") if rng.random() < 0.6 else page.words.phrase())
     if rng.random() < 0.4:
@@ -101,7 +101,7 @@ def fields(page: Page, x: float, y: float, width: float, bottom: float) -> float
 
 
 def checkboxes(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A question with boxes to tick."""
+    """Draw a question with boxes to tick."""
     rng, side = page.rng, page.body * 0.8
     at = page.text(x, y, page.fit(page.words.item("label"), page.bold_font, width * 0.4), page.bold_font) + page.body
     for _ in range(rng.randint(2, 5)):
@@ -122,7 +122,7 @@ def checkboxes(page: Page, x: float, y: float, width: float, bottom: float) -> f
 
 
 def table(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A grid with a header row; ruled fully, by rows only, or not at all; numbers stand to the right."""
+    """Draw a grid with a header row, ruled fully, by rows only, or not at all; numbers are right-aligned."""
     rng, words = page.rng, page.words
     columns = rng.randint(2, max(2, min(8, int(width / (6 * page.body)))))
     rows = rng.randint(3, 16)
@@ -203,7 +203,7 @@ def label_grid(page: Page, x: float, y: float, width: float, bottom: float) -> f
 
 
 def ruled_lines(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A label, then empty ruled lines, a few of them written on."""
+    """Draw a label, then empty ruled lines, a few of them written on."""
     rng = page.rng
     page.text(x, y, page.fit(page.words.item("label") + ":", page.bold_font, width), page.bold_font)
     for _ in range(rng.randint(2, 6)):
@@ -219,7 +219,7 @@ def ruled_lines(page: Page, x: float, y: float, width: float, bottom: float) -> 
 
 
 def names(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A list of people in columns."""
+    """Draw a list of people in columns."""
     rng = page.rng
     columns = max(1, min(rng.randint(2, 4), int(width / (8 * page.body))))
     page.text(x, y, rng.choice(("cc:", "CC", "Copies to:", "Distribution")) if page.language == "en" else "참석자")
@@ -239,7 +239,7 @@ def names(page: Page, x: float, y: float, width: float, bottom: float) -> float:
 
 
 def signature(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A signature over a line with a name or a label under it, and a date; at times a seal."""
+    """Draw a signature over a line with a name or a label under it, and a date; sometimes a seal."""
     rng = page.rng
     line = y + page.body * rng.uniform(2.5, 4)
     if line + page.body * 1.5 > bottom:
@@ -259,7 +259,7 @@ def signature(page: Page, x: float, y: float, width: float, bottom: float) -> fl
 
 
 def figure(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """A picture with a caption."""
+    """Draw a picture with a caption."""
     rng = page.rng
     height = min(width * rng.uniform(0.35, 0.8), bottom - y - page.line_height * 1.2)
     if height < 4 * page.body:
@@ -292,7 +292,7 @@ def contents(page: Page, x: float, y: float, width: float, bottom: float) -> flo
 
 
 def framed(page: Page, x: float, y: float, width: float, bottom: float) -> float:
-    """Some lines in a box, plain or tinted."""
+    """Draw some lines in a box, plain or tinted."""
     rng = page.rng
     pad = page.body * rng.uniform(0.7, 1.5)
     text = page.words.prose(rng.choice((30, 80, 160)))

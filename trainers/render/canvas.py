@@ -36,7 +36,7 @@ class Desk:
         return Words(self.texts, self.split, language, self.rng)
 
     def page(self, width: float, height: float, language: str, body: float, paper: Colour | None = None) -> "Page":
-        """A blank page of width x height px whose running text is `body` px."""
+        """Return a blank page of width x height px whose running text is `body` px."""
         return Page(self, round(width), round(height), language, body, paper or _paper(self.rng))
 
 
@@ -48,7 +48,7 @@ def _paper(rng: random.Random) -> Colour:
 
 
 def dark(rng: random.Random) -> Colour:
-    """An ink colour that reads well on light paper."""
+    """Return an ink colour that is easy to read on light paper."""
     r, g, b = (rng.randint(0, 150) for _ in range(3))
     return (r, g // 2, b) if r + g + b > 250 else (r, g, b)
 
@@ -91,7 +91,7 @@ class Page:
         return font.face.at(size)
 
     def fit(self, text: str, font: Font, width: float) -> str:
-        """The start of `text` that fits into `width` px, cut at a space where there is one."""
+        """Return the start of `text` that fits into `width` px, cut at a space if there is one."""
         text = font.face.clean(text)
         full = font.width(text)
         if full <= width:
@@ -102,7 +102,7 @@ class Page:
         return text[: text.rindex(" ")] if " " in text.strip() else text
 
     def item(self, section: str, font: Font, width: float) -> str:
-        """An item of a section that fits into `width` px; the last of a few tries is cut."""
+        """Return an item of a section that fits into `width` px; the last of a few tries is cut."""
         for _ in range(4):
             text = font.face.clean(self.words.item(section))
             if font.width(text) <= width:
@@ -164,7 +164,7 @@ class Page:
         return y
 
     def rule(self, x0: float, y: float, x1: float, width: int = 1, dashed: bool = False) -> None:
-        """A horizontal line from `x0` to `x1`, `width` px thick; nothing where `x1` lies before `x0`."""
+        """Draw a horizontal line from `x0` to `x1`, `width` px thick; nothing if `x1` is left of `x0`."""
         step = max(3, round(self.body * 0.5)) if dashed else round(x1 - x0) + 1
         for start in range(round(x0), round(x1), max(1, 2 * step)):
             end = min(round(x1), start + step)

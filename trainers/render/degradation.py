@@ -82,7 +82,7 @@ def _match(grey: Image.Image, page: Image.Image) -> Image.Image:
 
 
 def _light(size: tuple[int, int], rng: np.random.Generator, darkest: float) -> Image.Image:
-    """A smooth field from `darkest` to 255: uneven light, a shadow with a soft edge now and then."""
+    """Return a smooth field from `darkest` to 255: uneven light, sometimes a shadow with a soft edge."""
     cells = int(rng.integers(2, 6))
     field = Image.fromarray(rng.uniform(darkest, 255, (cells, cells)).astype(np.uint8))
     if rng.random() < 0.3:
@@ -113,7 +113,7 @@ def _spread_ink(page: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _coarse(page: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A copy at a lower resolution, brought back to size. The stronger on large pages, whose text is larger too."""
+    """Return a copy reduced in resolution and enlarged again; stronger on large pages, whose text is larger too."""
     scale = rng.uniform(0.5, 0.9) if max(page.size) > 900 else rng.uniform(0.7, 0.95)
     down = Image.Resampling.BOX if rng.random() < 0.6 else Image.Resampling.BILINEAR
     up = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.NEAREST)[

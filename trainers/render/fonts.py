@@ -62,7 +62,7 @@ class Face:
         return bool(self.covered[_LATIN_SAMPLE].all())
 
     def at(self, size: float) -> "Font":
-        """This face with capitals and Hangul about as high as in other faces at `size` px."""
+        """Return this face with capitals and Hangul about as high as in other faces at `size` px."""
         return Font(self, _load(self.path, self.index, max(4, round(size * self.scale))), max(4, round(size)))
 
     def clean(self, text: str) -> str:
@@ -99,7 +99,7 @@ def _style(family: str, probe: ImageFont.FreeTypeFont) -> str:
 
 
 def read_face(path: str | Path) -> Face | None:
-    """The face in a font file (in a collection: its Korean face), or None when it cannot set plain text.
+    """Return the face in a font file (of a collection, its Korean face), or None if it cannot set plain text.
 
     Raises: OSError when the file is no font.
     """
@@ -163,13 +163,13 @@ class FontSet:
         self._validation_families = frozenset(held_out)
 
     def split(self, split: str) -> list[Face]:
-        """The faces of `split` ("train" or "validation")."""
+        """Return the faces of `split` ("train" or "validation")."""
         return [f for f in self.faces if (f.family in self._validation_families) == (split == "validation")]
 
     def choose(
         self, rng: random.Random, split: str, script: str, styles: Sequence[str] = STYLES, bold: bool | None = None
     ) -> Face:
-        """A random face of `split` that can set `script` ("hangul" or "latin"), families being equally likely.
+        """Return a random face of `split` that can set `script` ("hangul" or "latin"); all families are equally likely.
 
         Styles and weight are wishes: when the split has no such face, any face of the script is taken. A "latin" page
         is set in a Latin-only face more often than in the Latin letters of a Korean one; italics are rare.
@@ -199,5 +199,5 @@ class FontSet:
 
 @lru_cache(maxsize=1)
 def system_fonts() -> FontSet:
-    """The fonts installed on this machine, searched once a process."""
+    """Return the fonts installed on this machine, searched once per process."""
     return FontSet()

@@ -18,7 +18,7 @@ def random_array(rng: random.Random, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def scribble(page: Page, x: float, y: float, width: float, height: float) -> None:
-    """A signature: one or two smooth strokes that loop while the pen travels."""
+    """Draw a signature: one or two smooth strokes that loop while the pen travels."""
     rng = page.rng
     colour = rng.choice(PEN_COLOURS)
     for _ in range(rng.randint(1, 2)):
@@ -33,14 +33,14 @@ def scribble(page: Page, x: float, y: float, width: float, height: float) -> Non
 
 
 def handwriting(page: Page, x: float, y: float, text: str, size: float | None = None) -> None:
-    """A note by hand, a few degrees off the line."""
+    """Draw a handwritten note, a few degrees off the line."""
     rng = page.rng
     font = page.font(size or page.body * rng.uniform(1.2, 2.2), ("hand",))
     page.turned_text(x, y, text, font, rng.choice(PEN_COLOURS), rng.gauss(0, 2.5))
 
 
 def stamp(page: Page, x: float, y: float, size: float) -> None:
-    """A rubber stamp or seal at any angle: a ring, a frame or bare words, red, blue or black, unevenly inked."""
+    """Draw a rubber stamp or seal at any angle: a ring, a frame or bare words, red, blue or black, unevenly inked."""
     rng = page.rng
     side = max(24, round(size))
     mask = Image.new("L", (side, side))
@@ -103,7 +103,7 @@ def matrix_code(page: Page, x: float, y: float, size: float) -> None:
 
 
 def logo(page: Page, x: float, y: float, size: float) -> None:
-    """An emblem of a few plain shapes, at times with an initial in it."""
+    """Draw an emblem of a few plain shapes, at times with an initial in it."""
     rng, draw = page.rng, page.draw
     colour = page.accent if rng.random() < 0.6 else tuple(rng.randint(0, 200) for _ in range(3))
     box = (x, y, x + size, y + size)
@@ -137,7 +137,7 @@ def _palette(rng: random.Random, count: int) -> np.ndarray:
 
 
 def picture(rng: random.Random, width: float, height: float) -> Image.Image:
-    """An invented photo: soft light over a palette, texture, a few objects, grain.
+    """Return an invented photo: soft light over a palette, texture, a few objects, grain.
 
     It is made square and turned at random before it is cut to size, so that it tells neither skew nor the side that is
     up."""

@@ -10,8 +10,8 @@ MARGIN = 0.12  # of the ink's height, on each side: about what people leave who 
 
 
 def page_regions(page: RenderedPage) -> list[Region]:
-    """A rendered page's text as people label it: neighbouring runs of a row joined to one line, a little air around the
-    ink, cut at the page's edges."""
+    """Return a rendered page's text as people label it: neighbouring runs of a row joined into one line, with a little
+    space around the ink, cut at the page's edges."""
     height, width = page.image.shape[:2]
     level = [line for line in page.lines if _is_level(line.polygon)]
     boxes = np.array([[*line.polygon[0], *line.polygon[2]] for line in level], np.float32).reshape(-1, 4)
@@ -28,6 +28,6 @@ def page_regions(page: RenderedPage) -> list[Region]:
 
 
 def _is_level(polygon: np.ndarray) -> bool:
-    """Whether a (4, 2) quad is an upright box whose text runs to the right."""
+    """Return whether a (4, 2) quad is an upright box whose text runs to the right."""
     (left, top), (right, top2), (_, bottom), _ = polygon.tolist()
     return top == top2 and left < right and top < bottom

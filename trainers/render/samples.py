@@ -18,8 +18,8 @@ from trainers.render.page import render_page
 def find_page(
     kind: str, language: str, lines: int, long_side: tuple[int, int] = (850, 1350), seed: int = 0
 ) -> np.ndarray:
-    """The first page of `kind` from `seed` on that is in `language` ("en" or "ko"), has at least `lines` lines of text
-    and a long side in the range; (H, W, 3) uint8."""
+    """Return the first page of `kind` from `seed` on that is in `language` ("en" or "ko"), has at least `lines` lines
+    of text and a long side in the range; (H, W, 3) uint8."""
     for number in count(seed):
         page = render_page((2026, number), kind=kind)
         korean = any("가" <= c <= "힣" for line in page.lines for c in line.text)
@@ -30,7 +30,7 @@ def find_page(
 
 
 def turned(page: np.ndarray, degrees: float) -> np.ndarray:
-    """The page turned counter-clockwise, all of it kept, corners filled with its median colour."""
+    """Return the whole page rotated counter-clockwise, corners filled with its median colour."""
     fill = tuple(int(v) for v in np.median(page[::7, ::7].reshape(-1, 3), axis=0))
     image = Image.fromarray(page)
     if degrees % 90 == 0:
@@ -51,7 +51,7 @@ def tall_page() -> np.ndarray:
 
 
 def encoded(page: np.ndarray, form: str, quality: int = 60, grey: bool = False) -> bytes:
-    """A page as "JPEG", "PNG" (16 greys) or "WEBP"."""
+    """Return a page as "JPEG", "PNG" (16 greys) or "WEBP"."""
     image = Image.fromarray(page)
     if form == "PNG":
         image = image.convert("L").quantize(16)
@@ -63,7 +63,7 @@ def encoded(page: np.ndarray, form: str, quality: int = 60, grey: bool = False) 
 
 
 def several(pages: list[np.ndarray], form: str) -> bytes:
-    """Pages in one file: a "TIFF" of black and white fax pages, or a "PDF" of JPEG pages."""
+    """Return pages in one file: a "TIFF" of black and white fax pages, or a "PDF" of JPEG pages."""
     images = [Image.fromarray(page).convert("L") for page in pages]
     options: dict = {"resolution": 100, "quality": 60}
     if form == "TIFF":
@@ -75,7 +75,7 @@ def several(pages: list[np.ndarray], form: str) -> bytes:
 
 
 def sample_files() -> Iterator[tuple[str, bytes]]:
-    """(name, content) of every sample."""
+    """Yield (name, content) of every sample."""
 
     def damaged(page: np.ndarray, medium: str, seed: int) -> np.ndarray:
         return degrade(page, np.random.default_rng(seed), medium=medium)

@@ -151,7 +151,7 @@ def page_sheet(
 
 
 def contact_sheet(pages: list[np.ndarray], columns: int = 8, cell: int = 300) -> Image.Image:
-    """Pages scaled into a grid of `cell` px squares on grey."""
+    """Return pages scaled into a grid of `cell` px squares on grey."""
     rows = -(-len(pages) // columns)
     sheet = Image.new("RGB", (columns * cell, rows * cell), (110, 125, 150))
     for i, page in enumerate(pages):

@@ -50,7 +50,8 @@ class Chart:
 
 
 def curves(trials: Sequence[TrialRecord], facts: SweepFacts) -> Chart | None:
-    """The metric over samples of every trial; the best one drawn last and heavy, PBT's exploits as diamonds."""
+    """Return the chart of the metric over samples for every trial; the best is drawn last and heavy, PBT's exploits as
+    diamonds."""
     best = best_trial(list(trials), facts.metric, facts.mode)
     if best is None:
         return None
@@ -247,7 +248,7 @@ def _offer_zoom(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepFa
 def _chart(
     figure: go.Figure, name: str, height: int, english: str, korean: str, *, log_note: bool = False, width: int = 0
 ) -> Chart:
-    """The figure for the page; `english` and `korean` are the x axis's title, empty where it has one of its own."""
+    """Return the figure for the page; `english` and `korean` are the x axis's title, empty if it has its own."""
     zoom = bool(figure.layout.meta)
     titles = {}
     if english:
@@ -301,7 +302,7 @@ def _plain(words: str) -> Markup:
 
 
 def _finite(report: Report, facts: SweepFacts) -> float | None:
-    """The metric to seven digits; None where it is missing, NaN or infinite."""
+    """Return the metric to seven digits; None if it is missing, NaN or infinite."""
     value = report.metrics.get(facts.metric)
     return None if value is None or not abs(value) < float("inf") else float(f"{value:.7g}")
 

@@ -28,7 +28,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Scale":
-        """The scale that suits the values; absent ones get a level of their own below the others, labelled (–)."""
+        """Return the scale for the values; absent ones get a level below the others, labelled (–)."""
         present = [value for value in values if value is not ABSENT]
         numeric = all(map(is_number, present))
         levels = sorted(set(present)) if numeric else sorted({text(value) for value in present})
@@ -53,7 +53,8 @@ class Scale:
 
     @classmethod
     def of_figures(cls, values: Sequence[float], *, log: bool) -> "Scale":
-        """The scale of a metric: never levels, its logarithm only where `log` says so and the values spread far."""
+        """Return the scale of a metric: never levels; logarithmic only if `log` allows it and the values span
+        decades."""
         log = log and spans_decades(values)
         placed = [math.log10(value) if log else value for value in values]
         low, high = min(placed), max(placed)

@@ -90,7 +90,8 @@ class ThinPlateSpline(nn.Module):
             )
 
     def _places(self, sources: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Where each pixel comes from, [batch, height, width, 2] in -1..1, given where the fiducial points do."""
+        """Return the source position of each pixel, [batch, height, width, 2] in -1..1, given those of the fiducial
+        points."""
         weights = self.solve[:, : len(self.points)] @ sources  # [batch, fiducials + 3, 2]
         # Pixel centres in -1..1, without linspace: its steps may not depend on a dynamic size in ONNX.
         x = (2 * torch.arange(width, dtype=torch.float32, device=sources.device) + 1) / width - 1
@@ -192,7 +193,7 @@ def _spline_system(points: torch.Tensor) -> torch.Tensor:
 
 
 def _onnx_lstm(lstm: nn.LSTM, x: torch.Tensor) -> torch.Tensor:
-    """The ONNX operator with nn.LSTM's weights: gates in the order i, o, f, c in the place of i, f, c, o."""
+    """Return the ONNX operator with nn.LSTM's weights: gates in the order i, o, f, c instead of i, f, c, o."""
 
     def gates(name: str) -> torch.Tensor:
         size = lstm.hidden_size

@@ -34,7 +34,12 @@ class PageRecord(BaseRecord):
     models: Models = Field(default_factory=dict)
     device: str = ""
 
+    def stage_confidence(self, stage: str) -> float | None:
+        if stage == "text_recognition" and self.lines:
+            return sum(line.confidence for line in self.lines) / len(self.lines)
+        return {"deskew": self.skew_confidence, "orientation": self.orientation_confidence}.get(stage)
+
     @property
     def turned_degrees(self) -> float:
-        """How far the page is turned counter-clockwise; what no stage has found counts as 0."""
+        """How far the page is turned counter-clockwise; an angle that no stage has found counts as 0."""
         return (self.orientation_degrees or 0) + (self.skew_degrees or 0.0)

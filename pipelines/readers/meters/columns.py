@@ -96,7 +96,7 @@ class MeterColumns(BaseModel):
 
 
 def _bare(value: Any) -> Any:
-    """None for what stands for nothing."""
+    """Return None for an empty cell."""
     if isinstance(value, str):
         value = value.strip()
     return None if value in (None, "") or (isinstance(value, float) and math.isnan(value)) else value

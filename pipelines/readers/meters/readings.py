@@ -102,7 +102,7 @@ class Findings:
         self.repaired += repaired is not None
 
     def lines(self) -> list[str]:
-        """The findings in words."""
+        """Return the findings as text."""
         without = f"{self.not_read.total():,} photos without{_each(self.not_read)}"
         lines = [f"{self.success:,} readings with success, {without}"]
         if self.plausible or self.implausible or self.unjudged:
@@ -114,7 +114,8 @@ class Findings:
 
 
 def kind_of_reason(reason: str) -> str:
-    """A reason why a photo gave no reading, without its figures, so that alike ones can be counted together."""
+    """Return a reason why a photo gave no reading, without its figures, so that similar ones can be counted
+    together."""
     return _NUMBERS.sub("…", reason)
 
 
@@ -186,13 +187,13 @@ def _judge_meter(photos: list[dict[str, Any]], max_rate: float | None) -> list[J
 
 
 def shows_leading_zeros(displays: Iterable[tuple[str, str]]) -> bool:
-    """Whether a meter does, of which (class, reading) are known that may be used. Wheels always do; an LCD is known to
-    when one of its readings has them."""
+    """Return whether a meter shows leading zeros, given (class, reading) of its usable readings. Wheels always do; an
+    LCD does if one of its readings has them."""
     return any(meter_class.startswith("analog") or _LEADING_ZERO.match(reading) for meter_class, reading in displays)
 
 
 def _on_cluster(function: Callable[[pa.Table], tuple], tables: Iterable[pa.Table]) -> Iterator[tuple]:
-    """`function` of each table in order, in Ray tasks, as many at the same time as there are cores."""
+    """Yield `function` of each table in order, in Ray tasks, as many at once as there are cores."""
     task = ray.remote(num_cpus=1)(_call)
     at_once = max(1, int(cluster_resources().get("CPU", 1)))
     running: deque = deque()
@@ -218,7 +219,7 @@ class _MeterOfPage:
         self._columns = {name: manifest[name].combine_chunks() for name in ("meter_id", "time", "max_rate")}
 
     def join(self, records: pa.Table) -> pa.Table:
-        """The records whose pages are in the manifest, with its columns."""
+        """Return the records whose pages are in the manifest, with its columns."""
         keys = _keys(records["page_id"])
         at = np.minimum(np.searchsorted(self._keys, keys), max(0, len(self._keys) - 1))
         known = self._keys[at] == keys if len(self._keys) else np.zeros(len(keys), bool)
@@ -236,7 +237,7 @@ def _keys(page_ids: pa.ChunkedArray) -> np.ndarray:
 
 
 def _with_confidences(records: pa.Table) -> pa.Table:
-    """The records with a list of numbers in the place of `digits`, which would be five times as large in Python."""
+    """Return the records with a list of numbers instead of `digits`, which would be five times as large in Python."""
     digits = records["digits"].combine_chunks()
     confidences = pa.ListArray.from_arrays(digits.offsets, digits.values.field("confidence"))
     return records.drop_columns("digits").append_column("confidences", confidences)

@@ -18,7 +18,7 @@ class Digit(Record):
 
 
 class MeterRecord(BaseRecord):
-    """One photo of a meter, read (whatever is thought of the reading) or failed."""
+    """One photo of a meter: read, whether or not the reading may be used, or failed."""
 
     success: bool = Field(default=False, description="whether the reading may be used")
     reason: str = Field(default="", description="why it may not")
@@ -40,6 +40,9 @@ class MeterRecord(BaseRecord):
     timings_ms: Timings = Field(default_factory=dict)
     models: Models = Field(default_factory=dict)
     device: str = ""
+
+    def stage_confidence(self, stage: str) -> float | None:
+        return self.confidence if stage == "meter" and self.success else None
 
     @classmethod
     def planned(cls, row: dict[str, Any]) -> Self:

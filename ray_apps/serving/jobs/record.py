@@ -38,7 +38,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text`, which may come from a URL, has the form of an id; only then may it become part of a path."""
+    """Return whether `text`, which may come from a URL, has the form of an id; only then may it be part of a path."""
     return _ID.fullmatch(text) is not None
 
 
@@ -80,7 +80,7 @@ class JobRecord(BaseModel):
         return self.pages_done >= len(self.options.pages)
 
     def moved(self, state: State, error: PageError | None = None) -> "JobRecord":
-        """The record in another state.
+        """Return the record in another state.
 
         Raises:
             ValueError: there is no way there from the state it is in.
@@ -90,19 +90,19 @@ class JobRecord(BaseModel):
         return self.model_copy(update={"state": state, "error": error, "updated": now()})
 
     def counted(self, done: int, failed: int) -> "JobRecord":
-        """The record with other counts of pages."""
+        """Return the record with other counts of pages."""
         return self.model_copy(update={"pages_done": done, "pages_failed": failed, "updated": now()})
 
     def is_of(self, owner: str | None) -> bool:
-        """Whether `owner` may know of it. A job of nobody is told to whoever knows its id."""
+        """Return whether `owner` may see the job. A job without an owner is visible to everyone who knows its id."""
         return self.owner is None or self.owner == owner
 
     def is_for(self, document: Document, options: ReadOptions) -> bool:
-        """Whether this job reads that document in that way."""
+        """Return whether this job reads that document with those options."""
         return self.document.sha256 == document.sha256 and self.options == options
 
     def answer(self, base: str = "/v1/jobs") -> JobAnswer:
-        """The record as the API tells it; `base` is the path that jobs have there."""
+        """Return the record as the API's answer; `base` is the path of jobs."""
         own = self.model_dump(include=set(JobAnswer.model_fields))
         url = f"{base}/{self.id}"
         own["trouble"] = None if self.ended else self.trouble

@@ -69,7 +69,7 @@ class JobsReplica:
         await (await self._start()).delete(job_id, owner)
 
     async def __del__(self) -> None:
-        """Serve's graceful shutdown: pages in flight end, jobs stay to be resumed."""
+        """Shut down gracefully, when Serve asks: finish pages in flight, leave jobs to be resumed."""
         await self.runner.stop()
 
     async def _read_page(self, document: Document, number: int, options: ReadOptions) -> ReadPage:

@@ -11,13 +11,21 @@ from ray.serve.handle import DeploymentHandle
 from ray_apps.serving import openapi
 from ray_apps.serving.admission import Admission
 from ray_apps.serving.answers import JobAnswer, JobResultAnswer
-from ray_apps.serving.asked import Languages, Pages, UprightFormat, UprightSide, choose, take_document, within
 from ray_apps.serving.chain import DocumentsChain
 from ray_apps.serving.jobs.record import JobNotFound
 from ray_apps.serving.jobs.runner import JobsFull, KeyReused
 from ray_apps.serving.jobs.store_calls import StoreFails
 from ray_apps.serving.keys import KeyCheck, client, owner
 from ray_apps.serving.metrics import RequestMetrics
+from ray_apps.serving.parameters import (
+    Languages,
+    Pages,
+    UprightFormat,
+    UprightSide,
+    read_options,
+    receive_document,
+    with_timeout,
+)
 from ray_apps.serving.problems import Problem, refused, responses
 from ray_apps.serving.settings import DocumentsSettings
 
@@ -37,9 +45,9 @@ def job_routes(
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(key)], responses=responses(401, 503))
 
     async def ask(work: Awaitable[_Result]) -> _Result:
-        """What the jobs deployment answers; what it raises becomes a problem."""
+        """Return the answer of the jobs deployment; turn its exceptions into problems."""
         try:
-            return await within(settings.flow.request_seconds, work)
+            return await with_timeout(settings.flow.request_seconds, work)
         except RayTaskError as error:
             raise _problem(error.cause, settings.flow.retry_after_s) from error
         except (RayError, BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError) as error:
@@ -64,11 +72,13 @@ def job_routes(
         upright_max_side: UprightSide = 1600,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
     ) -> JobAnswer:
-        """Takes the document on and answers where to ask for it. With an `Idempotency-Key` that came before, the job
-        of then is answered, so a lost answer can be asked for again."""
+        """Accept the document and return where to ask for it. A known `Idempotency-Key` returns its job again, so that
+        a request whose response was lost can be repeated."""
         with admission.receiving(client(request)) as request.state.arriving:
-            document, _ = await take_document(request, settings, chain, metrics)
-            options = choose(document, chain, settings.limits.job_pages, pages, languages, upright, upright_max_side)
+            document, _ = await receive_document(request, settings, chain, metrics)
+            options = read_options(
+                document, chain, settings.limits.job_pages, pages, languages, upright, upright_max_side
+            )
             record = await ask(jobs.submit.remote(document, options, idempotency_key, owner(request)))
         answer = record.answer(base(request))
         response.headers["Location"] = answer.status_url

@@ -152,13 +152,13 @@ class JobRunner:
         return record
 
     async def job(self, job_id: str, owner: str | None = None) -> JobRecord:
-        """Where a job stands. Raises: JobNotFound, StoreFails."""
+        """Return the state of a job. Raises: JobNotFound, StoreFails."""
         job = self._jobs.get(job_id)
         record = _owned(job.record if job else await self.calls.ask(self.store.load, job_id), owner)
         return record.model_copy(update={"trouble": self.calls.trouble}) if job else record
 
     async def result(self, job_id: str, offset: int = 0, limit: int = 100, owner: str | None = None) -> JobResult:
-        """Pages of a job that are done, as `JobStore.result` gives them. Raises: JobNotFound, StoreFails."""
+        """Return finished pages of a job, as `JobStore.result` does. Raises: JobNotFound, StoreFails."""
         await self.job(job_id, owner)
         result = await self.calls.ask(self.store.result, job_id, offset, limit)
         job = self._jobs.get(job_id)  # its counts are newer than those in the store
@@ -273,7 +273,7 @@ class JobRunner:
             return job, number
 
     async def _read(self, job: ActiveJob, number: int) -> ReadPage | None:
-        """The page, read or failed; None when the job or the runner ends before."""
+        """Return the page, read or failed; None if the job or the runner ends first."""
         for attempt in itertools.count():
             if job.document is None or job.over or self._stopping:
                 return None

@@ -40,7 +40,7 @@ class JobStore:
     def create(
         self, document: Document, options: ReadOptions, key: str | None = None, owner: str | None = None
     ) -> JobRecord:
-        """A new job, queued; or the one that `owner` created with the same idempotency `key` before.
+        """Create a job, queued, or return the one that `owner` created with the same idempotency `key` before.
 
         Two calls with one key must come after each other: JobRunner sees to that. A key leads to its job for as long
         as the job is kept. It is the caller's to see that the job is for this document (`JobRecord.is_for`).
@@ -70,7 +70,7 @@ class JobStore:
         return record
 
     def find(self, key: str, owner: str | None = None) -> JobRecord | None:
-        """The job that `owner` created with an idempotency key."""
+        """Return the job that `owner` created with an idempotency key."""
         job_id = self._id_of(_key_file(key, owner))
         try:
             return None if job_id is None else self.load(job_id)
@@ -78,7 +78,7 @@ class JobStore:
             return None
 
     def load(self, job_id: str) -> JobRecord:
-        """A job's record."""
+        """Return a job's record."""
         if not is_id(job_id):
             raise JobNotFound(job_id)
         try:
@@ -102,7 +102,7 @@ class JobStore:
         return record
 
     def document(self, record: JobRecord) -> Document:
-        """The document of a job that has not ended.
+        """Return the document of a job that has not ended.
 
         Raises:
             FileNotFoundError: it is not there. ValueError: it is not what was sent.
@@ -120,7 +120,7 @@ class JobStore:
         self.storage.write(_page_file(job_id, page.page_number), page.model_dump_json().encode())
 
     def done_pages(self, job_id: str) -> tuple[set[int], set[int]]:
-        """Numbers of the pages that are written, and of those among them that are error pages. Lists two folders."""
+        """Return the numbers of the pages that are written, and of the error pages among them. Lists two folders."""
         done = {int(name.removesuffix(".json")) for name in self.storage.list(f"{job_id}/pages", ".json")}
         failed = {int(name) for name in self.storage.list(f"{job_id}/failed", "")}
         return done, failed & done
@@ -215,7 +215,7 @@ class JobStore:
 
 
 def _readable(job_id: str, content: bytes) -> JobRecord | None:
-    """A record among many; one that cannot be read is told and left alone."""
+    """Return a record, None if it cannot be read: that is logged, and the job left alone."""
     try:
         return JobRecord.model_validate_json(content)
     except ValidationError as error:

@@ -1,7 +1,6 @@
 """Calls of the job store, which block, from a server, which must not; and what becomes of those that fail."""
 
 import asyncio
-import itertools
 import logging
 import random
 from collections.abc import Callable
@@ -49,7 +48,7 @@ class StoreCalls:
         self._asking = ThreadPoolExecutor(_ASKING_THREADS, thread_name_prefix="job_asking")
 
     async def ask(self, function: Callable[..., Result], *args: object) -> Result:
-        """A call that a client waits for.
+        """Make a call that a client waits for.
 
         Raises:
             StoreFails. What is no fault of the storage, as `function` raises it.
@@ -63,12 +62,13 @@ class StoreCalls:
             raise StoreFails(_in_words(error), _is_full(error)) from error
 
     async def work(self, function: Callable[..., Result], *args: object) -> Result:
-        """A call of the runner's own, once; raises what it raises."""
+        """Make a call of the runner, once; raise what it raises."""
         return await self._run(self._working, function, *args)
 
     async def insist(self, function: Callable[..., Result], *args: object) -> Result:
-        """A call of the runner's own. A storage that fails is asked again until it answers: no page is lost for it."""
-        for attempt in itertools.count():
+        """Make a call of the runner, and retry until the storage answers: no page is lost for it."""
+        attempt = 0
+        while True:
             try:
                 return await self.work(function, *args)
             except _NO_FAULT_OF_THE_STORAGE:
@@ -77,6 +77,7 @@ class StoreCalls:
                 wait = pause(attempt)
                 logger.warning("the job store fails, asking again in %.1f s: %s: %s", wait, type(error).__name__, error)
                 await asyncio.sleep(wait)
+                attempt += 1
 
     def close(self, wait: bool = False) -> None:
         """Let the threads end; with `wait`, return when they have."""

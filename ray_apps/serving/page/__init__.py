@@ -25,7 +25,7 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # asked for again each time, answered 304 by the ETag: an update is seen at once
+    "Cache-Control": "no-cache",  # revalidated by the ETag each time, so an update shows at once
 }
 
 
@@ -36,7 +36,7 @@ class _Asset:
 
     @classmethod
     def load(cls, name: str) -> "_Asset":
-        return cls.of(name, files(__package__).joinpath(name).read_bytes())
+        return cls.of(name, files("ray_apps.serving.page").joinpath(name).read_bytes())
 
     @classmethod
     def of(cls, name: str, content: bytes) -> "_Asset":
@@ -52,15 +52,14 @@ class _Asset:
 
 
 def page_routes(reads: str, beside: Mapping[str, str | None] | None = None) -> APIRouter:
-    """Routes of the page: `/` and `/page/<asset>`. The assets are a fixed list, read once, here.
+    """Return the routes of the page: `/` and `/page/<asset>`. The assets are a fixed list, read once.
 
     Args:
         reads: what this app reads, `documents` or `meters`: the page has a tab for it.
-        beside: other apps of this server that the page has a tab for, by what they read: their route prefixes
-            (`/meters`); None where there is none.
+        beside: route prefixes (`/meters`) of other apps that get a tab, by what they read; None without such an app.
     """
     router = APIRouter(include_in_schema=False)
-    index = files(__package__).joinpath("index.html").read_bytes()
+    index = files("ray_apps.serving.page").joinpath("index.html").read_bytes()
     assets = {name: _Asset.load(name) for name in _ASSETS}
     prefixes = {name: prefix for name, prefix in (beside or {}).items() if prefix is not None}
 
@@ -69,8 +68,8 @@ def page_routes(reads: str, beside: Mapping[str, str | None] | None = None) -> A
         # Relative, since a proxy may have put both apps below a path of its own.
         here = request.scope.get("root_path") or "/"
         apps = {reads: ""} | {name: f"{posixpath.relpath(prefix, here)}/" for name, prefix in prefixes.items()}
-        told = "".join(f' data-{name}="{html.escape(address)}"' for name, address in apps.items())
-        return _Asset.of("index.html", index.replace(b"<body>", f"<body{told}>".encode(), 1)).answer(request)
+        attributes = "".join(f' data-{name}="{html.escape(address)}"' for name, address in apps.items())
+        return _Asset.of("index.html", index.replace(b"<body>", f"<body{attributes}>".encode(), 1)).answer(request)
 
     @router.api_route("/page/{name}", methods=["GET", "HEAD"])
     async def asset(request: Request, name: str) -> Response:

@@ -30,7 +30,7 @@ _ILLEGIBLE = {"xxx", "###"}
 
 
 def read(source: Path, *, images: Path | None = None, types: Collection[str] = ("word", "sentence")) -> Iterator[Row]:
-    """Lines of images without boxes, pages of images with boxes.
+    """Yield lines of images without boxes, and pages of images with boxes.
 
     Args:
         source: JSON file, or a folder of them (sets with a JSON an image).

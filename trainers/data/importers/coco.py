@@ -19,7 +19,7 @@ _TEXT_KEYS = ("text", "utf8_string", "caption", "transcription")
 
 
 def read(source: Path, *, images: Path | None = None) -> Iterator[Row]:
-    """Pages of a COCO JSON, or of all in a folder.
+    """Yield the pages of a COCO JSON, or of all such files in a folder.
 
     Args:
         source: JSON file, or a folder of them.

@@ -27,7 +27,7 @@ class ImageFinder:
         self._folders_of: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> Path:
-        """Raises RowError: there is no such file, or several in different folders."""
+        """Return the path of an image. Raises RowError: no such file, or several in different folders."""
         for spelling in _spellings(name):
             for root in self._roots:
                 path = root / spelling
@@ -54,7 +54,8 @@ class ImageFinder:
 
 
 def load_image(image: bytes | Path) -> tuple[bytes, tuple[int, int]]:
-    """Encoded bytes as they are (EXIF included), and (width, height) in px once its EXIF orientation is applied.
+    """Return the encoded bytes unchanged (EXIF included), and (width, height) in px after its EXIF orientation is
+    applied.
 
     The image is decoded, JPEG at an eighth of its size: a truncated file is found here and not in training.
 
@@ -88,7 +89,7 @@ def load_image(image: bytes | Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def decode_upright(content: bytes) -> Image.Image:
-    """The image in RGB with its EXIF orientation applied."""
+    """Return the image in RGB with its EXIF orientation applied."""
     return ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
 
 

@@ -17,7 +17,7 @@ _LARGEST_ITEM = 64 * 2**20
 
 
 def json_files(source: Path) -> list[Path]:
-    """The JSON file `source`, or all in the folder `source` and below. Raises SourceError: there is none."""
+    """Return the JSON file `source`, or all below the folder `source`. Raises SourceError: there is none."""
     if source.is_file():
         return [source]
     if not source.exists():
@@ -46,8 +46,8 @@ def joined(path: Path) -> Iterator[tuple[dict, list[dict]] | LeftOut]:
 
 
 def array_items(path: Path) -> Iterator[object]:
-    """The items of a JSON file that is an array, one by one; `LeftOut` in the place of what is no such array, or from
-    where it breaks."""
+    """Yield the items of a JSON file that is an array, one by one; `LeftOut` if it is not an array, or from where it
+    breaks."""
     try:
         with path.open(encoding=stream_encoding(path)) as file:
             items = _Items(file, set())
@@ -129,7 +129,7 @@ class _Items:
                 return
 
     def array(self) -> Iterator[object]:
-        """Iterates over the items of the array that comes next."""
+        """Yield the items of the array that comes next."""
         self._take("[")
         if self.next_character() == "]":
             self._at += 1
@@ -147,7 +147,7 @@ class _Items:
         return bool(chunk)
 
     def next_character(self) -> str:
-        """The next character that is no space, or nothing at the end."""
+        """Return the next character that is not white space, or nothing at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
                 self._at += 1

@@ -15,7 +15,7 @@ _SPACED = re.compile(r"(.+?\.(?:png|jpe?g|bmp|webp|tiff?|gif))\s(.*)", re.IGNORE
 
 
 def read(source: Path, *, images: Path | None = None) -> Iterator[Row]:
-    """Lines of a label file, or of all `gt_*.txt`, `gt.txt` and `labels.txt` in a folder and below.
+    """Yield the lines of a label file, or of all `gt_*.txt`, `gt.txt` and `labels.txt` below a folder.
 
     Args:
         source: label file or folder.

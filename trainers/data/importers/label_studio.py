@@ -118,7 +118,7 @@ def read(source: Path, names: LabelNames, *, images: Path | None = None) -> Iter
 def _task(
     task: object, place: str, path: Path, finders: list[ImageFinder], names: LabelNames, skipped: Counter[str]
 ) -> _Labels | None:
-    """The labels of a task; None: cancelled."""
+    """Return the labels of a task; None if it was cancelled."""
     if not isinstance(task, dict):
         raise RowError("no Label Studio task", repr(task)[:80])
     results = results_of(task, skipped)
@@ -137,7 +137,7 @@ def _task(
 
 
 def _add(labels: _Labels, result: dict, names: LabelNames, skipped: Counter[str]) -> None:
-    """Raises RowError: what the result says cannot be used."""
+    """Add a result. Raises RowError: it cannot be used."""
     value = result.get("value")
     if not isinstance(value, dict):
         return
@@ -185,7 +185,7 @@ def _meanings(value: dict, names: LabelNames) -> list[str]:
 
 
 def _rows(found: Mapping[Path, _Labels], skipped: Counter[str]) -> Iterator[MeterFound | LeftOut]:
-    """The rows of all images; photos with the readings of their strips."""
+    """Yield the rows of all images; photos with the readings of their strips."""
     made: list[MeterFound] = []
     for labels in found.values():
         try:

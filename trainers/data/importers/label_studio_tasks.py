@@ -21,7 +21,7 @@ _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
 def results_of(task: dict, skipped: Counter[str]) -> list[dict] | None:
-    """The results that count; None: all annotations were cancelled. Raises RowError: this is no annotated task."""
+    """Return the results that count; None if all annotations were cancelled. Raises RowError: not an annotated task."""
     annotations = task.get("annotations", task.get("completions"))
     if annotations is None:
         if "data" in task or not (results := _min_results(task)):
@@ -84,7 +84,7 @@ def file_name(reference: str) -> str:
 
 
 def find(reference: str, finders: list[ImageFinder]) -> Path:
-    """Raises RowError: there is no such image, or several."""
+    """Return the image of a task. Raises RowError: no such image, or several."""
     fault = RowError("no such image", reference)
     for finder in finders:
         for path in _paths(reference):
@@ -120,7 +120,7 @@ def px(points: object, size: tuple[float, float]) -> list[tuple[float, float]]:
 
 
 def rectangle(value: dict, size: tuple[float, float]) -> np.ndarray:
-    """(4, 2) float32 px: the corners from the rectangle's own top left, clockwise."""
+    """Return (4, 2) float32 px: the corners from the rectangle's own top left, clockwise."""
     try:
         x, y, width, height = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
         turn = math.radians(float(value.get("rotation") or 0))

@@ -18,7 +18,7 @@ def label_key(number: int) -> bytes:
 
 
 def import_lmdb():
-    """The package `lmdb`. Raises SourceError: it is not installed."""
+    """Return the package `lmdb`. Raises SourceError: it is not installed."""
     try:
         import lmdb
     except ModuleNotFoundError as error:
@@ -27,7 +27,7 @@ def import_lmdb():
 
 
 def read(source: Path) -> Iterator[Row]:
-    """Lines of an LMDB (the folder with data.mdb, or that file), or of all LMDBs in a folder and below."""
+    """Yield the lines of an LMDB (the folder with data.mdb, or that file), or of all LMDBs below a folder."""
     lmdb = import_lmdb()
     if not source.exists():
         raise SourceError(f"{source} does not exist")

@@ -55,7 +55,7 @@ class LabelNames:
         return meaning
 
     def understood(self) -> Iterator[Understood]:
-        """The names seen so far with what they were taken for, where that is not the name itself."""
+        """Yield the names seen so far with their meaning, if that is not the name itself."""
         for (name, meaning), count in self._seen.items():
             if name != meaning:
                 yield Understood(f"{name!r} as {meaning}", count)
@@ -145,7 +145,7 @@ def ordered_digits(
 
 
 def clean_reading(text: str, fraction_digits: int = 0) -> str:
-    """A reading as the layout has it, its fraction filled up with zeros to `fraction_digits`.
+    """Return a reading in the layout's form, its fraction padded with zeros to `fraction_digits`.
 
     A comma counts as the point, "X" as "x"; spaces go. Raises RowError: it is no reading.
     """
@@ -220,7 +220,8 @@ def _known(name: str) -> str | None:
 
 
 def _without_edge(hull: np.ndarray, edge: int) -> np.ndarray | None:
-    """A convex polygon with one edge less: its neighbours prolonged until they meet; None where they do not."""
+    """Return a convex polygon with one edge removed: its neighbours are extended until they meet; None if they do
+    not."""
     before, start, end, after = (hull[(edge + offset) % len(hull)] for offset in (-1, 0, 1, 2))
     ahead, back = start - before, end - after
     cross = ahead[0] * back[1] - ahead[1] * back[0]
@@ -235,7 +236,7 @@ def _without_edge(hull: np.ndarray, edge: int) -> np.ndarray | None:
 
 
 def _direction(quads: Sequence[np.ndarray]) -> np.ndarray:
-    """(2,) unit vector along the upper edges, from left to right as it is read."""
+    """Return the (2,) unit vector along the upper edges, from left to right in reading direction."""
     edges = sum(quad[1] - quad[0] + quad[2] - quad[3] for quad in quads)
     return edges / max(float(np.linalg.norm(edges)), 1e-9)
 
@@ -250,7 +251,7 @@ def _span(quad: np.ndarray, along: np.ndarray) -> tuple[float, float]:
 
 
 def _shared(one: np.ndarray, other: np.ndarray, along: np.ndarray) -> float:
-    """How much of the narrower quad's width lies beside the other's."""
+    """Return the share of the narrower quad's width that lies beside the other."""
     (start, end), (start2, end2) = _span(one, along), _span(other, along)
     return (min(end, end2) - max(start, start2)) / max(min(end - start, end2 - start2), 1e-9)
 
@@ -261,14 +262,14 @@ def _within(quad: np.ndarray, areas: Sequence[np.ndarray], along: np.ndarray) ->
 
 
 def _turned(quad: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """The quad begun at the digit's own top left: its first edge is the one nearest the direction of reading."""
+    """Return the quad starting at the digit's own top left: its first edge is the one nearest the reading direction."""
     edges = np.roll(quad, -1, axis=0) - quad
     first = int(((edges @ along) / np.maximum(np.linalg.norm(edges, axis=1), 1e-9)).argmax())
     return np.roll(quad, -first, axis=0).astype(np.float32)
 
 
 def _with_gaps(digits: Sequence[MeterDigit], along: np.ndarray) -> list[MeterDigit]:
-    """The digits with an "x" for each place between two where another would fit."""
+    """Return the digits with an "x" for each gap between two into which another would fit."""
     if len(digits) < 3:  # a pitch cannot be told
         return list(digits)
     centres = np.array([sum(_span(digit.box, along)) / 2 for digit in digits])

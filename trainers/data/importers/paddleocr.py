@@ -23,7 +23,7 @@ _SNIFFED_LINES = 200
 
 
 def read(source: Path, layout: Layout, *, images: Path | None = None) -> Iterator[Row]:
-    """Pages of detection labels, lines of recognition labels.
+    """Yield the pages of detection labels and the lines of recognition labels.
 
     Args:
         source: label file of either kind; or a folder, of which (and below) all `Label.txt` are taken for regions, and
@@ -70,7 +70,7 @@ def _is_detection(path: Path) -> bool:
 
 
 def _marks(text: str) -> list[dict] | None:
-    """The regions of a detection label, or None if it is none."""
+    """Return the regions of a detection label, or None if it is not one."""
     try:
         marks = json.loads(text)
     except (ValueError, RecursionError):

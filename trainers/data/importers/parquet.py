@@ -27,7 +27,7 @@ class Columns:
 
 
 def read(source: Path, *, columns: Columns | None = None, images: Path | None = None) -> Iterator[Row]:
-    """Lines of a Parquet or CSV file, or of all in a folder and below.
+    """Yield the lines of a Parquet or CSV file, or of all below a folder.
 
     Args:
         source: file or folder.

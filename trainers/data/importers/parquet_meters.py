@@ -186,7 +186,7 @@ def _split(name: object) -> Split | None:
 
 
 def _plain(value: object) -> object:
-    """A list that a CSV file holds as JSON."""
+    """Return a list that a CSV file holds as JSON."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -224,7 +224,8 @@ def _digits(digits: object, position: object) -> tuple[MeterDigit, ...] | None:
 
 
 def _digit_at(position: object) -> MeterDigit:
-    """A wheel at a position, whose lower digit counts; a whole number is a digit that is seen, its wheel unknown."""
+    """Return a wheel at a position, of which the lower digit counts; an integer is a digit whose wheel position is
+    unknown."""
     text = str(position).strip().replace(",", ".")
     try:
         value = float(text)

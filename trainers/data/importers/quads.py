@@ -12,7 +12,7 @@ Quad = tuple[float, ...]  # x, y of TL, TR, BR, BL in px
 
 
 def quad_of_box(box: object) -> Quad:
-    """The quad of `[x, y, width, height]`. Raises RowError: no four numbers, or no area."""
+    """Return the quad of `[x, y, width, height]`. Raises RowError: not four numbers, or no area."""
     try:
         x, y, width, height = (float(value) for value in box)  # type: ignore[union-attr]
     except (TypeError, ValueError) as error:
@@ -21,7 +21,7 @@ def quad_of_box(box: object) -> Quad:
 
 
 def quad_of_points(points: object, *, sort: bool = False) -> Quad:
-    """The quad of a polygon's points [[x, y], …].
+    """Return the quad of a polygon's points [[x, y], …].
 
     Four points of a convex polygon stay as they are, turned clockwise as seen. Anything else becomes the smallest
     rectangle around it, its first corner the one nearest the first point.
@@ -54,7 +54,7 @@ def quad_of_points(points: object, *, sort: bool = False) -> Quad:
 
 
 def outside(quad: Quad, width: int, height: int) -> bool:
-    """Whether less than half of the quad's bounding box lies on a page of this size."""
+    """Return whether less than half of the quad's bounding box lies on a page of this size."""
     xs, ys = quad[0::2], quad[1::2]
     inside_x = min(max(xs), width) - max(min(xs), 0)
     inside_y = min(max(ys), height) - max(min(ys), 0)
@@ -62,7 +62,7 @@ def outside(quad: Quad, width: int, height: int) -> bool:
 
 
 def as_array(quad: Sequence[float]) -> np.ndarray:
-    """(4, 2) float32."""
+    """Return (4, 2) float32."""
     return np.array(quad, np.float32).reshape(4, 2)
 
 

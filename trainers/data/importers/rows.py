@@ -116,7 +116,7 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def clean_label(text: str | None) -> str:
-    """The label in Unicode's form NFC, without spaces around it.
+    """Return the label in Unicode's form NFC, without leading or trailing spaces.
 
     Raises:
         RowError: nothing is left, or it holds characters that cannot be seen (tabs and line breaks among them).

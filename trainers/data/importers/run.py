@@ -153,7 +153,7 @@ class _Import:
         self._names: set[int] = set()
 
     def take(self, row: Row) -> Iterator[tuple[str, Line | Page | Meter]]:
-        """(Key of the split, row to write) of a row found: none, one, or the lines of a page."""
+        """Yield (key of the split, row to write) for a row that was found: none, one, or the lines of a page."""
         if isinstance(row, LeftOut):
             self._leave_out(row)
         elif isinstance(row, Skipped):
@@ -194,8 +194,8 @@ class _Import:
         yield self._made(Page(image, found.name, found.group, found.source, regions))
 
     def _regions(self, found: PageFound, size: tuple[int, int]) -> Iterator[Region]:
-        """The page's regions with clean texts. One that lies outside is left out; one whose text cannot be used stays
-        with its text unknown."""
+        """Yield the page's regions with clean texts. A region outside the page is dropped; one with an unusable text
+        stays, with its text unknown."""
         for number, region in enumerate(found.regions):
             place = f"{found.place} region {number}"
             text = region.text
@@ -254,7 +254,7 @@ class _Import:
         yield self._made(row)
 
     def _made(self, row: Line | Page | Meter) -> tuple[str, Line | Page | Meter]:
-        """The key of the row's split, and the row with its final name and group."""
+        """Return the key of the row's split, and the row with its final name and group."""
         own = _nfc(row.name)
         group, source = row.group, _writable(row.source)
         if self._grouping and (match := self._grouping.search(own)):

@@ -36,7 +36,8 @@ def records(
 
 
 def image_of(image: object, finder: ImageFinder) -> tuple[bytes | Path, str]:
-    """An image column's value as bytes or the file's path, and the path that the value itself tells, or nothing.
+    """Return the value of an image column as bytes or a file path, and the path stored with the value, or an empty
+    text.
 
     Raises:
         RowError: there is no image.
@@ -55,7 +56,7 @@ def image_of(image: object, finder: ImageFinder) -> tuple[bytes | Path, str]:
 
 
 def text_of(text: object) -> str:
-    """A text or a whole number as a text. Raises RowError: it is neither."""
+    """Return a text or an integer as text. Raises RowError: it is neither."""
     if isinstance(text, int) and not isinstance(text, bool):
         return str(text)
     if text is not None and not isinstance(text, str):
@@ -64,7 +65,7 @@ def text_of(text: object) -> str:
 
 
 def row_name(place: str) -> str:
-    """A name for a row that has none: file and number."""
+    """Return a name for a row without one: file and row number."""
     path, _, number = place.rpartition(":")
     return f"{Path(path).stem}/{number}"
 
@@ -98,7 +99,7 @@ def _csv(path: Path, choose: Callable[[Path, Sequence[str]], list[str]]) -> Iter
 
 
 def checked(path: Path, columns: list[str], there: Sequence[str]) -> list[str]:
-    """The columns. Raises SourceError: the file does not have them all."""
+    """Return the columns. Raises SourceError: the file does not have all of them."""
     if missing := [column for column in columns if column not in there]:
         raise SourceError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, there))}")
     return columns

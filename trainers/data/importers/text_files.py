@@ -46,7 +46,7 @@ def stream_encoding(path: Path) -> str:
 
 
 def _undecodable_line(path: Path, encoding: str) -> int | None:
-    """The first line that is not in this encoding, or None."""
+    """Return the first line that is not in this encoding, or None."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     with path.open("rb") as file:

@@ -123,7 +123,7 @@ class _Reader:
         self._label_names: dict[str, tuple[str, ...]] = {}
 
     def row(self, number: int, features: Features) -> MeterFound:
-        """Raises RowError: what the example says cannot be used."""
+        """Return the row of an example. Raises RowError: it cannot be used."""
         image = self._get(features, "image")[1]
         if image is None or not isinstance(image[0], bytes):
             raise RowError("record without an image", f"its features are {', '.join(sorted(features))}; see --feature")
@@ -184,7 +184,7 @@ class _Reader:
         return clean_reading(text) if text else None
 
     def _label(self, feature: str, value: object, default: tuple[str, ...]) -> str:
-        """What a label means: a text, or a number that `FEATURE.labels.txt` or `default` names."""
+        """Return the meaning of a label: a text, or a number that `FEATURE.labels.txt` or `default` names."""
         if isinstance(value, bytes):
             return self._names.meaning(value.decode("utf-8", "replace"))
         if feature not in self._label_names:
@@ -235,7 +235,7 @@ class _Reader:
         return classes, digits, fractions, displays
 
     def _corners(self, features: Features, size: tuple[int, int]) -> np.ndarray | None:
-        """(4, 2) px. A box beside them decides whether numbers come as x, y or as y, x."""
+        """Return (4, 2) px. A box next to them decides whether numbers come as x, y or as y, x."""
         feature, numbers = self._get(features, "corners")
         _, box = self._get(features, "bbox")
         if numbers is None and box is not None and len(box) == 12:  # the box, then the corners
@@ -257,7 +257,7 @@ class _Reader:
 
 
 def _quad(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(4, 2) px of ymin, xmin, ymax, xmax, in shares or px. Raises RowError: no area."""
+    """Return (4, 2) px of ymin, xmin, ymax, xmax, as shares or px. Raises RowError: no area."""
     top, left, bottom, right = (float(value) for value in box)
     scale = np.array(size if max(map(abs, (top, left, bottom, right))) <= _SHARES else (1, 1))
     points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) * scale

@@ -48,7 +48,7 @@ def examples(path: Path) -> Iterator[tuple[int, Features | LeftOut]]:
 
 
 def masked_crc(data: bytes) -> int:
-    """The masked CRC-32C of some bytes."""
+    """Return the masked CRC-32C of some bytes."""
     crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
@@ -60,7 +60,7 @@ def _opened(path: Path) -> io.BufferedIOBase:
 
 
 def _records(file: io.BufferedIOBase) -> Iterator[bytes | tuple[str, str]]:
-    """The data of each record, or (reason, detail) of a damaged one."""
+    """Yield the data of each record, or (reason, detail) of a damaged one."""
     while header := file.read(_HEADER.size):
         if len(header) < _HEADER.size:
             yield "file ends within a record", "all before it is imported"
@@ -106,7 +106,7 @@ def _features(data: bytes, place: str) -> Features | LeftOut:
 
 @cache
 def example_class() -> type:
-    """The message class of `tf.train.Example`, in a pool of its own: TensorFlow may be loaded too."""
+    """Return the message class of `tf.train.Example`, in a separate pool: TensorFlow may be loaded too."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tensorflow", syntax="proto3")
     for name, kind in (

@@ -93,7 +93,7 @@ def _band(page: Page, top: float) -> float:
 
 
 def card(desk: Desk) -> Page:
-    """Business, membership and identity cards, alone or lying on a ground."""
+    """Draw business, membership and identity cards, alone or on a background."""
     rng = desk.rng
     width = rng.uniform(420, 900)
     upright = rng.random() < 0.2
@@ -164,7 +164,7 @@ def label(desk: Desk) -> Page:
 
 
 def captioned_photo(desk: Desk) -> Page:
-    """A photo that fills most of the page, with words over it or under it."""
+    """Draw a photo that fills most of the page, with words over it or under it."""
     rng = desk.rng
     width = rng.uniform(480, 1300)
     page = desk.page(

@@ -13,8 +13,8 @@ def _language(desk: Desk, korean: float) -> str:
 def _sheet(
     desk: Desk, language: str, relative: tuple[float, float], landscape: float = 0.06
 ) -> tuple[Page, float, float]:
-    """A page of an office format, its left margin and the width of its text. `relative`: range of the body size as a
-    share of the page's height."""
+    """Return a page of an office format, its left margin and the width of its text. `relative`: range of the body size
+    as a share of the page's height."""
     rng = desk.rng
     long = rng.choice((rng.uniform(620, 1600), rng.uniform(850, 1150)))
     short = long / rng.choice((_A4, _A4, 1.294, rng.uniform(1.2, 1.5)))
@@ -205,7 +205,7 @@ def tables(desk: Desk) -> Page:
 
 
 def contents(desk: Desk) -> Page:
-    """A table of contents."""
+    """Draw a table of contents."""
     page, x, width = _sheet(desk, _language(desk, 0.6), (0.0105, 0.02))
     y = _head(page, x, width)
     y = blocks.fill(

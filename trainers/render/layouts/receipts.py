@@ -189,7 +189,7 @@ def _cut(page: Page, height: int) -> Page:
 
 
 def _printed(page: Page) -> Page:
-    """What the printer makes of it: dots, and letters drawn wider or taller."""
+    """Return the page as the printer renders it: dots, and letters drawn wider or taller."""
     rng = page.rng
     if rng.random() < 0.15:
         pitch = max(2, round(page.body / 7))
@@ -207,7 +207,7 @@ def _printed(page: Page) -> Page:
 
 
 def _on_sheet(page: Page) -> Page:
-    """The receipt on a larger ground: a white sheet, a scanner's lid or a dark desk, anywhere on it."""
+    """Return the receipt anywhere on a larger ground: a white sheet, a scanner's lid or a dark desk."""
     rng = page.rng
     shade = rng.choice((255, 255, 255, 250, rng.randint(0, 60), rng.randint(120, 200)))
     white = shade > 240

@@ -53,15 +53,15 @@ def shaded(image: Image.Image, rng: np.random.Generator, darkest: float) -> Imag
 
 
 def faded(mask: Image.Image, rng: np.random.Generator, least: float) -> Image.Image:
-    """An ink mask grown pale in places, down to the share `least`."""
+    """Return an ink mask that is faded in places, down to the share `least`."""
     cells = rng.uniform(least, 1.0, (2, int(rng.integers(3, 14)))) * 255
     field = Image.fromarray(cells.astype(np.uint8)).resize(mask.size, Image.Resampling.BICUBIC)
     return ImageChops.multiply(mask, field)
 
 
 def dotted(mask: Image.Image, rng: np.random.Generator, size: float) -> Image.Image:
-    """A thermal or dot printer's ink mask: dead elements leave streaks along the paper's feed, single dots are missing,
-    or rows of dots show."""
+    """Return a thermal or dot printer's ink mask: dead elements leave streaks along the paper's feed, single dots are
+    missing, or rows of dots show."""
     ink = np.asarray(mask).astype(np.float32)
     height, width = ink.shape
     if rng.random() < 0.5:
@@ -89,7 +89,8 @@ def two_levels(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def photographed_screen(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A screen seen by a camera: moire in other waves a channel, and at times the grid of its pixels."""
+    """Return a screen as a camera sees it: moire with different waves per channel, sometimes with the grid of its
+    pixels."""
     pixels = np.asarray(image).astype(np.float32)
     ys, xs = np.mgrid[0 : image.height, 0 : image.width].astype(np.float32)
     angle, pitch, depth = rng.uniform(0, np.pi), rng.uniform(4, 40), rng.uniform(0.02, 0.12)

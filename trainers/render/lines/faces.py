@@ -14,7 +14,7 @@ _KOREAN_FACE_SHARE = 0.55  # Korean papers set figures and Latin letters in thei
 
 @cache
 def _seen(face: Face) -> np.ndarray:
-    """What is known of the face's glyphs, (65536,) uint8."""
+    """Return the cached knowledge of the face's glyphs, (65536,) uint8."""
     return np.zeros(65536, dtype=np.uint8)
 
 
@@ -30,15 +30,15 @@ def _empty_box(face: Face) -> tuple[tuple[int, int], bytes]:
 
 @cache
 def _has_two_cases(face: Face) -> bool:
-    """Whether small letters are small: `l` and `g` reach above and below `e`. Not so in faces of capitals alone, of
-    small capitals, of dingbats, which would belie a label."""
+    """Return whether small letters are small: `l` and `g` extend above and below `e`. They do not in faces with only
+    capitals, small capitals or dingbats, which would contradict a label."""
     (_, top, _, bottom), (*_, g_bottom), (_, l_top, _, _) = (face.at(48).pil.getbbox(c, anchor="ls") for c in "egl")
     return g_bottom > bottom + 2 and l_top < top - 2
 
 
 def _drawn(face: Face, char: str) -> bool:
-    """Whether the face's glyph for `char` is neither blank nor the empty box, nor another character's: dingbats and
-    capitals for letters, or (a Korean custom) a won sign for the backslash."""
+    """Return whether the face's glyph for `char` is neither blank nor the empty box, nor that of another character:
+    dingbats and capitals for letters, or (a Korean custom) a won sign for the backslash."""
     if not face.covered[ord(char)] or not (face.hangul or _has_two_cases(face)):
         return False
     if char == " ":
@@ -50,7 +50,7 @@ def _drawn(face: Face, char: str) -> bool:
 
 
 def drawable(face: Face, text: str) -> bool:
-    """Whether `face` draws every character of `text` as itself."""
+    """Return whether `face` draws every character of `text` as itself."""
     if any(c > "\uffff" for c in text):
         return False
     seen = _seen(face)
@@ -83,7 +83,7 @@ def choose_face(
     styles: tuple[str, ...] = STYLES,
     bold: bool | None = None,
 ) -> Face | None:
-    """A random face of the split that draws all of `text`; None when a few tries find none.
+    """Return a random face of the split that draws all of `text`; None if a few attempts find none.
 
     Raises:
         FontsMissingError: the split has no face of the text's script.

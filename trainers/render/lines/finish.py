@@ -14,7 +14,7 @@ _FAINT = 90  # of luminance: a line of less contrast than this is spared what ta
 
 
 def _ground(rng: random.Random, width: int, height: int, medium: str) -> tuple[Image.Image, Colour]:
-    """(what the line stands on, the colour of its ink)."""
+    """Return (the background, the colour of the ink)."""
     if medium in ("digital", "screen"):
         form = rng.random()
         if form < (0.18 if medium == "digital" else 0.04):
@@ -75,7 +75,7 @@ def finished(
 
 
 def _underlay(rng: random.Random, image: Image.Image, ink: Image.Image, colour: Colour, size: int) -> None:
-    """An outline or a soft shadow of the letters."""
+    """Draw an outline or a soft shadow of the letters."""
     contrary = (0, 0, 0) if ground.luminance(colour) > 127 else (255, 255, 255)
     if rng.random() < 0.4 and size >= 28:
         image.paste(contrary, mask=ink.filter(ImageFilter.MaxFilter(5 if size > 45 else 3)))
@@ -108,7 +108,7 @@ def _stamped(desk: Desk, image: Image.Image) -> Image.Image:
 def _damaged(
     desk: Desk, noise: np.random.Generator, image: Image.Image, size: int, medium: str, strength: float
 ) -> Image.Image:
-    """The image after the medium. `strength` below 1 spares contrast and adds less noise."""
+    """Return the image as damaged by its medium. `strength` below 1 keeps contrast and adds less noise."""
     rng = desk.rng
 
     def chance(share: float) -> bool:

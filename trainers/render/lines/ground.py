@@ -30,7 +30,7 @@ def _mix(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def ink_for(rng: random.Random, paper: Colour, low: bool = False) -> Colour:
-    """An ink that reads on `paper`: mostly black, white or grey, else coloured; `low`: just about."""
+    """Return an ink for `paper`: mostly black, white or grey, else coloured; `low`: barely legible."""
     light = luminance(paper)
     least, most = _LOW_CONTRAST if low else (_LEAST_CONTRAST, 255)
     for _ in range(40):
@@ -48,7 +48,7 @@ def ink_for(rng: random.Random, paper: Colour, low: bool = False) -> Colour:
 
 
 def screen_colours(rng: random.Random) -> tuple[Colour, Colour]:
-    """(paper, ink) as product pages and screens have them: dark on white, tints, and light on dark."""
+    """Return (paper, ink) like product pages and screens: dark on white, tints, and light on dark."""
     form = rng.random()
     if form < 0.45:
         paper = (255, 255, 255)
@@ -62,7 +62,7 @@ def screen_colours(rng: random.Random) -> tuple[Colour, Colour]:
 
 
 def paper_colours(rng: random.Random) -> tuple[Colour, Colour]:
-    """(paper, ink) of printed sheets: light paper, dark ink; headings reversed now and then."""
+    """Return (paper, ink) of printed sheets: light paper, dark ink; headings are sometimes reversed."""
     level = rng.randint(205, 255)
     paper = rng.choice((_grey(level), _grey(level), (level, level - 3, level - 14), (level - 10, level - 3, level)))
     if rng.random() < 0.15:
@@ -108,7 +108,7 @@ def textured(rng: random.Random, width: int, height: int, colour: Colour) -> Ima
 
 
 def photo(rng: random.Random, width: int, height: int) -> tuple[Image.Image, Colour]:
-    """A photo-like ground, calmed so that text reads on it, and an ink for it."""
+    """Return a photo-like background, softened so that text is legible on it, and an ink for it."""
     image = picture(rng, width, height)
     mean = np.asarray(image)[::3, ::3].reshape(-1, 3).mean(axis=0)
     light = luminance(tuple(mean.tolist()))  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def _firsts(text: str, by_character: bool) -> list[bool]:
 
 
 def printed(line: SetLine, scale: float) -> SetLine:
-    """The line as a printer of few dots makes it: black or white at `scale` times its size, scaled back."""
+    """Return the line as printed with few dots: black or white at `scale` times its size, scaled back."""
     mask = line.mask
     small = mask.resize((max(1, round(mask.width * scale)), max(1, round(mask.height * scale))), Image.Resampling.BOX)
     dots = small.point([0] * 75 + [255] * 181)  # low enough that hairlines print
@@ -93,7 +93,7 @@ class Bend:
 
 
 def draw_bend(rng: random.Random, length: float, strength: float) -> Bend | None:
-    """A bend for a line `length` heights long; None, no bend, more often the lower `strength` (0 to 1)."""
+    """Return a bend for a line `length` heights long; None (no bend) more often the lower `strength` (0 to 1)."""
     if rng.random() > strength:
         return None
     rise = max(-0.3, min(0.3, rng.gauss(0, 0.012) * length))
@@ -104,7 +104,8 @@ def draw_bend(rng: random.Random, length: float, strength: float) -> Bend | None
 
 
 def bent(layers: list[Image.Image], bend: Bend, height: float) -> list[Image.Image]:
-    """The "L" layers, all of one size, moved by `bend`, whose fractions are of `height` px. The size stays."""
+    """Return the "L" layers, all of one size, displaced by `bend`, whose fractions are of `height` px. The size
+    stays."""
     width, tall = layers[0].size
     xs = np.linspace(0, width, _STRIPS + 1)
     t = xs / width

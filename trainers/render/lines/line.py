@@ -93,7 +93,7 @@ def _face(desk: Desk, text: str, medium: str) -> Face | None:
 
 
 def _set(rng: random.Random, text: str, face: Face, medium: str) -> tuple[SetLine, int]:
-    """(the line set, its text size in px)."""
+    """Return (the typeset line, its text size in px)."""
     spread = rng.random()
     tracking, word_space = 0.0, 1.0
     if face.style != "hand" and spread < 0.4:
@@ -121,7 +121,7 @@ def _neighbour(desk: Desk, writer: LineTexts, face: Face, size: int) -> SetLine 
 
 
 def _draw(desk: Desk, writer: LineTexts, text: str, face: Face, medium: str) -> np.ndarray:
-    """The line's image: margins, neighbours and rules, the bend, the ground, the damage."""
+    """Return the line's image: margins, neighbours and rules, the bend, the background, the damage."""
     rng = desk.rng
     noise = np.random.default_rng(rng.getrandbits(64))
     line, size = _set(rng, text, face, medium)
@@ -163,7 +163,7 @@ def _draw(desk: Desk, writer: LineTexts, text: str, face: Face, medium: str) -> 
 
 
 def _rule(rng: random.Random, layer: Image.Image, size: int, baseline: int, margins: tuple[int, int, int, int]) -> None:
-    """An underline, or the borders of a table's cell."""
+    """Draw an underline, or the borders of a table's cell."""
     draw, (width, height) = ImageDraw.Draw(layer), layer.size
     thick = max(1, round(size * rng.choice((0.02, 0.04, 0.07))))
     left, above, right, below = margins

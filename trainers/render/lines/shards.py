@@ -37,7 +37,8 @@ class Settings:
     rare: float = SHARES["rare"]
 
     def lines(self) -> RenderedLines:
-        """Raises: RenderError: `texts` cannot be read, has no such column, or has too few."""
+        """Return the lines of a Parquet column. Raises RenderError: `texts` cannot be read, has no such column, or has
+        too few."""
         texts = TextSource.from_parquet(self.texts) if self.texts else None
         return RenderedLines(self.split, self.seed, texts, charset=self.charset, balance=self.balance, rare=self.rare)
 
@@ -78,7 +79,7 @@ def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
 
 
 def _finished(path: Path, rows: int, settings: Settings) -> bool:
-    """Whether a shard is there already. Raises: RenderError: it is there, with lines of other settings."""
+    """Return whether a shard exists already. Raises RenderError: it exists, with lines of other settings."""
     import pyarrow.parquet as pq
 
     if not path.exists():
@@ -107,8 +108,8 @@ def render_shards(out: Path, count: int, settings: Settings, processes: int = 1,
 def contact_sheet(
     samples: Iterable[LineSample], columns: int = 4, width: int = 460, fonts: FontSet | None = None
 ) -> Image.Image:
-    """Lines at their size (wider ones scaled to the column's `width` px), each with its label beneath, in the face that
-    knows most characters. Columns are filled downwards."""
+    """Return lines at their size (wider ones scaled to the column's `width` px), each with its label beneath, in the
+    face with the most characters. Columns are filled downwards."""
     samples = list(samples)
     face = max((fonts or system_fonts()).faces, key=lambda f: (f.style == "sans", int(f.covered.sum())))
     label = face.at(15)

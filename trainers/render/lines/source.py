@@ -42,5 +42,5 @@ class RenderedLines:
         }
 
     def line(self, index: int) -> LineSample:
-        """The line of `index`, 0 or above."""
+        """Return the line of `index`, 0 or above."""
         return render_line((self.seed, index), split=self.split, **self._options)

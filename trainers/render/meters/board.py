@@ -62,7 +62,7 @@ _WARM: tuple[Colour, ...] = ((200, 30, 40), (40, 70, 160), (220, 90, 30), (30, 1
 
 
 def brand(rng: random.Random) -> str:
-    """A name that no maker has, more likely than not."""
+    """Draw a brand name, most likely one that no maker has."""
     return "".join(rng.sample(_BRAND_PARTS, rng.choice((2, 2, 3))))
 
 
@@ -88,7 +88,7 @@ class Board:
         self._taken.append(box)
 
     def place(self, width: float, height: float) -> tuple[float, float] | None:
-        """The top left of a free place, which is then taken; None where none was found."""
+        """Return the top left of a free place, which is then taken; None if none was found."""
         w, h = self.image.size
         for _ in range(_TRIES):
             x, y = self.rng.uniform(0.02 * w, 0.98 * w - width), self.rng.uniform(0.02 * h, 0.98 * h - height)
@@ -130,7 +130,8 @@ class Board:
         self.draw.text(at, text, fill=colour or self.ink, font=font.pil, anchor="mm")
 
     def serial(self) -> None:
-        """A serial number: large digits that are not the reading; engraved, printed, on a label, or under a barcode."""
+        """Draw a serial number: large digits that are not the reading; engraved, printed, on a label, or under a
+        barcode."""
         rng, u = self.rng, self.unit
         number = str(rng.randrange(10**4, 10 ** rng.randint(6, 9)))
         form = rng.random()
@@ -168,7 +169,7 @@ class Board:
             self.write(str(rng.randint(1998, 2025)), u * rng.uniform(0.35, 0.6))
 
     def unit_mark(self, window: Box, height: float) -> None:
-        """What the display counts, to its right or above its end."""
+        """Draw the unit of the display, to its right or above its end."""
         rng = self.rng
         size = height * rng.uniform(0.5, 1.0)
         x = window[2] + height * 1.1 + size * 0.4 if rng.random() < 0.6 else window[2] - size
@@ -176,7 +177,7 @@ class Board:
         self.write(rng.choice(_UNITS), size, at=(x, y), bold=rng.random() < 0.5)
 
     def dial(self) -> None:
-        """A small dial of ten parts with a red needle."""
+        """Draw a small dial of ten parts with a red needle."""
         rng, draw = self.rng, self.draw
         r = self.unit * rng.uniform(0.75, 1.5)
         spot = self.place(2 * r, 2 * r)
@@ -214,7 +215,7 @@ class Board:
         draw.ellipse((cx - hub, cy - hub, cx + hub, cy + hub), fill=needle)
 
     def star(self) -> None:
-        """The star wheel that shows the least flow."""
+        """Draw the star wheel that shows the least flow."""
         rng = self.rng
         r = self.unit * rng.uniform(0.45, 1.0)
         spot = self.place(2 * r, 2 * r)
@@ -231,7 +232,7 @@ class Board:
         self.draw.ellipse((cx - r * 0.2, cy - r * 0.2, cx + r * 0.2, cy + r * 0.2), fill=(110, 110, 110))
 
     def sticker(self) -> None:
-        """A coloured disc, band or label."""
+        """Draw a coloured disc, band or label."""
         rng, u = self.rng, self.unit
         colour = rng.choice(
             ((40, 120, 210), (210, 40, 45), (240, 200, 40), (60, 160, 80), (235, 120, 30), (250, 250, 250))

@@ -30,8 +30,8 @@ def hide(cover: Image.Image, mask: Image.Image) -> None:
 
 
 def lost(cover: Image.Image, box: np.ndarray, scale: float) -> bool:
-    """Whether the digit in `box`, (4, 2) px, cannot be read for what is hidden; `scale`: px of `cover` per px. What
-    lies outside of the picture is hidden."""
+    """Return whether the digit in `box`, (4, 2) px, is illegible because of what hides it; `scale`: px of `cover` per
+    px. Anything outside the picture is hidden."""
     at = np.floor(_GRID @ box * scale).astype(int)
     inside = ((at >= 0) & (at < [cover.width, cover.height])).all(axis=1)
     pixels = np.asarray(cover)
@@ -41,7 +41,7 @@ def lost(cover: Image.Image, box: np.ndarray, scale: float) -> bool:
 
 
 def _blob(rng: np.random.Generator) -> Image.Image:
-    """A soft-edged ragged patch, "L" 48 × 48, zero at its border."""
+    """Return a soft-edged ragged patch, "L" 48 × 48, zero at its border."""
     ys, xs = (np.mgrid[0:48, 0:48] + 0.5) / 48 * 2 - 1
     angle, radius = np.arctan2(ys, xs), np.hypot(xs, ys)
     edge = 0.72 + sum(rng.normal(0, 0.12 / k) * np.cos(k * angle + rng.uniform(0, 6)) for k in range(1, 5))
@@ -63,7 +63,7 @@ def spread(
 
 
 def scaled(mask: Image.Image, factor: float) -> Image.Image:
-    """An "L" mask `factor` times as strong."""
+    """Return an "L" mask `factor` times as strong."""
     return mask.point(np.minimum(255, np.arange(256) * factor).astype(int).tolist())
 
 
@@ -75,7 +75,7 @@ def glare(
     extent: float,
     strength: float,
 ) -> None:
-    """A lamp or flash in the glass, `extent` px wide: adds light, hides where it is full. In place."""
+    """Draw a lamp or flash in the glass, `extent` px wide, in place: it adds light, and hides where it is full."""
     colour = tuple(int(v) for v in (255, rng.integers(235, 256), rng.integers(200, 256)))
     form = rng.random()
     if form < 0.5:
@@ -217,7 +217,7 @@ def defocused(image: Image.Image, radius: float) -> Image.Image:
 
 
 def shaken(image: Image.Image, length: float, degrees: float) -> Image.Image:
-    """The camera moved by `length` px while the shutter was open."""
+    """Return the picture blurred by a camera that moved by `length` px while the shutter was open."""
     steps = max(2, min(9, round(length) + 1))
     dx, dy = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     total = image
@@ -250,7 +250,7 @@ def taken(image: Image.Image, rng: np.random.Generator, quality: tuple[int, int]
 
 
 def spoilt(image: Image.Image, rng: np.random.Generator, unit: float) -> Image.Image:
-    """A picture in which no digit can be read any more: nearly black, far out of focus, shaken, or washed out."""
+    """Return a picture in which no digit is legible any more: nearly black, far out of focus, shaken, or washed out."""
     form = int(rng.integers(4))
     if form == 0:
         return image.point([v // 33 for v in range(256)] * 3)

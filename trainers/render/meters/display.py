@@ -24,7 +24,7 @@ class Display:
 
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    """The corners clockwise from the top left, float32 (4, 2)."""
+    """Return the corners clockwise from the top left, float32 (4, 2)."""
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=np.float32)
 
 

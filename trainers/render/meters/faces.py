@@ -89,7 +89,7 @@ def _furnished(board: Board, window: tuple[float, float, float, float] | None, h
 
 
 def round_face(desk: Desk, display: Display | None, diameter: float) -> Face:
-    """A water meter's dial under glass in its rim. `diameter` of the dial, px."""
+    """Return a water meter's dial under glass in its rim. `diameter`: of the dial, px."""
     rng = desk.rng
     side = round(diameter)
     board = Board(desk, (side, side), _ground(desk), side / 12, round_face=True)
@@ -112,7 +112,7 @@ def round_face(desk: Desk, display: Display | None, diameter: float) -> Face:
 def _rimmed(
     desk: Desk, dial: Image.Image, window: tuple[float, float, float, float] | None, digits: tuple[MeterDigit, ...]
 ) -> Face:
-    """The dial in rings of plastic and metal, with the shadow that the rim throws on it."""
+    """Return the dial in rings of plastic and metal, with the shadow that the rim throws on it."""
     rng, side = desk.rng, dial.width
     rim = round(side * rng.uniform(0.03, 0.14))
     full = side + 2 * rim
@@ -164,7 +164,7 @@ def _rimmed(
 
 
 def square_face(desk: Desk, display: Display | None, width: float) -> Face:
-    """The plate of an electricity, gas or heat meter. `width` px."""
+    """Return the plate of an electricity, gas or heat meter. `width` px."""
     rng = desk.rng
     size = (round(width), round(width * rng.uniform(0.65, 1.45)))
     board = Board(desk, size, _ground(desk), width / 13)
@@ -194,7 +194,7 @@ def square_face(desk: Desk, display: Display | None, width: float) -> Face:
 
 
 def pump_panel(desk: Desk, display: Display, width: float) -> Face:
-    """A dispenser's panel around its display, larger than the photo will be. `width` px."""
+    """Return a dispenser's panel around its display, larger than the photo will be. `width` px."""
     rng = desk.rng
     size = (round(width), round(width * rng.uniform(0.7, 1.0)))
     level = rng.randint(195, 252)

@@ -6,7 +6,8 @@ from PIL import Image
 
 
 def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The (3, 3) matrix that takes the four points `source` to `target`, (4, 2) each (direct linear transform)."""
+    """Return the (3, 3) matrix that maps the four points `source` to `target`, (4, 2) each (direct linear
+    transform)."""
     rows = []
     for (x, y), (u, v) in zip(source.tolist(), target.tolist(), strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -27,9 +28,9 @@ def warped(image: Image.Image, matrix: np.ndarray, size: tuple[int, int]) -> Ima
 
 
 def posed(degrees: float, tilt: float, turn: float, distance: float) -> np.ndarray:
-    """A homography of the plane seen by a camera: rolled clockwise by `degrees`, leaned back by `tilt` and turned by
-    `turn` radians about its own axes, `distance` (in the plane's px) away. The plane's origin stays where it is, and
-    there lengths across the line of sight do too."""
+    """Return a homography of the plane as a camera sees it: rolled clockwise by `degrees`, leaned back by `tilt` and
+    turned by `turn` radians about its own axes, `distance` (in the plane's px) away. The plane's origin keeps its
+    place, and lengths there across the line of sight do too."""
     r = np.radians(degrees)
     roll = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
     lean = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])

@@ -44,7 +44,7 @@ class StrokeFamily:
     square: float  # exponent of the bows
 
     def held_out(self) -> bool:
-        """Whether it is for validation: one in six."""
+        """Return whether the face is held out for validation: one in six is."""
         return (self.one + 2 * self.three + 3 * self.four + self.six + 4 * self.seven + round(4 * self.square)) % 6 == 0
 
     def strokes(self, digit: int) -> list[Stroke]:
@@ -92,7 +92,8 @@ def _families(split: str) -> list[StrokeFamily]:
 
 
 def _lining(face: Face) -> bool:
-    """Whether its digits differ, stand on the line and are of one height, as on counters; old-style figures are not."""
+    """Return whether the face's digits differ, stand on the line and are of equal height, as on counters; old-style
+    figures are not."""
     font = face.at(48).pil
     boxes = [font.getbbox(digit, anchor="ls") for digit in DIGITS]
     tops, bottoms = [box[1] for box in boxes], [box[3] for box in boxes]
@@ -102,7 +103,7 @@ def _lining(face: Face) -> bool:
 
 @lru_cache(maxsize=8)
 def digit_faces(fonts: FontSet, split: Split) -> list[list[Face]]:
-    """The faces that a counter's digits could be set in, by family."""
+    """Return the faces suitable for a counter's digits, by family."""
     families: dict[str, list[Face]] = {}
     for face in fonts.split(split):
         plain = face.style in ("sans", "mono") and not face.italic
@@ -112,7 +113,7 @@ def digit_faces(fonts: FontSet, split: Split) -> list[list[Face]]:
 
 
 def draw_tape(desk: Desk, width: int, height: int, pitch: int) -> np.ndarray:
-    """The digits 0 … 9 one below the other, all in one face: coverage float32 (10 · pitch, width), 0 … 1.
+    """Return the digits 0 … 9 one below the other, all in one face: coverage float32 (10 · pitch, width), 0 … 1.
 
     Digit d stands in the middle of the rows d · pitch … (d + 1) · pitch, `height` px tall and at most `width` wide."""
     families = digit_faces(desk.fonts, desk.split)
@@ -162,7 +163,7 @@ def _stroke_tape(desk: Desk, width: int, height: int, pitch: int) -> Image.Image
 
 
 def _corners(points: np.ndarray, ends: bool) -> np.ndarray:
-    """Where a stroke turns sharply, bool (n,), and its ends if asked for: there the pen's round tip shows."""
+    """Return where a stroke turns sharply, bool (n,), and its ends if requested: the pen's round tip shows there."""
     steps = np.diff(points, axis=0)
     cross = steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]
     turn = np.abs(np.arctan2(cross, (steps[:-1] * steps[1:]).sum(axis=1)))

@@ -24,7 +24,7 @@ _BANDS = 14  # of shades across a pipe
 
 
 def background(desk: Desk, size: tuple[int, int]) -> Image.Image:
-    """A wall or what else lies behind, drawn at half its size: it is out of focus anyway."""
+    """Return a background, such as a wall, drawn at half its size: it is out of focus anyway."""
     rng = desk.rng
     width, height = size[0] // 2, size[1] // 2
     wall = rng.choice(_WALLS)
@@ -86,7 +86,7 @@ def pipe(
     width: float,
     colour: Colour | None = None,
 ) -> None:
-    """A round bar through `centre`, lit along its middle. In place."""
+    """Draw a round bar through `centre`, lit along its middle, in place."""
     draw = ImageDraw.Draw(image)
     colour = colour or rng.choice(_PIPES)
     dx, dy = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -102,7 +102,7 @@ def pipe(
 def plumbing(
     rng: random.Random, image: Image.Image, centre: tuple[float, float], radius: float, degrees: float
 ) -> None:
-    """The pipe that a meter sits in, with its nuts, along `degrees`. In place."""
+    """Draw the pipe of a meter, with its nuts, along `degrees`, in place."""
     metal = rng.choice(_PIPES)
     width = radius * rng.uniform(0.35, 0.75)
     pipe(rng, image, centre, degrees, 20 * radius, width, rng.choice((metal, rng.choice(_PIPES))))
@@ -115,7 +115,7 @@ def plumbing(
 
 
 def body(rng: random.Random, image: Image.Image, outline: np.ndarray, shift: tuple[float, float]) -> None:
-    """The side of a meter: its `outline`, (n, 2) px, drawn from `shift` px behind up to its place. In place."""
+    """Draw the side of a meter in place: its `outline`, (n, 2) px, from `shift` px behind up to its place."""
     draw = ImageDraw.Draw(image)
     colour = rng.choice(((190, 35, 50), (40, 80, 160), (40, 40, 42), (185, 185, 180), (150, 120, 70), (120, 120, 125)))
     steps = max(2, min(24, round(math.hypot(*shift) / 2)))
@@ -129,7 +129,7 @@ def body(rng: random.Random, image: Image.Image, outline: np.ndarray, shift: tup
 
 
 def paper_with_digits(desk: Desk, size: tuple[int, int]) -> Image.Image:
-    """A sheet or label full of numbers: digits, but no display."""
+    """Return a sheet or label full of numbers: digits, but no display."""
     rng = desk.rng
     level = rng.randint(200, 252)
     image = Image.new("RGB", size, (level, level, level - rng.choice((0, 10, 30))))

@@ -51,7 +51,7 @@ def _glass(rng: random.Random) -> Glass:
 
 
 def _segments(width: float, height: float, thick: float, gap: float, mitred: bool) -> dict[str, np.ndarray]:
-    """The outlines of the segments of a digit whose box is width × height px, (n, 2) each, `gap` px apart."""
+    """Return the outlines of the segments of a digit whose box is width × height px, (n, 2) each, `gap` px apart."""
     t, w, h, m = thick, width, height, height / 2
     middle = [[0, m], [t, m - t / 2], [w - t, m - t / 2], [w, m], [w - t, m + t / 2], [t, m + t / 2]]
     if mitred:
@@ -108,7 +108,7 @@ def _lit(digit: int, shape: Shape) -> str:
 
 
 def draw_value(rng: random.Random) -> tuple[str, int]:
-    """(digits as shown, how many of them are the fraction): litres of a pump, cubic metres, kilowatt hours."""
+    """Return (digits as shown, how many of them are the fraction): litres of a pump, cubic metres, kilowatt hours."""
     form = rng.random()
     if form < 0.35:  # a pump: often whole amounts
         fraction = rng.choice((2, 2, 2, 1, 3))
@@ -123,8 +123,8 @@ def draw_value(rng: random.Random) -> tuple[str, int]:
 
 
 def draw_lcd(desk: Desk, size: float, value: str | None = None, fraction: int = 0) -> Display:
-    """A display whose digits are about `size` px tall, in its bezel. `value`: the digits shown, the last `fraction` of
-    them behind the point; None draws some."""
+    """Return a display in its bezel whose digits are about `size` px tall. `value`: the digits shown, the last
+    `fraction` of them after the point; None draws some at random."""
     rng = desk.rng
     if value is None:
         value, fraction = draw_value(rng)

@@ -16,8 +16,8 @@ _ENOUGH = 45.0  # grey levels that show in any noise; small sharp digits look li
 def legible(
     digits: list[MeterDigit], image: Image.Image, cover: Image.Image, scale: float, illegible: bool = False
 ) -> list[MeterDigit]:
-    """The digits with those as "x" that are hidden, out of the picture, or drowned in the dark; `scale`: px of `cover`
-    per px of `image`. `illegible`: all of them."""
+    """Return the digits with "x" for those that are hidden, outside the picture, or lost in the dark; `scale`: px of
+    `cover` per px of `image`. `illegible`: all of them."""
     corners = np.concatenate([digit.box for digit in digits])
     left, top = np.clip(np.floor(corners.min(axis=0)), 0, image.size).astype(int).tolist()
     right, bottom = np.clip(np.ceil(corners.max(axis=0)), (left, top), image.size).astype(int).tolist()

@@ -41,7 +41,8 @@ class _Shot:
 
 
 def render_photo(seed: int | tuple[int, ...], split: Split = "train", *, fonts: FontSet | None = None) -> MeterSample:
-    """A photo of a meter, of its like without a display, or of none at all; 640 to 960 px on its long side.
+    """Return a photo of a meter, of something similar without a display, or of none at all; 640 to 960 px on its long
+    side.
 
     Corners are the display's window, in reading order, and may lie outside of a photo that cuts it off. A display none
     of whose digits can be read is `…_illegible`; its digits all count as whole places.
@@ -85,7 +86,7 @@ def render_photo(seed: int | tuple[int, ...], split: Split = "train", *, fonts: 
 
 
 def _meter(desk: Desk, scene: str, size: tuple[int, int]) -> tuple[Display, Face, float]:
-    """(display, meter, how many times larger than drawn it shall be in the photo)."""
+    """Return (display, meter, its scale in the photo)."""
     rng = desk.rng
     shown = size[0] * (rng.uniform(0.3, 1.15) if scene == "pump" else 2 ** rng.triangular(-3.06, -0.15, -1.2))
     if scene in ("water", "lcd_round"):
@@ -111,7 +112,7 @@ def _meter(desk: Desk, scene: str, size: tuple[int, int]) -> tuple[Display, Face
 
 
 def _roll(rng: random.Random) -> float:
-    """How far a meter stands turned, degrees clockwise: mostly upright, sideways and upside down often enough."""
+    """Return the rotation of a meter, degrees clockwise: mostly upright, often enough sideways or upside down."""
     forms = (
         rng.gauss(0, 7),
         rng.uniform(-45, 45),
@@ -123,7 +124,7 @@ def _roll(rng: random.Random) -> float:
 
 
 def _hung(desk: Desk, face: Face, display: Display, factor: float, size: tuple[int, int], tight: bool) -> _Shot:
-    """The meter before its background, in perspective."""
+    """Return the meter in front of its background, in perspective."""
     rng = desk.rng
     assert face.window is not None
     x0, y0, x1, y1 = face.window
@@ -211,7 +212,7 @@ def _without_display(desk: Desk, size: tuple[int, int]) -> _Shot:
 def _taken(
     shot: _Shot, cover: Image.Image, rng: random.Random, noise: np.random.Generator, illegible: bool
 ) -> Image.Image:
-    """The photo as the phone took it; what hides digits is noted in `cover`."""
+    """Return the photo as taken by the phone; what hides digits is noted in `cover`."""
     image, unit, focus = shot.image, shot.unit, shot.focus
     spoil = illegible and rng.random() < 0.45
     if rng.random() < 0.3:

@@ -85,8 +85,8 @@ def render_shards(
 
 
 def contact_sheet(samples: Iterable[MeterSample], columns: int = 6, cell: tuple[int, int] = (330, 350)) -> Image.Image:
-    """Samples scaled into cells of `cell` px, with the display's corners (a red dot at the first), the digits' boxes,
-    and reading and class beneath."""
+    """Return samples scaled into cells of `cell` px, with the display's corners (a red dot at the first), the digits'
+    boxes, and reading and class beneath."""
     samples = list(samples)
     rows = -(-len(samples) // columns)
     sheet = Image.new("RGB", (columns * cell[0], rows * cell[1]), (40, 44, 52))

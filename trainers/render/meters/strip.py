@@ -22,7 +22,7 @@ _ILLEGIBLE = 0.03
 
 
 def render_strip(seed: int | tuple[int, ...], split: Split = "train", *, fonts: FontSet | None = None) -> MeterSample:
-    """A display alone, 48 to 96 px high, cut out with jittered corners and margins, damaged as photos are.
+    """Return a display alone, 48 to 96 px high, cut out with jittered corners and margins, damaged as in photos.
 
     A wheel's box is what of the wheel can be seen, from window edge to window edge; that of a seven-segment digit goes
     around its segments, lit or not, and leans with them.
@@ -74,7 +74,7 @@ def render_strip(seed: int | tuple[int, ...], split: Split = "train", *, fonts: 
 
 
 def _cut(rng: random.Random, display: Display) -> tuple[Image.Image, np.ndarray]:
-    """The display cut out with margins and corners a little off; (picture, homography from the display's px)."""
+    """Return (the display cut out with margins and slightly wrong corners, homography from the display's px)."""
     x0, y0, x1, y1 = display.window
     tall = y1 - y0
     most = display.height * 0.55
@@ -98,7 +98,7 @@ def _damaged(
     digits: list[MeterDigit],
     illegible: bool,
 ) -> tuple[Image.Image, Image.Image]:
-    """(the picture as a phone took it, what is hidden in it)."""
+    """Return (the picture as a phone took it, what is hidden in it)."""
     cover = Image.new("L", image.size)
     spot = (rng.uniform(0, image.width), rng.uniform(0, image.height))
     if rng.random() < 0.35:

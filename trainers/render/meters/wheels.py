@@ -27,8 +27,8 @@ class Turn:
 
 
 def draw_turns(rng: random.Random, wheels: int, slack: float) -> list[Turn]:
-    """A state of the counter, left to right; all but the last wheel stand off by about `slack` (standard deviation, in
-    digits)."""
+    """Return a state of the counter, left to right; all wheels but the last deviate by about `slack` (standard
+    deviation, in digits)."""
     zeros = rng.choice((0, 0, 1, 1, 2, 2, 3, 4)) if wheels > 4 else rng.choice((0, 0, 1))
     digits = [0] * zeros + [rng.randrange(10) for _ in range(wheels - zeros)]
     if rng.random() < 0.3:  # a carry under way or near, over one wheel or more
@@ -76,7 +76,7 @@ class CounterStyle:
 
 
 def _paints(rng: random.Random, fraction: int) -> tuple[Paint, Paint, bool]:
-    """(whole, fraction, whether colour tells them apart)."""
+    """Return (whole, fraction, whether colour distinguishes them)."""
     level = rng.randint(215, 252)
     white: Colour = (level, level - rng.choice((0, 4, 14)), level - rng.choice((0, 8, 30)))
     dark = rng.randint(8, 45)
@@ -103,7 +103,7 @@ def _paints(rng: random.Random, fraction: int) -> tuple[Paint, Paint, bool]:
 
 
 def draw_style(rng: random.Random, wheels: int | None = None) -> CounterStyle:
-    """A counter as meters of water, gas and electricity have them."""
+    """Return a counter's style, as on water, gas and electricity meters."""
     wheels = wheels or rng.choices(range(4, 10), (4, 18, 16, 20, 36, 2))[0]
     fraction = rng.choices(range(5), (15, 10, 17, 50, 8))[0] if wheels > 5 else rng.choice((0, 0, 0, 1, 2))
     whole, part, coloured = _paints(rng, fraction)
@@ -123,7 +123,7 @@ def draw_style(rng: random.Random, wheels: int | None = None) -> CounterStyle:
 
 
 def _wheel_rows(height: int, pitch: int, position: float) -> tuple[np.ndarray, np.ndarray]:
-    """(tape row, cosine of the angle it is seen at) of each row of a window: the wheel is a cylinder."""
+    """Return (tape row, cosine of its viewing angle) of each row of a window: the wheel is a cylinder."""
     radius = 10 * pitch / (2 * np.pi)
     y = np.arange(height) + 0.5 - height / 2
     angle = np.arcsin(np.clip(y / radius, -0.98, 0.98))
@@ -131,7 +131,7 @@ def _wheel_rows(height: int, pitch: int, position: float) -> tuple[np.ndarray, n
 
 
 def _rolled(tape: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The tape's ink at fractional rows, around the wheel."""
+    """Return the tape's ink at fractional rows, around the wheel."""
     low = np.floor(rows).astype(int)
     part = (rows - low).astype(np.float32)[:, None]
     return tape[low % len(tape)] * (1 - part) + tape[(low + 1) % len(tape)] * part
@@ -140,7 +140,7 @@ def _rolled(tape: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def draw_counter(
     desk: Desk, size: float, style: CounterStyle | None = None, turns: Sequence[Turn] | None = None
 ) -> Display:
-    """A counter whose digits are about `size` px tall, on its plate. `turns`: its state, one a wheel."""
+    """Return a counter whose digits are about `size` px tall, on its plate. `turns`: its state, one per wheel."""
     rng = desk.rng
     style = style or draw_style(rng)
     turns = turns or draw_turns(rng, style.wheels, style.slack)
@@ -215,7 +215,7 @@ def _with_ticks(ink: np.ndarray, rows: np.ndarray, pitch: int, height: int) -> n
 
 
 def _shadows(rng: random.Random, inner: np.ndarray, style: CounterStyle, cell: int, wide: int, height: int) -> None:
-    """The plate's shadow on the wheels, deepest along the top and one side."""
+    """Draw the plate's shadow on the wheels, deepest along the top and one side."""
     tall, width = inner.shape[:2]
     reach, dark = max(1.0, height * rng.uniform(0.03, 0.3)), rng.uniform(0.1, 0.75)
     rows, side = np.arange(tall, dtype=np.float32), np.arange(width, dtype=np.float32)

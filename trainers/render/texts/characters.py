@@ -24,5 +24,6 @@ def tidy(text: str) -> str:
 
 
 def printable(text: str) -> bool:
-    """Whether every character stands for itself: no control, combining or private one, none beyond the basic plane."""
+    """Return whether every character is ordinary: no control, combining or private character, none beyond the basic
+    plane."""
     return all(c == " " or (unicodedata.category(c)[0] in "LNPS" and c <= "\uffff") for c in text)

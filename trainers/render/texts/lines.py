@@ -111,13 +111,13 @@ SHARES = {
 
 
 def text_split(text: str) -> str:
-    """The split a line's text belongs to, from another hash than the one that sentences are split by: so whole
-    sentences are as likely as their parts."""
+    """Return the split of a line's text, by another hash than the split of sentences: whole sentences are as likely as
+    their parts."""
     return "validation" if zlib.crc32(f"line {text}".encode()) < int(_VALIDATION_SHARE * 2**32) else "train"
 
 
 def cut(rng: random.Random, sentence: str) -> str:
-    """Some words in a row of a sentence: mostly up to 25 characters, with a long tail to 40."""
+    """Return consecutive words of a sentence: mostly up to 25 characters, with a long tail to 40."""
     words = sentence.split(" ")
     most = min(LONGEST, max(1, round(rng.gammavariate(2.4, 5.2))))
     if len(sentence) <= most and rng.random() < 0.5:
@@ -187,8 +187,8 @@ class LineTexts:
         self._shares = list(accumulate(rare if k == "rare" else SHARES[k] * others for k in self._kinds))
 
     def draw(self, rng: random.Random) -> tuple[str, str]:
-        """(text, kind): 1 to 40 characters, tidy, printable, of the split, within the charset; the kind is one of
-        `SHARES`, by its share among those of which the charset allows any."""
+        """Return (text, kind): 1 to 40 characters, tidy, printable, of the split, within the charset; the kind is one
+        of `SHARES`, by its share among those of which the charset allows any."""
         while True:
             kind = rng.choices(self._kinds, cum_weights=self._shares)[0]
             for _ in range(_TRIES):
@@ -196,12 +196,12 @@ class LineTexts:
                     return text, kind
 
     def _yield(self, kind: str) -> int:
-        """How many of some hundred tries give a text."""
+        """Return how many of some hundred attempts give a text."""
         rng = random.Random(f"yield of {kind}")
         return sum(self._make(kind, rng) is not None for _ in range(_TRIES))
 
     def _make(self, kind: str, rng: random.Random) -> str | None:
-        """A text of the kind, or None where the one made is not allowed."""
+        """Return a text of the kind, or None if the one made is not allowed."""
         make: Callable[[Words, random.Random], str] = getattr(self, f"_{kind}")
         text = tidy(make(Words(self._source, self.split, "ko", rng), rng))
         if not 1 <= len(text) <= LONGEST or not printable(text):
@@ -263,7 +263,7 @@ class LineTexts:
         return head + rng.choice((" ", " ", "")) + rng.choice((self._sentence, self._phrase, self._phrase))(words, rng)
 
     def _table(self, words: Words, rng: random.Random) -> str:
-        """A row of cells, a field with its value, ingredients."""
+        """Return a row of cells, a field with its value, ingredients."""
         form = rng.random()
         if form < 0.4:
             value = getattr(self, rng.choice(("_date", "_amount", "_code", "_person", "_measure", "_phone", "_phrase")))
@@ -335,7 +335,7 @@ class LineTexts:
         return text + rng.choice(("", "", "!", "?", "!!", "...", "…", ";", "~", ".", "?!", ":)", "^^"))
 
     def _receipt(self, words: Words, rng: random.Random) -> str:
-        """Lines of till receipts: 아메리카노(ICE)  2  9,000."""
+        """Return lines of till receipts: 아메리카노(ICE) 2 9,000."""
         gap = rng.choice(("  ", "  ", " "))
         form = rng.random()
         if form < 0.5:

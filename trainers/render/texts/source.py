@@ -15,8 +15,8 @@ _LEAST = 8  # items of a list that each split gets, however short the list
 
 
 def split_items(items: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(train, validation): an item with a low hash is validation text, in whatever list or order it comes. A list too
-    short to have two of those gives its two lowest."""
+    """Return (train, validation): an item with a low hash is validation text, in whatever list or order it comes. A
+    list too short for two such items gives its two lowest."""
     ranked = sorted((zlib.crc32(item.encode()), item) for item in set(items))
     cut = max(_LEAST, bisect.bisect_left(ranked, (int(_VALIDATION_SHARE * 2**32), "")))
     return [item for _, item in ranked[cut:]], [item for _, item in ranked[:cut]]
@@ -83,5 +83,5 @@ class TextSource:
 
 @lru_cache(maxsize=1)
 def shipped_texts() -> TextSource:
-    """The shipped lists alone, read once a process."""
+    """Return only the shipped lists, read once per process."""
     return TextSource()

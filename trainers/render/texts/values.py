@@ -55,7 +55,7 @@ def digits(rng: random.Random, count: int) -> str:
 
 
 def spoken(number: int) -> str:
-    """A positive number as Korean documents spell it: 12300 → 일만이천삼백.
+    """Return a positive number as Korean documents spell it: 12300 → 일만이천삼백.
 
     Raises: ValueError: not in 1 … 10**16 - 1.
     """
@@ -120,7 +120,7 @@ def amount(rng: random.Random) -> str:
 
 
 def address(rng: random.Random) -> str:
-    """A street address (도로명) or a lot number (지번), with or without province, building, room and postcode."""
+    """Return a street address (도로명) or a lot number (지번), perhaps with province, building, room and postcode."""
     place, number = rng.choice(_PLACES), rng.randint(1, 999)
     sub = f"-{rng.randint(1, 99)}" if rng.random() < 0.35 else ""
     if rng.random() < 0.6:
@@ -197,7 +197,7 @@ def code(rng: random.Random) -> str:
 
 
 def latin_word(rng: random.Random) -> str:
-    """A pronounceable invention, as brand names are: lumera, stona, Velton."""
+    """Return a pronounceable invented word, like brand names: lumera, stona, Velton."""
     body = "".join(rng.choice(_CONSONANTS) + rng.choice(_VOWELS) for _ in range(rng.randint(1, 3)))
     return (rng.choice(("", "", "", rng.choice("aeiou"))) + body + rng.choice(_ENDINGS)).replace("iaia", "ia")
 

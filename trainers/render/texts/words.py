@@ -30,11 +30,11 @@ class Words:
         return self._rng.choice(self._source.items(self.language, section, self._split))
 
     def other(self, language: str) -> "Words":
-        """The same source in another language, for mixed pages."""
+        """Return the same source in another language, for mixed pages."""
         return Words(self._source, self._split, language, self._rng)
 
     def sentence(self) -> str:
-        """A sentence; English ones are mixed from two of the list at times, for variety."""
+        """Return a sentence; English ones are sometimes mixed from two of the list, for variety."""
         rng = self._rng
         sentence = self.item("sentence")
         if self.language == "en" and rng.random() < 0.5:
@@ -53,7 +53,7 @@ class Words:
         return " ".join(parts)
 
     def phrase(self) -> str:
-        """A few words: a product, a label, or a part of a sentence."""
+        """Return a few words: a product, a label, or a part of a sentence."""
         if self._rng.random() < 0.4:
             return self.item(self._rng.choice(("product", "label", "title")))
         words = self.sentence().split()
@@ -78,7 +78,7 @@ class Words:
         return "".join(self._rng.choices(string.digits, k=count))
 
     def price(self) -> str:
-        """An amount without its unit: 12,500 in Korean, 12.50 in English."""
+        """Return an amount without its unit: 12,500 in Korean, 12.50 in English."""
         if self.language == "ko":
             return f"{self._rng.randint(5, 99999) * self._rng.choice((10, 100)):,}"
         return f"{self._rng.randint(20, 99999) / self._rng.choice((10, 100, 100)):,.2f}"
@@ -122,6 +122,6 @@ class Words:
         return f"{self._rng.randint(1, 500)} {self._rng.choice(units)}".strip()
 
     def value(self) -> str:
-        """What stands in a field of a form."""
+        """Return the value of a field in a form."""
         kind = self._rng.choice(_VALUE_KINDS)
         return self.item(kind) if kind in ("person", "company", "product") else getattr(self, kind)()

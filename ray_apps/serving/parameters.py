@@ -1,7 +1,8 @@
-"""What a request asks for in its query, and the documents it is asked of."""
+"""Query parameters of requests, and the document that they apply to."""
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query, Request
@@ -16,6 +17,7 @@ from ray_apps.serving.settings import AppSettings
 from ray_apps.serving.uploads import JsonDocument, receive
 
 _Form = TypeVar("_Form", bound=JsonDocument)
+_Result = TypeVar("_Result")
 
 Pages = Annotated[
     str | None,
@@ -31,31 +33,32 @@ Languages = Annotated[
     Query(
         pattern="^[a-z]{2}(,[a-z]{2})*$",
         max_length=100,
-        description="languages to read as ISO 639-1 codes, the commonest first; the server's own when left out",
+        description="languages to read as ISO 639-1 codes, most frequent first; the server's own when left out",
         examples=["en"],
     ),
 ]
 UprightFormat = Annotated[
-    Literal["none", "jpeg", "png"], Query(description="also answer each page turned upright, in this format")
+    Literal["none", "jpeg", "png"], Query(description="also return each page turned upright, in this format")
 ]
 UprightSide = Annotated[int, Query(ge=64, le=10_000, description="px of that image's longer side, at most")]
 
 
-async def take_document(
+async def receive_document(
     request: Request,
     settings: AppSettings,
     chain: Chain,
     metrics: RequestMetrics,
     form: type[_Form] = JsonDocument,
 ) -> tuple[Document, _Form]:
-    """The document a request brings, its pages counted, and what was said with it.
+    """Return the document of a request, its pages counted, and the form that came with it.
 
     Raises:
-        Problem: see `uploads.receive`; 503. DocumentError: it cannot be opened.
+        Problem: see `uploads.receive`; 503 (readers full or gone).
+        DocumentError: it cannot be opened.
     """
     upload = await receive(request, settings, form)
     name, content = upload.name or "document", upload.content
-    metrics.taken(request.scope["route"].path, len(content))
+    metrics.received(request.scope["route"].path, len(content))
     try:
         pages = 1
         if sniff(content[:HEAD_BYTES], name) in MULTI_PAGE:
@@ -65,38 +68,39 @@ async def take_document(
     return Document(name, content, pages), upload.form
 
 
-def choose(
+def read_options(
     document: Document,
     chain: DocumentsChain,
-    most_pages: int,
+    max_pages: int,
     pages: str | None = None,
     languages: str | None = None,
-    upright: str = "none",
+    upright: Literal["none", "jpeg", "png"] = "none",
     upright_max_side: int = 1600,
 ) -> ReadOptions:
-    """The options of a request, checked against its document and the recognisers there are.
+    """Return the options of a request, checked against its document and the recognisers.
 
     Raises:
-        Problem: 413 (more than `most_pages` pages), 422 (pages the document lacks, languages nobody reads).
+        Problem: 413 (more than `max_pages` pages), 422 (pages that the document does not have, languages
+            that no recogniser reads).
     """
     requested = tuple(languages.split(",")) if languages else chain.languages
     try:
         chain.recognition.recognizers_for(requested)
     except ConfigError as error:
         raise Problem(422, str(error)) from error
-    chosen = choose_pages(document, pages, most_pages, ", or send the document as a job (POST /v1/jobs)")
-    return ReadOptions(pages=chosen, languages=requested, upright=upright, upright_max_side=upright_max_side)
+    selected = select_pages(document, pages, max_pages, ", or send the document as a job (POST /v1/jobs)")
+    return ReadOptions(pages=selected, languages=requested, upright=upright, upright_max_side=upright_max_side)
 
 
-def choose_pages(document: Document, pages: str | None, most_pages: int, otherwise: str = "") -> tuple[int, ...]:
-    """The numbers of the pages a request asks for; `otherwise` is what to do about too many beside asking for fewer.
+def select_pages(document: Document, pages: str | None, max_pages: int, otherwise: str = "") -> tuple[int, ...]:
+    """Return the numbers of the requested pages; `otherwise` adds a remedy to the message about too many.
 
     Raises:
-        Problem: 413 (more than `most_pages`), 422 (pages the document lacks).
+        Problem: 413 (more than `max_pages`), 422 (pages that the document does not have).
     """
     chosen = _page_numbers(pages, document.page_count) if pages else range(1, document.page_count + 1)
-    if len(chosen) > most_pages:
-        detail = f"{len(chosen)} pages are over the limit of {most_pages} in one request; choose some with `pages`"
+    if len(chosen) > max_pages:
+        detail = f"{len(chosen)} pages are over the limit of {max_pages} in one request; choose some with `pages`"
         raise Problem(413, detail + otherwise)
     return tuple(chosen)
 
@@ -111,8 +115,8 @@ def _page_numbers(text: str, page_count: int) -> list[int]:
     return sorted(numbers)
 
 
-async def within(seconds: float, work, pages: int = 1) -> object:
-    """Await `work` on `pages`, for `seconds` at most.
+async def with_timeout(seconds: float, work: Awaitable[_Result], pages: int = 1) -> _Result:
+    """Await `work` on a number of `pages` for at most `seconds`.
 
     Raises:
         Problem: 503 when it takes longer.
