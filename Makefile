@@ -2,7 +2,7 @@
 # make test        the whole test suite, with coverage (installs the training and test extras too)
 # make test-fast   what needs no Ray, no browser and no training
 # make test-wheel  the wheel in an empty folder, and a checkout that is not installed
-# make lint        ruff
+# make lint        ruff and pyright
 # make fonts       Debian fonts for the page renderer (needs root)
 # make browser     Debian's Chromium for the tests of the page (needs root)
 
@@ -44,6 +44,7 @@ test-wheel: $(VENV)/full
 lint: $(VENV)/full
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fonts:
 	apt-get update

@@ -1,4 +1,4 @@
-"""Our skew against jdeskew on the same turned pages: share within 0.5 degrees and milliseconds a page, one thread.
+"""ocray's skew against jdeskew on the same turned pages: share within 0.5 degrees and ms per page, one thread.
 
     python -m benchmarks.angles --data ../shared/data --range 44 --limit 60
 
@@ -21,7 +21,7 @@ from trainers.pages.metrics import angle_errors
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.angles", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.angles", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--range", type=float, default=44.0)
     parser.add_argument("--limit", type=int, help="pages of each set (default: all)")
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--orientation", default="orientation@1")
     options = parser.parse_args(arguments)
     try:
-        from jdeskew.estimator import get_angle
+        from jdeskew.estimator import get_angle  # pyright: ignore[reportMissingImports]  # installed by hand
     except ImportError:
         parser.error("jdeskew is not installed: pip install jdeskew==0.4.2")
     cv2.setNumThreads(1)

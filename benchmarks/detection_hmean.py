@@ -32,7 +32,7 @@ def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[RegionS
     rows = pq.read_table(path).to_pylist()
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:
-        image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = np.asarray(cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB))
         regions = row.get("lines") or row.get("regions")
         if regions:
             quads = np.array([region["quad"] for region in regions], np.float32).reshape(-1, 4, 2)

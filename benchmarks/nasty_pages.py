@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,10 +130,10 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     reader = load_reader("documents").changed(precision=arguments.precision)
-    stages = [(spec.build(), 1) for spec in reader.stages()]
+    stages: list[tuple[Any, int]] = [(spec.build(), 1) for spec in reader.stages()]
     form = next(stage.predictor.input for stage, _ in stages if stage.name == "text_detection")
     chosen = arguments.only.split(",") if arguments.only else list(PICTURES)
-    ordinary = None
+    ordinary = 0.0
     print(f"{'picture':18} {'size':>13} {'looked at':>13} {'seconds':>8} {'MiB more':>9} {'lines':>6}  slowest stage")
     with tempfile.TemporaryDirectory(prefix="ocray-bench-") as folder:
         for name in ["letter", "letter", *chosen]:  # twice: the first one also warms the runtime up

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ def labelled_pages(path: Path, limit: int | None, seed: int) -> Iterator[tuple[n
     rows = pq.read_table(path).to_pylist()
     random.Random(seed).shuffle(rows)
     for row in rows[:limit]:
-        image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = np.asarray(cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB))
         yield image, true_text(row)
 
 
@@ -44,7 +45,8 @@ def true_text(row: dict) -> str:
 def ocray(reader: str, languages: str, precision: str) -> Engine:
     """Return the predictors of a reader's configuration, crops batched across the pages given."""
     opened = load_reader(reader).for_languages(languages).changed(precision=precision)
-    detector, recognizer = (spec.build().predictor for spec in opened.stages()[-2:])
+    stages: list[Any] = [spec.build() for spec in opened.stages()[-2:]]
+    detector, recognizer = (stage.predictor for stage in stages)
 
     def read(images: list[np.ndarray]) -> list[str]:
         found = detector(images)
@@ -61,7 +63,7 @@ def ocray(reader: str, languages: str, precision: str) -> Engine:
 
 
 def rapidocr(engine: str) -> Engine:
-    """RapidOCR as installed, with one thread; `engine` is onnxruntime or openvino."""
+    """Return RapidOCR as installed, with one thread; `engine` is onnxruntime or openvino."""
     from rapidocr import EngineType, RapidOCR
 
     threads = (
@@ -73,7 +75,8 @@ def rapidocr(engine: str) -> Engine:
     reader = RapidOCR(params={"Global.log_level": "error", **engines, **threads})
 
     def read(images: list[np.ndarray]) -> list[str]:
-        return ["\n".join(reader(np.ascontiguousarray(image[..., ::-1])).txts or ()) for image in images]
+        answers: list[Any] = [reader(np.ascontiguousarray(image[..., ::-1])) for image in images]
+        return ["\n".join(answer.txts or ()) for answer in answers]
 
     return read
 

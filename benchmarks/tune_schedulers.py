@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import yaml
@@ -57,11 +58,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="orders in which ASHA meets the points")
     arguments = parser.parse_args()
     grid = sweep(arguments.out / "grid", SWEEP)
-    tell("grid", grid)
+    print_result("grid", grid)
     replay(grid)
     for seed in range(arguments.seeds):
         trials = sweep(arguments.out / f"asha-{seed}", SWEEP | {"scheduler": ASHA, "seed": seed})
-        tell(f"asha, order {seed}", trials)
+        print_result(f"asha, order {seed}", trials)
         for what in (samples, seconds):
             print(f"  {what.__name__} ÷ the grid's: {sum(map(what, trials)) / sum(map(what, grid)):.3f}")
     third = SWEEP | {"space": SPACE | {"settings.width": {"grid": [16]}}}
@@ -131,7 +132,8 @@ def passing(curves: list[Curve]) -> tuple[int, float]:
         busy.remove((now, number, index))
         seen, value = curves[number][index]
         best = max(best, value)
-        decision = bracket.on_result(SimpleNamespace(trial_id=str(number)), seen, value)
+        trial: Any = SimpleNamespace(trial_id=str(number))
+        decision = bracket.on_result(trial, seen, value)
         if decision != "STOP" and index + 1 < len(curves[number]):
             busy.append((now + curves[number][index + 1][0] - seen, number, index + 1))
             continue
@@ -171,7 +173,7 @@ def killed(folder: Path, content: dict, after: float) -> None:
     ended = {trial.number: progress(folder, trial) for trial in before if trial.status != "running"}
     trials = sweep(folder, content)
     same = all(progress(folder, trial) == ended[trial.number] for trial in trials if trial.number in ended)
-    tell("killed at half-time and started again", trials)
+    print_result("killed at half-time and started again", trials)
     steps = sum(len(progress(folder, trial).splitlines()) for trial in trials)
     print(f"  ended before the kill: {len(ended)}, left as they were: {same}; under way: {len(before) - len(ended)}")
     print(f"  validations written: {steps}, different ones: {sum(len(trial.reports) for trial in trials)}")
@@ -181,9 +183,12 @@ def progress(folder: Path, trial: TrialRecord) -> str:
     return (SweepFolder(folder).trial(trial.number) / "progress.jsonl").read_text("utf-8")
 
 
-def tell(name: str, trials: list[TrialRecord]) -> None:
+def print_result(name: str, trials: list[TrialRecord]) -> None:
     best = best_trial(trials, METRIC, "max")
-    value = best.best(METRIC, "max").metrics[METRIC]
+    report = None if best is None else best.best(METRIC, "max")
+    if best is None or report is None:
+        sys.exit(f"{name}: no trial has reported {METRIC}")
+    value = report.metrics[METRIC]
     whole = sum(trial.status == "finished" for trial in trials)
     print(
         f"{name}: {len(trials)} trials, {whole} trained in full, {sum(map(seconds, trials)):.0f} s and "

@@ -54,8 +54,8 @@ def main() -> None:
         place, "corners", pa.array([corrected(*row) for row in rows], table.schema.field(place).type)
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for split in pc.unique(table["split"]).to_pylist():
-        part = table.filter(pc.equal(table["split"], split))
+    for split in table["split"].unique().to_pylist():
+        part = table.filter(pc.field("split") == split)
         pq.write_table(part, arguments.out / f"{split}.parquet")
         print(f"{arguments.out / f'{split}.parquet'}: {part.num_rows} photos")
 

@@ -33,7 +33,7 @@ def varied_pages(data: Path, count: int, folder: Path):
     """Yield pages one at a time: a real page, scaled by 0.4–1.8 and turned, written where the first stage reads it."""
     rng = np.random.default_rng(0)
     for number, path in enumerate(write_pages(data, ["receipts", "forms", "korean_upright"], count, folder)):
-        image = cv2.imread(str(path))
+        image = np.asarray(cv2.imread(str(path)))
         scale = rng.uniform(0.4, 1.8) * min(1.0, 2000 / max(image.shape[:2]))
         image = turn(cv2.resize(image, None, fx=scale, fy=scale), rng.uniform(-180, 180))
         varied = folder / f"varied-{number}.png"

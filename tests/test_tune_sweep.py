@@ -230,7 +230,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
     assert [trial.status for trial in SweepFolder(folder).trials()] == ["finished", "running"]
     second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
-    assert "goes on with" in second.stdout and "1 trials are done, 1 were under way" in second.stdout
+    assert "resuming" in second.stdout and "1 trials done, 1 unfinished" in second.stdout
     after = ended(folder)
     assert list(after) == [1, 2, 3] and after[1] == before[1]
     steps = [json.loads(line)["step"] for line in after[2].splitlines()]

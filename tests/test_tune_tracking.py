@@ -289,7 +289,7 @@ def test_sinks_that_fail_are_named_once_and_the_sweep_goes_on(sweep, capsys):
     told.reported(first, first.reports[0])
     told.ended(first)
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("MLflow failed, the sweep goes on without it: MlflowException: ") and "deleted" in line
+    assert line.startswith("MLflow failed, the sweep continues without it: MlflowException: ") and "deleted" in line
     assert scalars(sweep, 1, "validation/accuracy") == [(10, 0.5)]  # TensorBoard is still told
 
     (sweep / "trials/0002").write_text("no folder can be made here")
@@ -297,7 +297,7 @@ def test_sinks_that_fail_are_named_once_and_the_sweep_goes_on(sweep, capsys):
     run_trial(told, trial_of(3, {"train.lr": 0.1}, 0.5, 0.6))
     told.close("FINISHED", first)
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("TensorBoard failed, the sweep goes on without it: ")
+    assert line.startswith("TensorBoard failed, the sweep continues without it: ")
 
 
 def test_nothing_is_imported_or_written_unless_asked_for(tmp_path):

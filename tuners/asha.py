@@ -37,7 +37,7 @@ class Rungs:
         self._scores: list[dict[int, float]] = [{} for _ in self.milestones]
 
     def reach(self, number: int, samples: int, score: float) -> int | None:
-        """Note a report; the highest rung that the trial reaches with it, None when it reaches no new one."""
+        """Record a report. Return the highest rung that the trial reaches with it, None if it reaches no new one."""
         reached = None
         for rung, milestone in enumerate(self.milestones):
             if samples >= milestone and number not in self._scores[rung]:
@@ -46,8 +46,9 @@ class Rungs:
         return reached
 
     def rank(self, number: int, rung: int) -> int:
-        """Place among those that reached the rung, from 0; of equals whoever came first."""
-        order = sorted(self._scores[rung], key=self._scores[rung].get, reverse=True)
+        """Return the trial's place among those that reached the rung, from 0; of equal ones the first counts."""
+        scores = self._scores[rung]
+        order = sorted(scores, key=scores.__getitem__, reverse=True)
         return order.index(number)
 
     def may_pass(self, number: int, rung: int, count: int | None = None) -> bool:

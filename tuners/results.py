@@ -5,11 +5,12 @@ Everything is read from the trials' records and a few facts about the sweep; `tu
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,11 @@ from common.durations import duration
 from common.storage import replacing
 from tuners.ledger import Report, TrialRecord
 
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
 Mode = Literal["max", "min"]
+SweepState = Literal["finished", "interrupted", "out of time", "no better trials"]
 ABSENT = object()  # a conditional setting that did not apply
 DASH = "–"  # how that is written
 WIDTH = 120  # columns of a terminal
@@ -41,14 +46,14 @@ _MOMENT = pa.timestamp("ms", tz="UTC")
 
 @dataclass(frozen=True)
 class SweepFacts:
-    """What is known of a sweep beside its trials.
+    """Facts about a sweep besides its trials.
 
     Attributes:
         full_samples: training samples of a trial that runs to its end.
-        planned: trials planned; None: as many as the time allows.
+        planned: trials planned; None if only time limits them.
         concurrent: trials at once.
         wall_seconds: over all runs of the sweep.
-        command: goes on with the sweep, or made it.
+        command: resumes the sweep, or made it.
     """
 
     name: str
@@ -61,7 +66,7 @@ class SweepFacts:
     planned: int | None
     concurrent: int
     wall_seconds: float
-    state: Literal["finished", "interrupted", "out of time", "no better trials"]
+    state: SweepState
     command: str
 
 
@@ -172,7 +177,7 @@ def importance(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> dict[s
 
     scored = _scored(trials, metric, mode)
     features = _features([trial for trial, _ in scored])
-    distributions = {name: _distribution(column) for name, column in features.items()}
+    distributions: dict[str, BaseDistribution] = {name: _distribution(column) for name, column in features.items()}
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells every study it makes
     try:
@@ -324,13 +329,13 @@ def _features(trials: Sequence[TrialRecord]) -> dict[str, list]:
             continue
         # Where a setting did not apply, it could not matter: the middle (or most frequent) value stands there, and what
         # its absence brings about counts for the setting that decides on it.
-        filler = sorted(present)[len(present) // 2] if numeric else max(sorted(set(present)), key=present.count)
+        filler = sorted(present)[len(present) // 2] if numeric else Counter(sorted(present)).most_common(1)[0][0]
         given = iter(present)
         features[name] = [filler if value is ABSENT else next(given) for value in values]
     return features
 
 
-def _distribution(column: list):
+def _distribution(column: list) -> "BaseDistribution":
     """Return the range that the values span."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 

@@ -3,7 +3,7 @@
 import random
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import optuna
 from ray import tune
@@ -62,14 +62,14 @@ class _PatientSearch(OptunaSearch):
         super().__init__(**arguments)
         self._next_trial = next_trial
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict | None:
         answer = self._next_trial() if self._next_trial else "go"
         if answer == "go":
             return super().suggest(trial_id)
-        return None if answer == "wait" else self.FINISHED
+        return None if answer == "wait" else cast(dict, self.FINISHED)  # a text that Ray Tune compares
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: Ray Tune's snapshots are not read, the ledger takes their place."""
+        """Save nothing: the ledger replaces Ray Tune's snapshots."""
 
 
 def make_population(plan: Plan, trials: list[TrialRecord], size: int) -> tuple[BasicVariantGenerator, dict[str, Any]]:

@@ -100,15 +100,18 @@ class Parameter(Settings):
     @property
     def ends(self) -> tuple[float, float]:
         """(low, high) of a number in a range."""
-        return self.uniform or self.loguniform or self.int
+        ends = self.uniform or self.loguniform or self.int
+        if ends is None:
+            raise TypeError(f"{self.kind} has no range")
+        return ends
 
     def values(self) -> Sequence[Any] | None:
         """All values, ascending or as written; None when they are not finite."""
         if self.choices is not None:
             return self.choices
+        if self.int is not None:
+            return range(self.int[0], self.int[1] + 1, int(self.step or 1))
         low, high = self.ends
-        if self.kind == "int":
-            return range(low, high + 1, int(self.step or 1))
         if self.step is None:
             return None
         steps = round((high - low) / self.step)
@@ -118,9 +121,9 @@ class Parameter(Settings):
         """Return the parameter's distribution for Optuna."""
         if self.choices is not None:
             return CategoricalDistribution([json.dumps(value) for value in self.choices])
+        if self.int is not None:
+            return IntDistribution(*self.int, log=self.log, step=int(self.step or 1))
         low, high = self.ends
-        if self.kind == "int":
-            return IntDistribution(low, high, log=self.log, step=int(self.step or 1))
         return FloatDistribution(low, high, log=self.kind == "loguniform", step=self.step)
 
     def holds(self, value: Any) -> bool:
@@ -153,16 +156,16 @@ class Parameter(Settings):
             return values[round((value - low) / (high - low) * (len(values) - 1))]
         return value
 
-    def domain(self):
-        """For Ray Tune: a Domain of a range; a list of finite values, because its PBT steps through lists but
-        multiplies what a Domain gives, a text or a pair too."""
+    def domain(self) -> Any:
+        """Return a Domain of Ray Tune for a range, and a list for finite values: Ray's PBT steps through lists but
+        multiplies samples of a Domain, even texts and pairs."""
         from ray import tune
 
-        if self.choices is not None or self.step is not None:
-            return list(self.values())
+        if (self.choices is not None or self.step is not None) and (values := self.values()) is not None:
+            return list(values)
+        if self.int is not None:
+            return (tune.lograndint if self.log else tune.randint)(self.int[0], self.int[1] + 1)
         low, high = self.ends
-        if self.kind == "int":
-            return (tune.lograndint if self.log else tune.randint)(low, high + 1)
         return (tune.uniform if self.kind == "uniform" else tune.loguniform)(low, high)
 
 
@@ -191,7 +194,7 @@ class Space:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and list(self.parameters.items()) == list(other.parameters.items())
 
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # how Python spells an unhashable class
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
         """Values of a new trial, by dotted setting; a conditional setting that does not apply is absent."""
@@ -204,8 +207,10 @@ class Space:
                 suggested = trial.suggest_categorical(name, held.choices)
             elif isinstance(held, IntDistribution):
                 suggested = trial.suggest_int(name, held.low, held.high, step=held.step, log=held.log)
-            else:
+            elif isinstance(held, FloatDistribution):
                 suggested = trial.suggest_float(name, held.low, held.high, step=held.step, log=held.log)
+            else:
+                raise TypeError(f"{name}: {held}")
             values[name] = parameter.decode(suggested)
         return values
 

@@ -1,11 +1,11 @@
-"""Runs a sweep: checks everything, hands it to Ray Tune, and writes what was found."""
+"""Runs a sweep: checks everything, starts Ray Tune, and writes the results."""
 
 import json
 import logging
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.config import ConfigError, nearest
 from common.errors import ExitCode, ExpectedError
@@ -16,17 +16,20 @@ from trainers.core.runs import CHECKPOINT_FOLDER, CONFIG_FILE, RUN_FILE
 from tuners.ledger import SweepError, SweepFolder, TrialRecord, best_trial, open_sweep
 from tuners.plan import Plan
 from tuners.report import write_report
-from tuners.results import SweepFacts, write_trials
+from tuners.results import SweepFacts, SweepState, write_trials
+
+if TYPE_CHECKING:
+    from tuners.watch import Watch
 
 BEST_CONFIG = "best.yaml"
 BEST_RUN = "best"
 TRIALS_TABLE = "trials.parquet"
 REPORT = "report.html"
-EXPERIMENT = "ray"  # Ray Tune's own folder
-TRAINERS = "trainers"  # what Ray Train keeps, where a TorchTrainer is a trial
+EXPERIMENT = "ray"  # folder of Ray Tune
+TRAINERS = "trainers"  # files of Ray Train, where a TorchTrainer is a trial
 
-_HELD = {  # Ray Tune's own habits that a sweep does without
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger and the tracker take the place of its files
+_ENVIRONMENT = {  # features of Ray Tune that a sweep turns off
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger and the tracker replace its files
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the config mean the same everywhere
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the sweep has its own progress line
@@ -54,7 +57,7 @@ def run_sweep(
     Args:
         resources: of the cluster (`CPU`, `GPU`), with what it may grow to.
         nodes: of the cluster.
-        command: that goes on with the sweep; stands in the report.
+        command: resumes the sweep; shown in the report.
         overwrite: delete an earlier sweep in this folder first.
         retry_failed: run failed trials of earlier starts again, each from its last checkpoint.
 
@@ -143,7 +146,7 @@ def planned_trials(plan: Plan, trials: list[TrialRecord]) -> int | None:
 def _run(
     plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], concurrent: int, command: str
 ) -> tuple[SweepFacts, list[TrialRecord]]:
-    os.environ.update(_HELD)
+    os.environ.update(_ENVIRONMENT)
     from tuners.schedulers import make_scheduler
     from tuners.tracking import Tracker
     from tuners.watch import Watch
@@ -155,11 +158,11 @@ def _run(
     seconds_left = None if plan.settings.hours is None else 3600 * plan.settings.hours - sweep.wall_seconds()
     _refuse_complete(sweep, planned, ended, seconds_left)
     if trials:
-        print(f"goes on with {sweep.folder}: {ended} trials are done, {len(trials) - ended} were under way", flush=True)
+        print(f"resuming {sweep.folder}: {ended} trials done, {len(trials) - ended} unfinished", flush=True)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     tracker = Tracker(sweep.folder, plan.base, metric=plan.metric, mode=plan.mode, parameters=_parameters(plan))
     watch = Watch(plan, sweep, trials, tracker, scheduler, planned=planned, seconds_left=seconds_left)
-    state = "interrupted"
+    state: SweepState = "interrupted"
     try:
         _tuner(
             plan, sweep, trials, watch, count=-1 if planned is None else planned - ended, concurrent=concurrent
@@ -272,7 +275,7 @@ def _refuse_complete(sweep: SweepFolder, planned: int | None, ended: int, second
         raise SweepError(f"{sweep.folder}: its hours are spent; {remedy.format('--hours')}")
 
 
-def _state(watch, trials: list[TrialRecord], planned: int | None) -> str:
+def _state(watch: "Watch", trials: list[TrialRecord], planned: int | None) -> SweepState:
     ended = sum(trial.status != "running" for trial in trials)
     if planned is not None and ended >= planned:
         return "finished"

@@ -19,7 +19,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from common.config import ConfigError
 from trainers.core.config import Config
@@ -68,29 +68,29 @@ class Tracker:
         Args:
             config: the training config that the trial runs.
         """
-        self._tell("started", trial, config.task)
+        self._notify("started", trial, config.task)
 
     def reported(self, trial: TrialRecord, report: Report) -> None:
         """Record a new report of a started trial, which may or may not be among `trial.reports` yet."""
-        self._tell("reported", trial, report)
+        self._notify("reported", trial, report)
 
     def ended(self, trial: TrialRecord) -> None:
         """Record that a started trial is finished, stopped or failed."""
-        self._tell("ended", trial)
+        self._notify("ended", trial)
 
     def close(self, state: EndState, best: TrialRecord | None) -> None:
         """End the sweep: FINISHED, KILLED or FAILED (MLflow's words), with the best trial so far."""
-        self._tell("close", state, best)
+        self._notify("close", state, best)
         self._sinks.clear()
 
-    def _tell(self, event: str, *arguments: Any) -> None:
+    def _notify(self, event: str, *arguments: Any) -> None:
         for name, sink in list(self._sinks.items()):
             try:
                 getattr(sink, event)(*arguments)
             except Exception as error:  # whatever a sink raises, see the class
                 del self._sinks[name]
                 what = " ".join(str(error).split())[:300]
-                print(f"{name} failed, the sweep goes on without it: {type(error).__name__}: {what}", flush=True)
+                print(f"{name} failed, the sweep continues without it: {type(error).__name__}: {what}", flush=True)
 
 
 class _Score:
@@ -98,7 +98,7 @@ class _Score:
 
     def __init__(self, metric: str, mode: Mode):
         self.metric = metric
-        self.mode = mode
+        self.mode: Mode = mode
         self.best_name = f"best/{metric}"
 
     def best(self, trial: TrialRecord) -> float | None:
@@ -116,14 +116,14 @@ class _Score:
 
 
 class _TensorBoard:
-    """Event files, one writer a running trial.
+    """Event files, one writer per running trial.
 
-    No `experiment` summary is written: TensorBoard takes any one it finds for the whole, and a trial's would hide the
-    conditional settings of the others. Without it, it gathers settings and their types from all trials.
+    No `experiment` summary is written: TensorBoard applies the first one that it finds to all trials, which would hide
+    conditional settings of the others. Without one it collects settings and their types from all trials.
     """
 
     def __init__(self, folder: Path, score: _Score):
-        importlib.import_module("torch.utils.tensorboard")  # missing: told now, not at the first trial
+        importlib.import_module("torch.utils.tensorboard")  # if it is missing, fail now and not at the first trial
         self._folder = SweepFolder(folder)
         self._score = score
         self._open: dict[int, TensorBoard] = {}
@@ -134,14 +134,14 @@ class _TensorBoard:
 
     def reported(self, trial: TrialRecord, report: Report) -> None:
         sink = self._open[trial.number]
-        sink.log(report.step, self._score.figures(trial, report), _told_at(trial, report))
+        sink.log(report.step, self._score.figures(trial, report), _reported_at(trial, report))
         sink.flush()
 
     def ended(self, trial: TrialRecord) -> None:
         if trial.changes or trial.number not in self._open:  # its settings are the last generation's now
             self._write_anew(trial)
         sink = self._open.pop(trial.number)
-        sink.writer.file_writer.add_summary(_session_end(trial))
+        sink.add_summary(_session_end(trial))
         sink.writer.close()
 
     def close(self, state: EndState, best: TrialRecord | None) -> None:
@@ -157,9 +157,9 @@ class _TensorBoard:
         if (folder / TENSORBOARD_FOLDER).exists():
             shutil.rmtree(folder / TENSORBOARD_FOLDER)
         sink = self._open[trial.number] = TensorBoard(folder)
-        sink.writer.file_writer.add_summary(_session_start(trial))
+        sink.add_summary(_session_start(trial))
         for report in trial.reports:
-            sink.log(report.step, self._score.figures(trial, report), _told_at(trial, report))
+            sink.log(report.step, self._score.figures(trial, report), _reported_at(trial, report))
         sink.flush()
 
 
@@ -205,10 +205,10 @@ class _MLflow:
             store_folder=self._store_folder,
         )
         for report in trial.reports:
-            run.log(report.step, self._score.figures(trial, report), _told_at(trial, report))
+            run.log(report.step, self._score.figures(trial, report), _reported_at(trial, report))
 
     def reported(self, trial: TrialRecord, report: Report) -> None:
-        self._open[trial.number].log(report.step, self._score.figures(trial, report), _told_at(trial, report))
+        self._open[trial.number].log(report.step, self._score.figures(trial, report), _reported_at(trial, report))
 
     def ended(self, trial: TrialRecord) -> None:
         self.started(trial, self._task)
@@ -238,7 +238,7 @@ def _set_tags(run: MLflowRun, prefix: str, values: dict[str, Any]) -> None:
         run.client.set_tag(run.run_id, prefix + name, str(value)[:_MLFLOW_TAG_LENGTH])
 
 
-def _session_start(trial: TrialRecord):
+def _session_start(trial: TrialRecord) -> Any:
     """Return the HParams summary of a trial's settings; lists and None become text."""
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
@@ -246,19 +246,22 @@ def _session_start(trial: TrialRecord):
     return hparams_pb(values, trial_id=f"{trial.number:04d}", start_time_secs=trial.started)
 
 
-def _session_end(trial: TrialRecord):
+def _session_end(trial: TrialRecord) -> Any:
     """Return the HParams summary of a trial's end."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto import summary_pb2
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    status = api_pb2.STATUS_FAILURE if trial.status == "failed" else api_pb2.STATUS_SUCCESS
-    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=trial.ended or trial.started)
-    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
+    Summary: Any = summary_pb2.Summary  # pyright: ignore[reportAttributeAccessIssue]  # made at run time
+    api, data = cast(Any, api_pb2), cast(Any, plugin_data_pb2)
+
+    status = api.STATUS_FAILURE if trial.status == "failed" else api.STATUS_SUCCESS
+    end = data.SessionEndInfo(status=status, end_time_secs=trial.ended or trial.started)
+    about = metadata.create_summary_metadata(data.HParamsPluginData(session_end_info=end))
     return Summary(
         value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)]
     )
 
 
-def _told_at(trial: TrialRecord, report: Report) -> float:
-    """Seconds since the epoch; the same when the report is told from its record, so that MLflow keeps one of it."""
+def _reported_at(trial: TrialRecord, report: Report) -> float:
+    """Return seconds since the epoch; the same for a report read from its record, so that MLflow keeps it once."""
     return trial.started + round(report.seconds, 3)

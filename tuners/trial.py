@@ -78,7 +78,7 @@ def _train_here(values: dict[str, Any], plan: Plan) -> None:
                     changeable=changeable,
                 )
         except Exception as error:  # whatever a task raises, another try would meet it again; only deaths are retried
-            reporter.failed(_told(error))
+            reporter.failed(_explain(error))
 
 
 def _train_with_trainer(values: dict[str, Any], plan: Plan, storage: str) -> None:
@@ -89,13 +89,13 @@ def _train_with_trainer(values: dict[str, Any], plan: Plan, storage: str) -> Non
     try:
         answer: dict[str, Any] = trainer.fit().return_value or {}
     except Exception as error:  # its own retries are spent
-        reporter.failed(_told(error))
+        reporter.failed(_explain(error))
         return
     if "error" in answer:
         reporter.failed(answer["error"])
 
 
-def _told(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, LASTING):
         return str(error)
     traceback.print_exc()  # to the worker's log: the fault may be in the task's code

@@ -46,7 +46,7 @@ class Watch(tune.Callback):
         self._sweep = sweep
         self._tracker = tracker
         self._planned = planned
-        self._begun = self._told = time.monotonic()
+        self._begun = self._printed = time.monotonic()
         self._ends = None if seconds_left is None else self._begun + seconds_left
         self._ran_before = sweep.wall_seconds()
         self._numbers: dict[str, int] = {}  # Ray's trial id → number; a copied config carries the copied trial's number
@@ -122,15 +122,16 @@ class Watch(tune.Callback):
         self._ended(record)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if time.monotonic() - self._told >= PROGRESS_SECONDS:
-            self._tell()
+        if time.monotonic() - self._printed >= PROGRESS_SECONDS:
+            self._print_progress()
 
     def stop_early(self) -> bool:
         """Return whether `patience` trials have ended since the best one did."""
         patience = self._plan.settings.patience
         if patience is None:
             return False
-        ended = sorted((t for t in self.trials.values() if t.ended is not None), key=lambda trial: trial.ended)
+        ended = [trial for trial in self.trials.values() if trial.ended is not None]
+        ended.sort(key=lambda trial: trial.ended or 0.0)
         best = best_trial(ended, self._plan.metric, self._plan.mode)
         return best is not None and len(ended) - 1 - ended.index(best) >= patience
 
@@ -142,8 +143,10 @@ class Watch(tune.Callback):
         if failed:
             parts.append(f"{failed} failed")
         parts.append(f"{len(self.trials) - len(ended)} under way")
-        if (best := best_trial(list(self.trials.values()), self._plan.metric, self._plan.mode)) is not None:
-            value = best.best(self._plan.metric, self._plan.mode).metrics[self._plan.metric]
+        best = best_trial(list(self.trials.values()), self._plan.metric, self._plan.mode)
+        report = None if best is None else best.best(self._plan.metric, self._plan.mode)
+        if best is not None and report is not None:
+            value = report.metrics[self._plan.metric]
             settings = " ".join(f"{key}={cell(value)}" for key, value in best.values.items())
             parts.append(f"best {self._plan.metric} {value:.4g} (trial {best.number}: {settings})")
         if (left := self._seconds_left(len(ended))) is not None:
@@ -160,7 +163,8 @@ class Watch(tune.Callback):
         return left if budget is None else min(left, budget)
 
     def _changed(self, record: TrialRecord, trial: Trial, values: dict[str, Any]) -> None:
-        copied = self.scheduler.exploits.get(trial.trial_id) if isinstance(self.scheduler, Population) else None
+        exploits = self.scheduler.exploits if isinstance(self.scheduler, Population) else {}
+        copied = exploits.get(trial.trial_id, "")
         step = record.reports[-1].step if record.reports else 0
         record.changes.append({"step": step, "from": self._numbers.get(copied), "values": values})
         record.values = values
@@ -170,10 +174,10 @@ class Watch(tune.Callback):
         self._done_here += 1
         self._sweep.write_trial(record)
         self._tracker.ended(record)
-        self._tell()
+        self._print_progress()
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
+    def _print_progress(self) -> None:
+        self._printed = time.monotonic()
         self._sweep.write_wall_seconds(self.wall_seconds)
         print(self.progress_line(), flush=True)
 

@@ -100,7 +100,7 @@ def _ask(
     for place in np.flatnonzero(kept <= _SURE).tolist():
         end = columns[place + 1] if place + 1 < len(columns) else len(probabilities)
         run = probabilities[columns[place] : end]
-        run = run[: _length(run.argmax(axis=1), classes[place])]
+        run = run[: _length(run.argmax(axis=1), int(classes[place]))]
         if run[:, classes[place]].max() > _SURE:
             continue
         likely = run.max(axis=0)

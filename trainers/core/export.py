@@ -10,8 +10,9 @@ The graph is written unoptimised, so that every weight keeps its name and a trai
 import copy
 import importlib.util
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -158,6 +159,8 @@ def to_onnx(network: nn.Module, export: Export) -> bytes:
         optimize=False,
         verbose=False,
     )
+    if program is None:
+        raise ExportError("torch made no ONNX program")
     model = program.model_proto
     initializers = {tensor.name for tensor in model.graph.initializer}
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
@@ -220,9 +223,9 @@ def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
     Raises:
         ExportError: names the runtime, the output and the difference.
     """
-    runtimes = {"OpenVINO": Network(bundle)}
+    runtimes: dict[str, Callable[..., Mapping[str, Any]]] = {"OpenVINO": Network(bundle)}
     if _ONNX_RUNTIME in parity_runtimes():
-        import onnxruntime  # where it is installed
+        import onnxruntime  # if it is installed
 
         session = onnxruntime.InferenceSession(bundle.network, providers=["CPUExecutionProvider"])
         runtimes[_ONNX_RUNTIME] = lambda arrays: dict(

@@ -86,7 +86,7 @@ class PlainFeed:
         return iter(
             DataLoader(
                 _Samples(self.task, split),
-                batch_sampler=batches,
+                batch_sampler=map(list, batches),
                 collate_fn=self.task.collate,
                 num_workers=self.processes,
                 prefetch_factor=4 if self.processes else None,

@@ -208,7 +208,8 @@ def update_ema(ema: nn.Module, network: nn.Module, decay: float, step: int) -> N
     decay = min(decay, (1 + step) / (10 + step))
     target, source = ema.state_dict(), network.state_dict()
     floating = [name for name, value in target.items() if value.is_floating_point()]
-    torch._foreach_lerp_([target[name] for name in floating], [source[name] for name in floating], 1 - decay)
+    lerp = torch._foreach_lerp_  # pyright: ignore[reportPrivateImportUsage]  # one kernel for all; torch.optim uses it
+    lerp([target[name] for name in floating], [source[name] for name in floating], 1 - decay)
     for name in target.keys() - set(floating):
         target[name].copy_(source[name])
 

@@ -7,6 +7,7 @@ task costs about 10 ms and the plan of a long run must stay small.
 
 import pickle
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import ray
@@ -73,7 +74,7 @@ class RayFeed:
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         dataset = ray.data.from_items(work, override_num_blocks=len(work)).map_batches(
-            make,
+            cast(Any, make),  # Ray does not declare that a batch may hold lists
             batch_size=1,
             num_cpus=self.cpus_per_task,
             compute=ray.data.TaskPoolStrategy(size=min(self.tasks, len(work))),

@@ -86,25 +86,30 @@ class TensorBoard:
         self.writer = SummaryWriter(str(folder / TENSORBOARD_FOLDER))
 
     def log(self, step: int, values: dict[str, float], at: float | None = None) -> None:
-        """Figures after `step` steps, told at `at` (seconds since the epoch; default: now)."""
+        """Log figures after `step` steps, with the time `at` (seconds since the epoch; default: now)."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, step, at)
 
     def flush(self) -> None:
         self.writer.flush()
 
+    def add_summary(self, summary: Any) -> None:
+        """Write a summary that a plugin made (a protobuf message)."""
+        file_writer: Any = self.writer.file_writer
+        file_writer.add_summary(summary)
+
 
 class MLflowRun:
     """One run in an MLflow store; opened by `open_mlflow_run`."""
 
-    def __init__(self, client, run_id: str):
+    def __init__(self, client: Any, run_id: str):
         self.client = client
         self.run_id = run_id
 
     def log(self, step: int, values: dict[str, float], at: float | None = None) -> None:
-        """Figures after `step` steps, told at `at` (seconds since the epoch; default: now).
+        """Log figures after `step` steps, with the time `at` (seconds since the epoch; default: now).
 
-        What is told twice with the same `at` is kept once. NaN stays NaN.
+        Figures logged twice with the same `at` are kept once. NaN stays NaN.
         """
         from mlflow.entities import Metric
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import fsspec
 import numpy as np
@@ -209,7 +209,8 @@ class _SplitFiles:
         if self._writer is None:
             path = self._folder / f"{self._name}-{self._file_number:05d}.parquet"
             # Images are compressed already and never repeat: a dictionary of them would only cost memory.
-            self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=["group", "source"])
+            columns: Any = ["group", "source"]  # pyarrow-stubs knows only True and False
+            self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=columns)
         self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
         self._file_bytes += self._row_bytes
         self._rows, self._row_bytes = [], 0

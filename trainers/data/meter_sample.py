@@ -38,6 +38,13 @@ class MeterDigit:
     box: np.ndarray | None = None
     fraction: bool = False
 
+    @property
+    def known_box(self) -> np.ndarray:
+        """`box`, for digits that have one. Raises ValueError otherwise."""
+        if self.box is None:
+            raise ValueError(f"the digit {self.character} has no box")
+        return self.box
+
 
 @dataclass(frozen=True, eq=False)
 class MeterSample:

@@ -78,12 +78,12 @@ def detection_metrics(pages: Iterable[Matches]) -> dict[str, float]:
 
 
 def _polygons(quads: np.ndarray) -> np.ndarray:
-    """Hulls: a quad whose corners cross is no valid polygon."""
-    return shapely.convex_hull(shapely.polygons(quads)) if len(quads) else np.zeros(0, object)
+    """Return the convex hulls of quads: a quad whose edges cross is not a valid polygon."""
+    return np.asarray(shapely.convex_hull(shapely.polygons(quads))) if len(quads) else np.zeros(0, object)
 
 
 def _overlapping(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of indices (n, 2) whose IoU is above `LEAST_OVERLAP`, and their IoUs (n,)."""
+    """Return the pairs of indices (n, 2) whose IoU is above `LEAST_OVERLAP`, and their IoUs (n,)."""
     pairs = shapely.STRtree(other).query(one).T
     a, b = one[pairs[:, 0]], other[pairs[:, 1]]
     intersection = shapely.area(shapely.intersection(a, b))

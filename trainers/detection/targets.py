@@ -4,7 +4,7 @@ The decoder grows a blob by area x `unclip_ratio` ÷ perimeter. That gives a lon
 is 1 ÷ shrink_ratio² - 1: 5.25 for the paper's 0.4, 1.8 for 0.6, with which PaddleOCR's trainings end.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ import pyclipper
 
 THRESHOLDS = (0.3, 0.7)  # far from a border and on it
 LEAST_SIDE = 5.0  # px; flatter regions are not learnt from
+_pyclipper: Any = pyclipper  # a C module without types
 _UNIT = 16  # pyclipper and fillPoly take whole numbers: sixteenths of a px
 _SHIFT = 4  # the same for OpenCV, in bits
 
@@ -65,17 +66,17 @@ def shrink_distance(quad: np.ndarray, ratio: float) -> float:
 
 
 def shortest_side(quad: np.ndarray) -> float:
-    """Px; of the sides of a (4, 2) quad."""
+    """Return the length of the shortest side of a (4, 2) quad, px."""
     return float(np.linalg.norm(quad - np.roll(quad, -1, axis=0), axis=1).min())
 
 
 def offset(quad: np.ndarray, distance: float) -> list[np.ndarray]:
-    """Vatti clipping: a (4, 2) quad with its sides moved outwards by `distance` px, as polygons (n, 2); none is left
-    of a quad that is shrunk to nothing."""
-    clipper = pyclipper.PyclipperOffset()
+    """Move the sides of a (4, 2) quad outwards by `distance` px (Vatti clipping), and return polygons (n, 2): none if
+    the quad shrinks to nothing."""
+    clipper = _pyclipper.PyclipperOffset()
     try:
-        clipper.AddPath((quad * _UNIT).round().astype(int).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    except pyclipper.ClipperException:  # no area
+        clipper.AddPath((quad * _UNIT).round().astype(int).tolist(), _pyclipper.JT_ROUND, _pyclipper.ET_CLOSEDPOLYGON)
+    except _pyclipper.ClipperException:  # no area
         return []
     return [np.array(path) / _UNIT for path in clipper.Execute(distance * _UNIT)]
 

@@ -23,7 +23,7 @@ def augment_photo(image: np.ndarray, rng: np.random.Generator, strength: float =
     result = np.clip(pixels, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        result = cv2.imdecode(cv2.imencode(".jpg", result, quality)[1], cv2.IMREAD_COLOR)
+        result = np.asarray(cv2.imdecode(cv2.imencode(".jpg", result, quality)[1], cv2.IMREAD_COLOR))
     return result
 
 
@@ -54,5 +54,6 @@ def _blurred(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, np.pi)
     middle = (length - 1) / 2
     end = np.array([np.cos(angle), np.sin(angle)]) * middle
-    cv2.line(kernel, *(tuple(np.rint(middle + s * end).astype(int).tolist()) for s in (-1, 1)), 1.0)
+    first, last = (tuple(np.rint(middle + s * end).astype(int).tolist()) for s in (-1, 1))
+    cv2.line(kernel, first, last, 1.0)
     return cv2.filter2D(pixels, -1, kernel / kernel.sum())

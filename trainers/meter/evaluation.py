@@ -22,8 +22,8 @@ WARM_UP = 3  # photos that are not timed: the first ones also make kernels
 
 
 def read_meters(source: MeterShards, predictor: MeterPredictor, limit: int | None = None) -> Iterator[ReadMeter]:
-    """Each photo of a set as the predictor reads it, and how long that took. Photos that cannot be decoded are told on
-    stderr and left out."""
+    """Yield each photo of a set as the predictor reads it, with the time taken. Photos that cannot be decoded are named
+    on stderr and left out."""
     count = len(source) if limit is None else min(limit, len(source))
     for index in range(count):
         try:
@@ -51,23 +51,23 @@ def read_meters(source: MeterShards, predictor: MeterPredictor, limit: int | Non
             confidence=read.confidence,
             success=read.success,
             reason=read.reason,
-            strip=cut_strip(sample.image, read.corners, predictor.reader.input)[0] if found else None,
+            strip=None if read.corners is None else cut_strip(sample.image, read.corners, predictor.reader.input)[0],
             seconds=seconds,
         )
 
 
 def fit_trust(read: Sequence[ReadMeter], digits: Path, wrong_share: float) -> list[ReadMeter]:
-    """Write into the bundle `digits` how sure a reading must be, so that no more than `wrong_share` of this set
-    that are given is wrong.
+    """Fit the confidence that a reading must have, so that at most `wrong_share` of the readings given in this set are
+    wrong, and write it into the bundle `digits`.
 
     Args:
-        read: by a predictor that takes any confidence for enough.
+        read: by a predictor that accepts any confidence.
 
     Returns:
-        The meters, given as the bundle says from now on.
+        The meters, with `success` by the new threshold.
     """
     given = [meter for meter in read if meter.success and meter.truth is not None]
-    compared = [compare(meter.truth, meter.reading, meter.leading_zeros) for meter in given]
+    compared = [compare(meter.truth or "", meter.reading or "", meter.leading_zeros) for meter in given]
     right = np.array([each.digits and each.point for each in compared], bool)
     sure = fit_sure(np.array([meter.confidence for meter in given]), right, wrong_share)
     bundle = load_bundle(digits)

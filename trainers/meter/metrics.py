@@ -107,7 +107,7 @@ def screen_metrics(predictions: Mapping[str, np.ndarray]) -> dict[str, float]:
         display: `false_alarms`, the share in which one was found. What there is no photo for is left out.
     """
     corners, found = predictions["corners"], predictions["found"]
-    there, seen = corners.any(axis=(1, 2)), found.any(axis=(1, 2))
+    there, seen = (np.asarray(quads.any(axis=(1, 2))) for quads in (corners, found))
     metrics: dict[str, float] = {}
     if there.any():
         ious = quad_ious(corners[there], found[there])

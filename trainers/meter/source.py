@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
@@ -92,7 +91,7 @@ class MeterShards(ImageShards):
         self._labels = _read_labels(location)
         self._rows = np.arange(len(self._labels))
         if kind is not None:
-            self._rows = np.flatnonzero(pc.equal(self._labels["kind"], kind).to_numpy())
+            self._rows = np.flatnonzero(np.asarray(self._labels["kind"].to_pylist(), object) == kind)
             if not len(self._rows):
                 raise MetersError(f"{location}: no meters of kind {kind}; see `kind` in docs/data.md")
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from trainers.detection.metrics import LEAST_OVERLAP
 from trainers.meter.metrics import ReadMeter, compare, corner_errors, misordered, not_legible, quad_ious
 
@@ -55,9 +57,10 @@ def verdict(meter: ReadMeter) -> str:
             if not compared.digits:
                 return "one_off"
     if meter.found_class is not None and meter.corners is not None:
-        if meter.found_corners is None or _iou(meter) <= LEAST_OVERLAP:
+        located = _located(meter)
+        if located is None or quad_ious(*located)[0] <= LEAST_OVERLAP:
             return "missed"
-        if misordered(meter.corners[None], meter.found_corners[None])[0]:
+        if misordered(*located)[0]:
             return "upside_down"
     if meter.truth is not None and meter.reading is not None and not meter.success:
         return "refused"
@@ -69,15 +72,18 @@ def verdict(meter: ReadMeter) -> str:
 
 
 def _judge(meter: ReadMeter) -> JudgedMeter:
-    located = meter.corners is not None and meter.found_corners is not None
+    located = _located(meter)
     return JudgedMeter(
         meter,
         verdict(meter),
         min((confidence for _, confidence in meter.digits), default=None),
-        _iou(meter) if located else None,
-        float(corner_errors(meter.corners[None], meter.found_corners[None])[0]) if located else None,
+        float(quad_ious(*located)[0]) if located else None,
+        float(corner_errors(*located)[0]) if located else None,
     )
 
 
-def _iou(meter: ReadMeter) -> float:
-    return float(quad_ious(meter.corners[None], meter.found_corners[None])[0])
+def _located(meter: ReadMeter) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the true and the found corners, [1, 4, 2] each; None if one of them is missing."""
+    if meter.corners is None or meter.found_corners is None:
+        return None
+    return meter.corners[None], meter.found_corners[None]

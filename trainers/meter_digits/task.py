@@ -101,7 +101,7 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         single = _is_single(sample)
         if split == "validation":
             strip, _ = cut_strip(sample.image, _corners(sample), self.form)
-            reading = _nearest(sample.digits[0]) if single else sample.reading or ""
+            reading = _nearest(sample.digits[0]) if single and sample.digits else sample.reading or ""
             flags = {"exact": np.bool_(sample.leading_zeros), "single": np.bool_(single)}
             return {"image": strip, "reading": np.array([ord(c) for c in reading], np.int32)} | flags
         if single:
@@ -112,8 +112,9 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         strip = augment_photo(strip, rng, self.settings.augmentation)
         columns = -(-strip.shape[1] // STEP)
         digits = sample.digits or ()
-        boxed = bool(digits) and all(digit.box is not None for digit in digits)
-        boxes = np.array([_around(map_points(matrix, digit.box)) for digit in digits]) if boxed else np.zeros((0, 4))
+        marked = [digit.box for digit in digits if digit.box is not None]
+        boxed = bool(digits) and len(marked) == len(digits)
+        boxes = np.array([_around(map_points(matrix, box)) for box in marked]) if boxed else np.zeros((0, 4))
         taught = column_targets(digits if boxed else (), boxes, columns, self.form.height)
         labels = reading_labels(_reading(sample), sample.leading_zeros)
         padded_labels = padded_rows([np.array(label, np.int64) for label in labels])
@@ -185,7 +186,8 @@ class MeterDigitsTask(Task[MeterDigitsSettings, MeterSource]):
         columns = batch["columns"].tolist()
         read, confidence = [], []
         for index, count in enumerate(columns):
-            places = decode(*(output[index, :count] for output in outputs), self.form)
+            classes, box, position = (output[index, :count] for output in outputs)
+            places = decode(classes, box, position, self.form)
             if batch["single"][index] and places:
                 middle = count * STEP / 2
                 place = min(places, key=lambda place: abs((place.box[0] + place.box[2]) / 2 - middle))
@@ -287,6 +289,8 @@ def side_by_side(crops: Sequence[MeterSample], rng: np.random.Generator, height:
     for picture, crop in zip(pictures, crops, strict=True):
         right = left + picture.shape[1]
         box = np.array([[left, 0], [right, 0], [right, height], [left, height]], np.float32)
+        if not crop.digits:
+            raise ValueError("a crop of a single digit has no label")
         digit = crop.digits[0]
         shown = digit.character if digit.position is None else _turned(digit.position, _TURNED)
         digits.append(MeterDigit(shown, digit.position, box))

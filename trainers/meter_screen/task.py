@@ -115,9 +115,10 @@ class MeterScreenTask(Task[MeterScreenSettings, MeterSource]):
         """`found`, `corners` float32 [batch, 4, 2] px (zeros: none), `found_label`, `label` int64 (NONE: none)."""
         device = batch["image"].device
 
-        def cells(canvas: np.ndarray) -> tuple[np.ndarray, ...]:
+        def cells(canvas: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             outputs = network(self._normalised(torch.from_numpy(canvas[None]).to(device)))
-            return tuple(output[0].cpu().numpy() for output in outputs)
+            presence, kinds, corners = (output[0].cpu().numpy() for output in outputs)
+            return presence, kinds, corners
 
         found = np.zeros((len(batch["image"]), 4, 2), np.float32)
         labels = np.full(len(found), NONE)

@@ -193,7 +193,7 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
                 break
         return tiles
 
-    def _packed(self, tiles, slots: int, side: int, label: int, repeat: bool = False) -> dict[str, np.ndarray]:
+    def _packed(self, tiles, slots: int, side: int, label: int, repeat: bool = False) -> Sample:
         packed = np.zeros((slots, side, side), np.int8)
         for slot in range(slots if repeat and len(tiles) else len(tiles)):
             packed[slot] = np.rint(tiles[slot % len(tiles)] * _STEPS)
@@ -208,7 +208,7 @@ def place_losses(places: torch.Tensor, label: torch.Tensor, tiles: torch.Tensor)
         label: class of each tile [tiles].
         tiles: local contrast [tiles, height, width].
     """
-    ink = functional.adaptive_avg_pool2d((tiles.abs() > INK).float()[:, None], places.shape[2:])
+    ink = functional.adaptive_avg_pool2d((tiles.abs() > INK).float()[:, None], (places.shape[2], places.shape[3]))
     ink = functional.avg_pool2d(ink, 5, stride=1, padding=2)[:, 0] if min(ink.shape[2:]) > 2 else ink[:, 0]
     weight = (ink / INKY).clamp(max=1)
     total = weight.sum().clamp(min=1)

@@ -35,7 +35,7 @@ def augment_line(image: np.ndarray, rng: np.random.Generator, strength: float) -
     if rng.random() < _COMPRESSED * strength:
         quality = int(rng.integers(30, 95))
         encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
     return image
 
 
@@ -60,8 +60,8 @@ def _margins(image: np.ndarray, rng: np.random.Generator, strength: float) -> np
     height = image.shape[0]
     above, below, left, right = (round(height * rng.uniform(-0.04, 0.15) * strength) for _ in range(4))
     image = image[max(0, -above) : height - max(0, -below)]
-    sides = (max(0, side) for side in (above, below, left, right))
-    return cv2.copyMakeBorder(image, *sides, cv2.BORDER_REPLICATE)
+    above, below, left, right = (max(0, side) for side in (above, below, left, right))
+    return cv2.copyMakeBorder(image, above, below, left, right, cv2.BORDER_REPLICATE)
 
 
 def _coarse(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

@@ -119,7 +119,7 @@ def recognition_metrics(true: Iterable[str], read: Iterable[str]) -> dict[str, f
     return metrics | {f"cer_{name}": edits[name] / characters[name] for name in SCRIPTS if characters[name]}
 
 
-def best_reading(true: Sequence[str], read: np.ndarray) -> int:
+def best_reading(true: Sequence[str] | np.ndarray, read: np.ndarray) -> int:
     """Return the number of the column with the most words right; of equal ones that with the lowest CER, then the
     first. `read` [lines, columns] are strings, for example decoded with rising bonuses of the space: a space is one
     character in the CER, but without it two words are wrong."""

@@ -210,7 +210,8 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        total, blanks = 0.0, 0.0
+        total = torch.zeros((), device=batch["image"].device)
+        blanks = torch.zeros_like(total)
         for indices in width_groups(batch["width"]):
             width = bucket_width(int(batch["width"][indices].max()), self.form)
             classes, length = batch["classes"][indices], batch["length"][indices]

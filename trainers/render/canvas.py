@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from trainers.render.fonts import Font, FontSet
 from trainers.render.texts import TextSource, Words
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]  # red, green, blue, 0..255
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,11 @@ class Page:
 
     def item(self, section: str, font: Font, width: float) -> str:
         """Return an item of a section that fits into `width` px; the last of a few tries is cut."""
+        text = ""
         for _ in range(4):
             text = font.face.clean(self.words.item(section))
             if font.width(text) <= width:
-                return text
+                break
         return self.fit(text, font, width)
 
     def text(
@@ -177,7 +178,7 @@ class Page:
         if not text:
             return
         x0, y0, x1, y1 = font.pil.getbbox(text, anchor="ls")
-        mask = Image.new("L", (x1 - x0 + 4, y1 - y0 + 4))
+        mask = Image.new("L", (int(x1 - x0) + 4, int(y1 - y0) + 4))
         ImageDraw.Draw(mask).text((2 - x0, 2 - y0), text, fill=255, font=font.pil, anchor="ls")
         width, height = mask.size
         turned = mask.rotate(degrees, Image.Resampling.BICUBIC, expand=True)

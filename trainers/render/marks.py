@@ -98,7 +98,8 @@ def matrix_code(page: Page, x: float, y: float, size: float) -> None:
         grid = np.rot90(grid, turn).copy()
         grid[:8, :8] = finder
         grid = np.rot90(grid, -turn).copy()
-    code = Image.fromarray(grid).resize((max(cells, round(size)),) * 2, Image.Resampling.NEAREST)
+    side = max(cells, round(size))
+    code = Image.fromarray(grid).resize((side, side), Image.Resampling.NEAREST)
     page.image.paste(code.convert("RGB"), (round(x), round(y)))
 
 

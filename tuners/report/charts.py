@@ -136,7 +136,7 @@ def parallel(trials: Sequence[TrialRecord], facts: SweepFacts) -> Chart | None:
     dimensions = []
     for name, label in short_names(names).items():
         dimensions.append(_dimension(label, Scale.of([trial.values.get(name, ABSENT) for trial in scored])))
-    values = [best_value(trial, facts.metric, facts.mode) for trial in scored]
+    values = _best_values(scored, facts)
     metric = Scale.of_figures(values, log=facts.mode == "min")
     dimensions.append(_dimension(facts.metric, metric))
     # The worst quarter shares one colour: a few ruined trials would leave all others in one shade.
@@ -235,31 +235,38 @@ def _add_changes(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepF
         )
 
 
+def _best_values(trials: Sequence[TrialRecord], facts: SweepFacts) -> list[float]:
+    values = (best_value(trial, facts.metric, facts.mode) for trial in trials)
+    return [value for value in values if value is not None]
+
+
 def _offer_zoom(figure: go.Figure, trials: Sequence[TrialRecord], facts: SweepFacts) -> None:
     """Let the page's script show the better half of the trials alone, where the worse ones press it flat."""
     ranked = ranking([trial for trial in trials if _scored(trial, facts)], facts.metric, facts.mode)
-    values = [best_value(trial, facts.metric, facts.mode) for trial in ranked[: max(2, len(ranked) // 2)]]
+    values = _best_values(ranked[: max(2, len(ranked) // 2)], facts)
     span = abs(values[0] - values[-1])
     low, high = min(values) - 0.08 * span, max(values) + 0.08 * span
-    if span and figure.layout.yaxis.type != "log":
-        figure.layout.meta = {"zoom": [low, high]}
+    layout: Any = figure.layout  # plotly makes the attributes of layouts at run time
+    if span and layout.yaxis.type != "log":
+        layout.meta = {"zoom": [low, high]}
 
 
 def _chart(
     figure: go.Figure, name: str, height: int, english: str, korean: str, *, log_note: bool = False, width: int = 0
 ) -> Chart:
     """Return the figure for the page; `english` and `korean` are the x axis's title, empty if it has its own."""
-    zoom = bool(figure.layout.meta)
+    layout: Any = figure.layout  # as above
+    zoom = bool(layout.meta)
     titles = {}
     if english:
         titles = {"en": {"xaxis.title.text": english}, "ko": {"xaxis.title.text": korean}}
     if log_note:
-        metric = figure.layout.yaxis.title.text
+        metric = layout.yaxis.title.text
         titles.setdefault("en", {})["yaxis.title.text"] = f"{metric} (log)"
         titles.setdefault("ko", {})["yaxis.title.text"] = f"{metric} (로그)"
     figure.update_layout(
         template={},
-        meta={**(figure.layout.meta or {}), **titles},
+        meta={**(layout.meta or {}), **titles},
         font={"family": FONT, "size": 13, "color": MUTED},
         hoverlabel={
             "bgcolor": "#fff",
@@ -273,11 +280,11 @@ def _chart(
         paper_bgcolor="#fff",
         dragmode="zoom",
     )
-    if figure.layout.margin.l is None:
+    if layout.margin.l is None:
         figure.update_layout(margin={"l": 64, "r": 16, "t": 12, "b": 52})
     figure.update_xaxes(gridcolor=RULE, zeroline=False, linecolor="#8c96a1", automargin=True, title_standoff=10)
     figure.update_yaxes(gridcolor=RULE, zeroline=False, automargin=True, title_standoff=10)
-    if figure.layout.yaxis.type == "log":
+    if layout.yaxis.type == "log":
         figure.update_yaxes(minor_showgrid=False, dtick="D2")  # 2 and 5 between the powers of ten
     html = figure.to_html(
         full_html=False, include_plotlyjs=False, div_id=f"chart-{name}", default_height=f"{height}px", config=CONFIG

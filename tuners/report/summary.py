@@ -46,10 +46,11 @@ class Tiles:
 
 def tiles(trials: Sequence[TrialRecord], facts: SweepFacts) -> Tiles:
     best = best_trial(list(trials), facts.metric, facts.mode)
+    value = None if best is None else best_value(best, facts.metric, facts.mode)
     count = {status: sum(trial.status == status for trial in trials) for status in _STATUSES}
     share = trained_share(trials, facts)
     return Tiles(
-        best=DASH if best is None else short(best_value(best, facts.metric, facts.mode)),
+        best=DASH if value is None else short(value),
         trained=duration(sum(trial.seconds for trial in trials)),
         clock=duration(facts.wall_seconds),
         saved=DASH if share is None else percent(max(0.0, 1 - share)),
@@ -74,9 +75,9 @@ class Best:
 def best_settings(trials: Sequence[TrialRecord], facts: SweepFacts, best_file: Path) -> Best | None:
     """Return the best trial; None where no trial has a finite value."""
     best = best_trial(list(trials), facts.metric, facts.mode)
-    if best is None:
+    report = None if best is None else best.best(facts.metric, facts.mode)
+    if best is None or report is None:
         return None
-    report = best.best(facts.metric, facts.mode)
     return Best(
         number=best.number,
         step=report.step,

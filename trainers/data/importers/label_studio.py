@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 import numpy as np
 
@@ -43,7 +44,7 @@ from trainers.data.importers.meter_labels import (
     ordered_digits,
 )
 from trainers.data.importers.rows import LeftOut, MeterFound, Row, RowError, Skipped
-from trainers.data.meter_sample import CHARACTERS, METER_CLASSES
+from trainers.data.meter_sample import CHARACTERS, METER_CLASSES, MeterClass
 
 _FURTHER = "further displays on an image (the largest one counts)"
 _REMARKS = "typed texts that are no reading"
@@ -210,7 +211,7 @@ def _row(labels: _Labels, skipped: Counter[str]) -> MeterFound:
     classes = list(dict.fromkeys(labels.classes))
     if len(classes) > 1:
         raise RowError("several classes for one image", ", ".join(classes))
-    meter_class = classes[0] if classes else None
+    meter_class = cast(MeterClass, classes[0]) if classes else None  # `LabelNames` gives no others
     corners = max(labels.displays, key=_area, default=None)
     skipped[_FURTHER] += max(0, len(labels.displays) - 1)
     digits, reading = None, labels.reading

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -188,14 +189,14 @@ def fitted(found: MeterFound, size: tuple[int, int]) -> tuple[np.ndarray | None,
             for digit in digits
         )
         for digit in digits:
-            if digit.box is not None and outside(digit.box.reshape(-1).tolist(), width, height):
+            if digit.box is not None and outside(tuple(digit.box.reshape(-1).tolist()), width, height):
                 raise RowError("digit outside the image, or mostly so", digit.character)
     if found.kind == "strip":
         return as_array([0, 0, width, 0, width, height, 0, height]), digits
     if found.corners is None:
         return None, digits
     corners = as_array(quad_of_points((found.corners * scale).tolist()))
-    if outside(corners.reshape(-1).tolist(), width, height):
+    if outside(tuple(corners.reshape(-1).tolist()), width, height):
         raise RowError("display outside the image, or mostly so")
     return corners, digits
 
@@ -237,7 +238,7 @@ def _without_edge(hull: np.ndarray, edge: int) -> np.ndarray | None:
 
 def _direction(quads: Sequence[np.ndarray]) -> np.ndarray:
     """Return the (2,) unit vector along the upper edges, from left to right in reading direction."""
-    edges = sum(quad[1] - quad[0] + quad[2] - quad[3] for quad in quads)
+    edges: Any = sum(quad[1] - quad[0] + quad[2] - quad[3] for quad in quads)
     return edges / max(float(np.linalg.norm(edges)), 1e-9)
 
 
@@ -272,7 +273,7 @@ def _with_gaps(digits: Sequence[MeterDigit], along: np.ndarray) -> list[MeterDig
     """Return the digits with an "x" for each gap between two into which another would fit."""
     if len(digits) < 3:  # a pitch cannot be told
         return list(digits)
-    centres = np.array([sum(_span(digit.box, along)) / 2 for digit in digits])
+    centres = np.array([sum(_span(digit.box, along)) / 2 for digit in digits if digit.box is not None])
     steps = np.diff(centres) / max(float(np.median(np.diff(centres))), 1e-9)
     filled = [digits[0]]
     for step, digit in zip(steps.tolist(), digits[1:], strict=True):

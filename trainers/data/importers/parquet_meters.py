@@ -20,9 +20,16 @@ from trainers.data.meter_sample import CHARACTERS, KINDS, METER_CLASSES, Kind, M
 from trainers.data.splits import Split
 
 _OWN = ("kind", "leading_zeros", "digits")
-_SPLITS: dict[str, Split] = {"train": "train", "training": "train"} | dict.fromkeys(
-    ("validation", "valid", "val", "dev", "test", "eval"), "validation"
-)
+_SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "validation",
+    "eval": "validation",
+}
 
 
 @dataclass(frozen=True)

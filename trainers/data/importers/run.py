@@ -31,6 +31,8 @@ from trainers.data.importers.rows import (
 from trainers.data.layouts import REPORT_FILES, Layout, Line, Meter, Page, Region, SetWriter, whole_folder
 from trainers.data.splits import split_of
 
+_Made = Line | Page | Meter
+
 MANY_BAD = 0.05  # above this share, the summary says that something is likely wrong
 _KEPT_EXAMPLES = 5
 
@@ -152,7 +154,7 @@ class _Import:
         self._contents: set[int] = set()
         self._names: set[int] = set()
 
-    def take(self, row: Row) -> Iterator[tuple[str, Line | Page | Meter]]:
+    def take(self, row: Row) -> Iterator[tuple[str, _Made]]:
         """Yield (key of the split, row to write) for a row that was found: none, one, or the lines of a page."""
         if isinstance(row, LeftOut):
             self._leave_out(row)
@@ -167,7 +169,7 @@ class _Import:
             except RowError as error:
                 self._leave_out(LeftOut(row.place, error.reason, error.detail))
 
-    def _line(self, found: LineFound) -> Iterator[tuple[str, Line]]:
+    def _line(self, found: LineFound) -> Iterator[tuple[str, _Made]]:
         if self.summary.layout == "regions":
             raise SourceError(f"{found.source} holds text lines without boxes; import it with --layout lines")
         text = clean_label(found.text)
@@ -175,7 +177,7 @@ class _Import:
         self._once(image, text)
         yield self._made(Line(image, text, found.name, found.group, found.source))
 
-    def _page(self, found: PageFound) -> Iterator[tuple[str, Line | Page]]:
+    def _page(self, found: PageFound) -> Iterator[tuple[str, _Made]]:
         image, size = load_image(found.image)
         if found.size and found.size != size:
             raise RowError(
@@ -210,7 +212,7 @@ class _Import:
                     text = None
             yield Region(region.quad, text, region.ignore)
 
-    def _cut(self, found: PageFound, image: bytes, regions: tuple[Region, ...]) -> Iterator[tuple[str, Line]]:
+    def _cut(self, found: PageFound, image: bytes, regions: tuple[Region, ...]) -> Iterator[tuple[str, _Made]]:
         from models.text_recognition.preprocess import crop_line
         from trainers.data.encoding import encode_page
 
@@ -230,7 +232,7 @@ class _Import:
             group = found.group if found.group is not None else _nfc(found.name)
             yield self._made(Line(crop, region.text, f"{found.name}#{number}", group, found.source))
 
-    def _meter(self, found: MeterFound) -> Iterator[tuple[str, Meter]]:
+    def _meter(self, found: MeterFound) -> Iterator[tuple[str, _Made]]:
         image, size = load_image(found.image)
         corners, digits = fitted(found, size)
         row = Meter(
@@ -253,10 +255,10 @@ class _Import:
         self.summary.characters.update(row.reading or "")
         yield self._made(row)
 
-    def _made(self, row: Line | Page | Meter) -> tuple[str, Line | Page | Meter]:
+    def _made(self, row: _Made) -> tuple[str, _Made]:
         """Return the key of the row's split, and the row with its final name and group."""
         own = _nfc(row.name)
-        group, source = row.group, _writable(row.source)
+        group, source = row.group, None if row.source is None else _writable(row.source)
         if self._grouping and (match := self._grouping.search(own)):
             group = match[1] if self._grouping.groups else match[0]
         name, count = own, 1

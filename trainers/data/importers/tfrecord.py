@@ -71,7 +71,7 @@ def read(source: Path, names: LabelNames, *, features: Mapping[str, str] | None 
             raise SourceError(f"--feature {key}={name}: there is no {key}; known: {', '.join(FEATURES)}")
         wanted[key] = (name,)
     paths = _files(source)
-    splits = {path: _split(path) for path in paths}
+    splits: dict[Path, Split | None] = {path: _split(path) for path in paths}
     divided = {"train", "validation"} <= set(splits.values())
     skipped: Counter[str] = Counter()
     for path in paths:
@@ -118,7 +118,8 @@ class _Reader:
         skipped: Counter[str],
         split: Split | None,
     ):
-        self._path, self._wanted, self._names, self._skipped, self._split = path, wanted, names, skipped, split
+        self._path, self._wanted, self._names, self._skipped = path, wanted, names, skipped
+        self._split: Split | None = split
         self._renamed = {key for key, names in wanted.items() if names != FEATURES[key]}
         self._label_names: dict[str, tuple[str, ...]] = {}
 
@@ -251,7 +252,7 @@ class _Reader:
         width, height = size
         choices = [corners * ((width, height) if shares else 1), corners[:, ::-1] * ((width, height) if shares else 1)]
         if box is not None and len(box) == 4:
-            wanted = _quad(box, size)
+            wanted = _quad(np.asarray(box), size)
             choices.sort(key=lambda points: _apart(points, wanted))
         return as_array(quad_of_points(choices[0].tolist()))
 

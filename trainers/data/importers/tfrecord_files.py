@@ -56,7 +56,7 @@ def masked_crc(data: bytes) -> int:
 def _opened(path: Path) -> io.BufferedIOBase:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if packed else path.open("rb")
 
 
 def _records(file: io.BufferedIOBase) -> Iterator[bytes | tuple[str, str]]:

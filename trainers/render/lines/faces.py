@@ -2,6 +2,7 @@
 
 import random
 from functools import cache, lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def _seen(face: Face) -> np.ndarray:
 
 def _glyph(face: Face, char: str) -> tuple[tuple[int, int], bytes]:
     mask = face.at(24).pil.getmask(char)
-    return mask.size, bytes(mask)
+    return mask.size, bytes(cast(bytes, mask))  # Pillow does not declare its buffer
 
 
 @cache

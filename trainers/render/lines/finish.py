@@ -82,7 +82,7 @@ def _underlay(rng: random.Random, image: Image.Image, ink: Image.Image, colour: 
         return
     reach = max(1, round(size * rng.uniform(0.02, 0.06)))
     shadow = ImageChops.offset(ink, reach, reach).filter(ImageFilter.GaussianBlur(reach * rng.uniform(0.2, 1)))
-    image.paste(contrary if rng.random() < 0.7 else (90, 90, 90), mask=shadow.point(lambda v: v * 2 // 3))
+    image.paste(contrary if rng.random() < 0.7 else (90, 90, 90), mask=shadow.point([v * 2 // 3 for v in range(256)]))
 
 
 def _subpixels(image: Image.Image, inks: Image.Image, ink: Image.Image) -> Image.Image:

@@ -111,10 +111,10 @@ def photo(rng: random.Random, width: int, height: int) -> tuple[Image.Image, Col
     """Return a photo-like background, softened so that text is legible on it, and an ink for it."""
     image = picture(rng, width, height)
     mean = np.asarray(image)[::3, ::3].reshape(-1, 3).mean(axis=0)
-    light = luminance(tuple(mean.tolist()))  # type: ignore[arg-type]
+    light = luminance(tuple(mean.tolist()))
     calm = rng.uniform(0.3, 0.75)
     toward = _grey(255) if light > 135 else _grey(0)
-    base = _mix(tuple(round(v) for v in mean.tolist()), toward, rng.uniform(0.1, 0.6))  # type: ignore[arg-type]
+    base = _mix(tuple(round(v) for v in mean.tolist()), toward, rng.uniform(0.1, 0.6))
     image = Image.blend(image, flat(width, height, base), calm)
     ink = _grey(rng.choice((0, 0, 20, 40))) if toward[0] else _grey(rng.choice((255, 255, 245, 230)))
     if rng.random() < 0.3:

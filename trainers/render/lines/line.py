@@ -102,13 +102,16 @@ def _set(rng: random.Random, text: str, face: Face, medium: str) -> tuple[SetLin
         word_space = rng.uniform(0.75, 1.6)
     stretch = rng.triangular(0.8, 1.2, 1.0) if rng.random() < 0.45 else 1.0
     wanted = rng.randrange(len(_SIZES))
-    for size in reversed(_SIZES[: wanted + 1]):
-        font = face.at(size)
-        if font.width(text) + len(text) * tracking * size > _WIDEST and size > _SIZES[0]:
+    size = _SIZES[0]
+    line = set_text(text, face.at(size), tracking * size, word_space)
+    for larger in reversed(_SIZES[1 : wanted + 1]):
+        font = face.at(larger)
+        if font.width(text) + len(text) * tracking * larger > _WIDEST:
             continue
-        stroke = 1 if size > 36 and rng.random() < 0.04 else 0
-        line = set_text(text, font, tracking * size, word_space, stroke)
-        if line.box[3] - line.box[1] <= HIGHEST - 10:
+        stroke = 1 if larger > 36 and rng.random() < 0.04 else 0
+        at_size = set_text(text, font, tracking * larger, word_space, stroke)
+        if at_size.box[3] - at_size.box[1] <= HIGHEST - 10:
+            line, size = at_size, larger
             break
     if medium == "receipt" and size > 26 and rng.random() < 0.45:
         line = printed(line, rng.uniform(20, 26) / size)

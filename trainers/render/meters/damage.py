@@ -142,13 +142,13 @@ def drops(image: Image.Image, rng: np.random.Generator, unit: float, count: int)
     for _ in range(count):
         r = unit * min(0.28, 0.03 + rng.exponential(0.06))
         x, y = rng.uniform(r, image.width - r), rng.uniform(r, image.height - r)
-        box = tuple(round(v) for v in (x - r, y - r * 1.1, x + r, y + r * 1.1))
-        patch = blurred.crop(box).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+        left, top, right, bottom = (round(v) for v in (x - r, y - r * 1.1, x + r, y + r * 1.1))
+        patch = blurred.crop((left, top, right, bottom)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         if patch.width < 2 or patch.height < 2:
             continue
         mask = Image.new("L", patch.size)
         ImageDraw.Draw(mask).ellipse((0, 0, patch.width - 1, patch.height - 1), fill=int(rng.uniform(130, 240)))
-        image.paste(patch, box[:2], mask)
+        image.paste(patch, (left, top), mask)
         draw = ImageDraw.Draw(image)
         s = max(0.5, r * 0.22)
         draw.ellipse((x - r * 0.3 - s, y - r * 0.4 - s, x - r * 0.3 + s, y - r * 0.4 + s), fill=(235, 238, 240))

@@ -59,7 +59,7 @@ def _mounted(
     window = (left + x0, top + y0, left + x1, top + y1)
     board.reserve((left + part[0], top + part[1], left + part[2], top + part[3]))
     shift = np.array([left, top], dtype=np.float32)
-    return window, tuple(replace(d, box=d.box + shift) for d in display.digits)
+    return window, tuple(replace(d, box=d.known_box + shift) for d in display.digits)
 
 
 def _ground(desk: Desk) -> Colour:
@@ -160,7 +160,7 @@ def _rimmed(
     ImageDraw.Draw(shape).ellipse((0, 0, full - 1, full - 1), fill=255)
     if window is not None:
         window = tuple(v + rim for v in window)  # type: ignore[assignment]
-    return Face(image, shape, window, tuple(replace(d, box=d.box + np.float32(rim)) for d in digits), True)
+    return Face(image, shape, window, tuple(replace(d, box=d.known_box + np.float32(rim)) for d in digits), True)
 
 
 def square_face(desk: Desk, display: Display | None, width: float) -> Face:

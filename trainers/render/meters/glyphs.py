@@ -7,6 +7,7 @@ of fonts do.
 import random
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -97,7 +98,7 @@ def _lining(face: Face) -> bool:
     font = face.at(48).pil
     boxes = [font.getbbox(digit, anchor="ls") for digit in DIGITS]
     tops, bottoms = [box[1] for box in boxes], [box[3] for box in boxes]
-    different = len({bytes(font.getmask(digit)) for digit in DIGITS}) == len(DIGITS)
+    different = len({bytes(cast(bytes, font.getmask(digit))) for digit in DIGITS}) == len(DIGITS)
     return different and max(tops) - min(tops) <= 5 and max(bottoms) - min(bottoms) <= 5
 
 
@@ -131,7 +132,7 @@ def _set_tape(rng: random.Random, face: Face, width: int, height: int, pitch: in
     tall = max(1, max(box[3] for box in boxes) - min(box[1] for box in boxes))
     wide = max(8, max(max(-box[0], box[2]) for box in boxes) * 2 + 2)
     baseline = (pitch / height * tall - tall) / 2 - min(box[1] for box in boxes)
-    tape = Image.new("L", (wide, round(10 * pitch / height * tall)))
+    tape = Image.new("L", (int(wide), round(10 * pitch / height * tall)))
     draw = ImageDraw.Draw(tape)
     for i, digit in enumerate(DIGITS):
         draw.text((wide / 2, i * pitch / height * tall + baseline), digit, fill=255, font=font, anchor="ms")

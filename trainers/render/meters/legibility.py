@@ -18,7 +18,7 @@ def legible(
 ) -> list[MeterDigit]:
     """Return the digits with "x" for those that are hidden, outside the picture, or lost in the dark; `scale`: px of
     `cover` per px of `image`. `illegible`: all of them."""
-    corners = np.concatenate([digit.box for digit in digits])
+    corners = np.concatenate([digit.known_box for digit in digits])
     left, top = np.clip(np.floor(corners.min(axis=0)), 0, image.size).astype(int).tolist()
     right, bottom = np.clip(np.ceil(corners.max(axis=0)), (left, top), image.size).astype(int).tolist()
     grey, least = np.zeros((0, 0), np.uint8), _LEAST_CONTRAST
@@ -30,7 +30,9 @@ def legible(
     seen = []
     for digit in digits:
         gone = (
-            illegible or damage.lost(cover, digit.box, scale) or _flat(grey, digit.box - np.float32([left, top]), least)
+            illegible
+            or damage.lost(cover, digit.known_box, scale)
+            or _flat(grey, digit.known_box - np.array([left, top], np.float32), least)
         )
         seen.append(replace(digit, character=UNREADABLE, position=None) if gone else digit)
     if all(d.character == UNREADABLE for d in seen):  # nor is their colour to be told

@@ -157,13 +157,19 @@ def _hung(desk: Desk, face: Face, display: Display, factor: float, size: tuple[i
         )
     _paste(image, face, matrix, outline)
     corners = moved(rectangle(*face.window), matrix)
-    digits = tuple(replace(d, box=moved(d.box, matrix)) for d in face.digits)
-    tall = [float(np.hypot(*(d.box[3] - d.box[0]))) for d in digits]
-    flat = [float(np.hypot(*(d.box[3] - d.box[0]))) for d in face.digits]
+    digits = tuple(replace(d, box=moved(d.known_box, matrix)) for d in face.digits)
+    tall = [float(np.hypot(*(d.known_box[3] - d.known_box[0]))) for d in digits]
+    flat = [float(np.hypot(*(d.known_box[3] - d.known_box[0]))) for d in face.digits]
     unit = display.height * min(t / f for t, f in zip(tall, flat, strict=True))
     # Narrow digits are lost sooner than their height tells.
-    unit = min(unit, *(1.3 * float(np.hypot(*(d.box[1] - d.box[0]))) for d in digits))
+    unit = min(unit, *(1.3 * float(np.hypot(*(d.known_box[1] - d.known_box[0]))) for d in digits))
     return _Shot(image, tuple(corners.mean(axis=0).tolist()), max(2.0, unit), corners, digits)
+
+
+def _near(point: tuple[float, float], spread: float, rng: random.Random) -> tuple[float, float]:
+    """Return a random point near `point`; `spread`: standard deviation in px."""
+    x, y = point
+    return x + rng.gauss(0, spread), y + rng.gauss(0, spread)
 
 
 def _paste(image: Image.Image, face: Face, matrix: np.ndarray, outline: np.ndarray) -> None:
@@ -226,20 +232,21 @@ def _taken(
     if shot.corners is not None and (rng.random() < 0.04 or (illegible and not spoil)):
         extent = np.ptp(shot.corners, axis=0) * (rng.uniform(1.5, 2.1) if illegible else rng.uniform(0.15, 0.5))
         off = 0.05 if illegible else 0.4
-        at = tuple(float(f + rng.gauss(0, off) * e) for f, e in zip(focus, np.ptp(shot.corners, axis=0), strict=True))
+        x, y = (float(f + rng.gauss(0, off) * e) for f, e in zip(focus, np.ptp(shot.corners, axis=0), strict=True))
         if illegible and rng.random() < 0.4:
-            damage.glare(image, cover, noise, at, float(extent.max()) * 1.2, 3.0)
+            damage.glare(image, cover, noise, (x, y), float(extent.max()) * 1.2, 3.0)
         else:
-            damage.dirt(image, cover, noise, at, tuple(float(e) for e in extent))
+            damage.dirt(image, cover, noise, (x, y), (float(extent[0]), float(extent[1])))
     light, gains = rng.random(), (0.15, 0.8)
     if light < 0.4:  # a flash or torch: the meter bright, the rest dark
-        image = damage.lit(image, noise, rng.uniform(0.03, 0.4), tuple(f + rng.gauss(0, 2 * unit) for f in focus))
+        image = damage.lit(image, noise, rng.uniform(0.03, 0.4), _near(focus, 2 * unit, rng))
         gains = (0.4, 0.9)
     elif light < 0.8:
         image = damage.lit(image, noise, rng.uniform(0.2, 0.9))
     if rng.random() < 0.3:
-        at = tuple(f + rng.gauss(0, 5 * unit) for f in focus)
-        damage.glare(image, cover, noise, at, unit * rng.uniform(0.4, 4.0), rng.uniform(0.5, 1.7))
+        damage.glare(
+            image, cover, noise, _near(focus, 5 * unit, rng), unit * rng.uniform(0.4, 4.0), rng.uniform(0.5, 1.7)
+        )
     if spoil:
         image = damage.spoilt(image, noise, unit)
     elif rng.random() < 0.85:

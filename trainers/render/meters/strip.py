@@ -49,17 +49,17 @@ def render_strip(seed: int | tuple[int, ...], split: Split = "train", *, fonts: 
         size = (max(8, round(image.width * factor)), max(6, round(image.height * factor)))
         matrix = np.diag([size[0] / image.width, size[1] / image.height, 1.0]) @ matrix
         image = image.resize(size, Image.Resampling.BOX)
-    digits = [replace(d, box=moved(d.box, matrix)) for d in display.digits]
+    digits = [replace(d, box=moved(d.known_box, matrix)) for d in display.digits]
     illegible = rng.random() < _ILLEGIBLE
     # Narrow digits are lost sooner than their height tells.
-    unit = min(taken, *(1.3 * float(np.hypot(*(d.box[1] - d.box[0]))) for d in digits))
+    unit = min(taken, *(1.3 * float(np.hypot(*(d.known_box[1] - d.known_box[0]))) for d in digits))
     image, cover = _damaged(image, rng, noise, unit, digits, illegible)
     digits = legible(digits, image, cover, 1.0, illegible)
     factor = height / image.height
     size = (max(16, round(image.width * factor)), height)
     scale = np.array([size[0] / image.width, size[1] / image.height], dtype=np.float32)
     image = image.resize(size, rng.choice((Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)))
-    digits = [replace(d, box=d.box * scale) for d in digits]
+    digits = [replace(d, box=d.known_box * scale) for d in digits]
     lost = all(d.character == UNREADABLE for d in digits)
     kind = "digital" if display.digital else "analog"
     return MeterSample(
@@ -110,9 +110,10 @@ def _damaged(
     if rng.random() < 0.22:
         damage.reflection(image, cover, noise, rng.uniform(0.1, 0.6))
     if rng.random() < 0.05:
-        box = rng.choice(digits).box
-        extent = tuple(float(v) for v in np.ptp(box, axis=0) * (rng.uniform(0.8, 1.6), rng.uniform(1.0, 1.6)))
-        damage.dirt(image, cover, noise, tuple(box.mean(axis=0).tolist()), extent)
+        box = rng.choice(digits).known_box
+        wide, high = np.ptp(box, axis=0) * (rng.uniform(0.8, 1.6), rng.uniform(1.0, 1.6))
+        x, y = box.mean(axis=0).tolist()
+        damage.dirt(image, cover, noise, (x, y), (float(wide), float(high)))
     if rng.random() < 0.7:
         image = damage.lit(image, noise, rng.uniform(0.25, 0.95))
     if rng.random() < 0.14:

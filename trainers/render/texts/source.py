@@ -23,12 +23,15 @@ def split_items(items: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def read_sections(path: Path) -> dict[str, list[str]]:
-    """{section: lines} of a list file: one item a line, sections headed by `# name`."""
+    """Return {section: lines} of a list file: one item per line, sections headed by `# name`."""
     sections: dict[str, list[str]] = {}
+    items: list[str] | None = None
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# "):
             items = sections.setdefault(line[2:].strip(), [])
         elif line.strip():
+            if items is None:
+                raise ValueError(f"{path}: {line.strip()!r} is in no section; begin with a line `# name`")
             items.append(line.strip())
     return sections
 
