@@ -4,7 +4,7 @@
 
 A set is a Parquet file with `image` (encoded bytes) and its truth in `lines` (lists of {quad}), in `regions` (as
 `trainers.data.layouts` has it) or in `words` (lists of {box}). Words are no truth for a detector of lines: words that
-stand on one row with less than their height between them are joined to lines first (`trainers.data.word_boxes`). What a
+are on one row with less than their height between them are joined to lines first (`trainers.data.word_boxes`). What a
 line is, is then a matter of that rule: compare figures of such a set with each other, not with those of line sets. The
 precision and recall of the area that boxes cover, however it is divided, are free of it. Seconds are CPU seconds of the
 predictor in one thread.

@@ -5,7 +5,7 @@ of many thin, huge and patterned pictures.
     python -m benchmarks.nasty_pages --only 20000x12,checkerboard
 
 Reads through the stages of a Ray actor, in one process and thread. Memory is the process's peak while it reads the
-picture, above its peak for an ordinary page (a 300-dpi letter of 2,480 x 3,508 px, read first); Linux alone tells it.
+picture, above its peak for an ordinary page (a 300-dpi letter of 2,480 x 3,508 px, read first); only Linux reports it.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Lines are those of the validation split (`trainers.render.lines`; needs fonts: `make fonts`). Most are of characters
 that the recogniser has. A few (`--any`) are of any, Hangul for the most part: on what it can write a good recogniser
 hardly ever has a low probability, and what those mean would be a guess. Each half of the lines is calibrated on the
-other half for the table, all together for the values told.
+other half for the table, all together for the values printed.
 """
 
 import argparse

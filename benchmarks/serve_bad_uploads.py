@@ -37,8 +37,8 @@ async def measure(app: App, args: argparse.Namespace) -> list[dict]:
         for number, path in enumerate(args.files):
             since = time.perf_counter()
             answer = await bad.send(len(small) + number)
-            told = json.loads(answer.body) if answer.body.startswith(b"{") else {}
-            kind = told.get("page_error", {}).get("type", "")
+            body = json.loads(answer.body) if answer.body.startswith(b"{") else {}
+            kind = body.get("page_error", {}).get("type", "")
             row = {"file": Path(path).name, "status": answer.status, "error": kind, "seconds": round(answer.seconds, 1)}
             rows.append(row | _others(answers, samples, since))
         ended = True

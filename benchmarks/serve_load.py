@@ -7,7 +7,7 @@
 Saturation: requests/s of two reader replicas under `--clients` clients, over pages/s of the bare two-process loop of
 `bulk_throughput`. Both go over the same files twice, in turn, `--rounds` times; the ratio is taken round by round and
 its median is the figure. Start-up is left out of both: the app's clock runs between two answers, from the one by which
-all of its queues are full, while the clients go on. CPU time a request, by process, says where what is missing went.
+all of its queues are full, while the clients continue. CPU time a request, by process, says where what is missing went.
 The app is started anew each round, so that an idle Ray does not take its share of the bare loop's cores.
 
 One at a time: each page is sent to the app (one reader replica) and read by the same predictors here with one thread,

@@ -1,4 +1,4 @@
-"""A served app for the benchmarks: started in a process of its own from an edited copy of its YAML, watched from
+"""A served app for the benchmarks: started in a separate process from an edited copy of its YAML, watched from
 outside, loaded by asynchronous clients, and stopped.
 """
 
@@ -44,7 +44,7 @@ def pages(data: Path | None, sets: list[str], count: int, folder: Path) -> list[
 
 
 def light_documents(count: int = 8) -> list[bytes]:
-    """Small PNG pages of three lines, every one with a number of its own: an answer mixed up with another's shows."""
+    """Small PNG pages of three lines, each with its own number: an answer mixed up with another's shows."""
     documents = []
     for number in range(count):
         page = np.full((640, 480, 3), 255, np.uint8)

@@ -99,9 +99,9 @@ def main() -> None:
     parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS))
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    asked = arguments.languages or [",".join(load_reader(arguments.reader).settings.languages)]
+    requested = arguments.languages or [",".join(load_reader(arguments.reader).settings.languages)]
     engines: dict[str, Engine] = {
-        f"ocray {languages}": ocray(arguments.reader, languages, arguments.precision) for languages in asked
+        f"ocray {languages}": ocray(arguments.reader, languages, arguments.precision) for languages in requested
     }
     first = next(iter(engines))
     engines |= {name: PEERS[name]() for name in arguments.peer}

@@ -71,7 +71,7 @@ def main() -> None:
 
 def replay(grid: list[TrialRecord], orders: int = 400) -> None:
     """Return what ASHA would have cost in many orders, two trials at once, from the grid's curves: its cost depends on
-    how early a good point comes. Beside it stands Ray Tune's ASHA, in which no trial waits at a rung."""
+    how early a good point comes. Compared with Ray Tune's ASHA, in which no trial waits at a rung."""
     curves = [[(report.samples, report.metrics[METRIC]) for report in trial.reports] for trial in grid]
     best = max(value for curve in curves for _, value in curve)
     for name, replayed in (("asha", waiting), ("Ray Tune's asha", passing)):
@@ -161,7 +161,7 @@ def start(folder: Path, content: dict) -> subprocess.Popen:
 
 
 def killed(folder: Path, content: dict, after: float) -> None:
-    """Kill the driver when its trials have trained `after` seconds in all, and go on."""
+    """Kill the driver when its trials have trained `after` seconds in all, and resume."""
     process = start(folder, content)
     while sum(map(seconds, SweepFolder(folder).trials() if folder.exists() else [])) < after:
         time.sleep(1)

@@ -171,7 +171,7 @@ class Bundle:
     @property
     def digest(self) -> str:
         """SHA-256, 64 hex characters, over what results depend on: the network and other files, and input, decoding and
-        labels as the card says; what else is told there may change."""
+        labels as in the card; everything else in the card may change."""
         read = self.card.model_dump(include={"sha256", "files", "input", "decoding", "labels"})
         digest = hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
         return _FORMER_DIGESTS.get(digest, digest)
@@ -272,7 +272,7 @@ def _local_folder(reference: str) -> Path:
 
 
 def _fetch(reference: str, target: Path, names: Iterable[str]) -> None:
-    """Copy files of a remote bundle; missing ones are told by whoever needs them."""
+    """Copy a remote bundle's files. Missing files are not an error here; callers that need them raise."""
     import fsspec  # only remote bundles need it
 
     filesystem, path = fsspec.core.url_to_fs(reference)

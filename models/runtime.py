@@ -17,7 +17,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 
 
 class DeviceError(ExpectedError):
-    """The device or precision asked for cannot be had here; the message says why and what to do."""
+    """The requested device or precision is not available here; the message says why and what to do."""
 
     exit_code = ExitCode.CANNOT_START
 
@@ -106,7 +106,7 @@ class _OpenVino:
         devices = compiled.get_property("EXECUTION_DEVICES")
         in_use = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if devices != ["CPU"] or in_use != precision:
-            raise DeviceError(f"{bundle.name}: asked for CPU in {precision}, OpenVINO uses {devices} in {in_use}")
+            raise DeviceError(f"{bundle.name}: CPU in {precision} was requested, OpenVINO uses {devices} in {in_use}")
         self.device = "openvino:CPU"
         self.precision = precision
         self._outputs = [output.any_name for output in compiled.outputs]
@@ -129,7 +129,7 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
-# The first provider is the one asked for; operators that TensorRT lacks run on CUDA.
+# The first provider is the requested one; operators that TensorRT lacks run on CUDA.
 _PROVIDERS = {
     "cuda": ["CUDAExecutionProvider"],
     "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
@@ -158,7 +158,7 @@ class _OnnxRuntime:
         # ONNX Runtime answers a provider that fails to start (no driver, wrong CUDA) with the CPU and a log line.
         if session.get_providers()[0] != provider:
             raise DeviceError(
-                f"{bundle.name}: asked for {provider}, ONNX Runtime fell back to {session.get_providers()}; "
+                f"{bundle.name}: {provider} was requested, ONNX Runtime fell back to {session.get_providers()}; "
                 "check the NVIDIA driver and the CUDA and cuDNN libraries, or use device cpu"
             )
         session.disable_fallback()

@@ -1,4 +1,4 @@
-"""Who is working on which page, so that a page that kills its worker is found and given up, and progress can be told.
+"""Which worker is working on which page, to find and give up pages that kill their worker, and to report progress.
 
 Ray restarts a dead actor and hands it the same pages again, for ever. A small actor outlives the workers: it knows that
 a batch was begun before, the worker then takes its pages one by one, and the page that was alone in hand at each
@@ -36,7 +36,7 @@ class InFlight:
     Attributes:
         done: pages of unfinished batches that are read; `failed` of them are errors.
         began: when the first batch of all was begun, in Unix time; None: not yet, or not known.
-        messages: what workers have to say since it was last asked.
+        messages: of workers, since the last call.
     """
 
     done: int = 0
@@ -104,7 +104,7 @@ class _Book:
 
 class Attempts:
     """The book of a run, opened by the driver and handed to the workers. Where the book does not answer, a call returns
-    what it would for something never seen: reading goes on.
+    what it would for something never seen: reading continues.
     """
 
     def __init__(self):

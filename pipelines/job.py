@@ -1,4 +1,4 @@
-"""A job's identity and its card `job.json`: what was asked for, by which code, and how far it is."""
+"""A job's identity and its card `job.json`: what was requested, by which code, and its progress."""
 
 import hashlib
 import json
@@ -30,18 +30,19 @@ _VERSIONED = ("ray", "openvino", "opencv-python-headless", "rapidocr", "pypdfium
 
 
 class JobError(ExpectedError):
-    """A job that must not run as asked; the message says why and what to do."""
+    """A job that must not run as requested; the message says why and what to do."""
 
 
 class IncompleteJob(ExpectedError):
-    """Pages are not in the output; the message says how many, why, and how to go on."""
+    """Pages are not in the output; the message says how many, why, and how to resume."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 @cache
 def code_digest() -> str:
-    """SHA-256 over the sources that read. It tells what read, not what may go on: that is `reading_version`."""
+    """SHA-256 over the sources that read. It records what read; whether a job may resume is decided by
+    `reading_version`."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in _READING_PACKAGES:
@@ -144,7 +145,7 @@ class JobCard:
         return card
 
     def save(self, **changes: Any) -> None:
-        """Set fields and write the card. A write that fails is told and no reason to stop: the next follows soon."""
+        """Set fields and write the card. A failing write is logged and no reason to stop: the next follows soon."""
         self.content.update(changes)
         try:
             self._write(patience=0)
@@ -177,7 +178,7 @@ class JobCard:
                 state=state, finished=_now(), failure=f"{type(error).__name__}: {text}"[:_FAILURE_CHARS]
             )
             self._write(patience=0)
-        except Exception as trouble:  # storage back ends raise anything; the error itself is what must be told
+        except Exception as trouble:  # storage back ends raise anything; the original error matters more
             logger.warning("job.json could not be closed: %s", trouble)
 
     def _write(self, patience: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The committed output: Parquet parts under `pages/`, and what they say about which pages are done.
+"""The committed output: Parquet parts under `pages/`, which record the pages that are done.
 
 There is no second source of truth. A part appears whole or not at all, its name is derived from the pages in it (a
 repeated write replaces it), and a page is done when a part holds its row.
@@ -101,7 +101,7 @@ class Ledger:
         return self.states()
 
     def retire(self, page_ids: set[str], states: pa.Table) -> None:
-        """Move rows, whose places `states` tells, from the output's pages to `former/`, where nothing reads them."""
+        """Move rows, located by `states`, from the output's pages to `former/`, where nothing reads them."""
         gone = rows_in(states, "page_id", _column(page_ids))
         for name in gone["part"].unique().to_pylist():
             rows = self.read_part(name)

@@ -35,7 +35,7 @@ class Page(Generic[R]):
     strips, one for each of `polygons` (4, 2) float32 in pixels of `image`, in reading order; `blocks` are the text
     blocks, each a list of rows of indices into `polygons`. A stage drops what no later stage needs: pixels are most of
     the memory. `row` and `image_column` say where in a Parquet file the page is (see MANIFEST_SCHEMA). `content` is the
-    encoded document of a page that came with a request instead of a URI. `upright` asks for the page's upright image
+    encoded document of a page that came with a request instead of a URI. `upright` requests the page's upright image
     and, once made, holds it.
     """
 

@@ -15,7 +15,7 @@ from pipelines.stages.base import StageSpec
 
 
 class PlacementError(ExpectedError):
-    """The pipeline cannot be scheduled on this cluster; the message says what lacks."""
+    """The pipeline cannot be scheduled on this cluster; the message says what is missing."""
 
     exit_code = ExitCode.CANNOT_START
 

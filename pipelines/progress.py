@@ -17,12 +17,12 @@ _LINES_AN_AGE = 20
 
 
 class Progress:
-    """Counts pages and tells, from a thread of its own, every `period` seconds.
+    """Counts pages and reports progress from a separate thread, every `period` seconds.
 
     Args:
         total: pages of the whole output; `ok` and `error` of them were there before this run.
-        in_flight: asks what is read but not yet committed, and since when workers read. Rates count from there: actors
-            take seconds to start.
+        in_flight: returns what is read but not yet committed, and since when workers read. Rates count from there:
+            actors take seconds to start.
         publish: receives the figures as a dict (for job.json).
         stream: where the line goes; rewritten in place on a terminal. Elsewhere (a log) there is a line when something
             changed: every few seconds at first, every ten minutes in a run of hours, and at the end.
@@ -46,8 +46,8 @@ class Progress:
         self._period = period or (1.0 if self._terminal else 5.0)
         self.latest: dict[str, Any] = {}
         self._started = time.monotonic()
-        self._told: dict[str, int] = {}
-        self._told_at = -math.inf
+        self._printed: dict[str, int] = {}
+        self._printed_at = -math.inf
         self.not_done = ""  # why pages were left for a later run
         self._began: float | None = None
         self._stop = threading.Event()
@@ -60,7 +60,7 @@ class Progress:
     def __exit__(self, *exception) -> None:
         self._stop.set()
         self._thread.join(timeout=10)
-        self._tell(replace(self._in_flight(), done=0, failed=0))
+        self._report(replace(self._in_flight(), done=0, failed=0))
         if self._terminal:
             self._stream.write("\n")
 
@@ -94,9 +94,9 @@ class Progress:
 
     def _run(self) -> None:
         while not self._stop.wait(self._period):
-            self._tell(self._in_flight())
+            self._report(self._in_flight())
 
-    def _tell(self, now: InFlight) -> None:
+    def _report(self, now: InFlight) -> None:
         self._began = self._began or now.began
         for message in now.messages:
             self._stream.write(("\r\x1b[K" if self._terminal else "") + message + "\n")
@@ -113,7 +113,7 @@ class Progress:
         age."""
         now = time.monotonic()
         interval = min(_LONGEST_INTERVAL, (now - self._started) / _LINES_AN_AGE)
-        if counts == self._told or (now < self._told_at + interval and not self._stop.is_set()):
+        if counts == self._printed or (now < self._printed_at + interval and not self._stop.is_set()):
             return False
-        self._told, self._told_at = counts, now
+        self._printed, self._printed_at = counts, now
         return True

@@ -37,7 +37,7 @@ class BaseRecord(Record):
             models: Models = Field(default_factory=dict)
             device: str = ""
 
-    The last three are declared by each record, since columns stand in the order of their declaration.
+    The last three are declared by each record, since columns are in the order of their declaration.
     """
 
     page_id: str

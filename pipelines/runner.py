@@ -1,4 +1,4 @@
-"""Runs a reader over documents on Ray Data: list → plan → skip what is done → read → commit → tell."""
+"""Runs a reader over documents on Ray Data: list → plan → skip what is done → read → commit → report."""
 
 import logging
 import pickle
@@ -40,7 +40,7 @@ _PARTS_PER_WORKER = 8
 _PLAN_BATCH = 64
 # Workers that cannot open their networks, one after the other, before the run is given up: a bundle's storage may fail.
 _STARTS_FORGIVEN = 3
-# The error rate is judged once so many pages are done.
+# The error rate is checked once this many pages are done.
 _JUDGED_PAGES = 20
 
 
@@ -72,7 +72,7 @@ class JobOptions:
 @dataclass(frozen=True)
 class JobResult:
     """Counts of the whole output, and of this run: seconds, and pages/s after the first page came through. `findings`
-    tell, a line each, what the reader made of all pages together, `notes` which files were skipped."""
+    say, one line each, what the reader concluded from all pages, `notes` which files were skipped."""
 
     pages: int
     ok: int
@@ -87,7 +87,7 @@ class JobResult:
 def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], options: JobOptions) -> JobResult:
     """Read all pages of `inputs` into `output_uri`. Ray must be connected.
 
-    A run into an output that already holds part of the same job goes on where that one stopped.
+    A run into an output that already holds part of the same job resumes it.
 
     Raises:
         InputError: an input that cannot be listed. JobError: the output is another job's. PlacementError: the cluster
@@ -197,9 +197,9 @@ def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tup
 
 
 def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]:
-    """Compare what the output holds with what was planned; the counts told from now on are the output's own.
+    """Compare the output with the plan; from now on progress shows the output's counts.
 
-    Returns lines that tell what was found.
+    Returns lines about differences.
 
     Raises:
         IncompleteJob: pages are missing.
@@ -279,7 +279,7 @@ def _read(
             if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
                 raise TooManyErrors(
                     f"{progress.error} of {done} pages failed, more than --max-error-rate {options.max_error_rate:g} "
-                    f"allows; see the error column of {output_uri}/pages, then run again to go on"
+                    f"allows; see the error column of {output_uri}/pages, then run again to resume"
                 )
 
 

@@ -17,7 +17,7 @@ from common.storage import Storage
 from common.storage.locations import local_path
 from pipelines.sources import Document
 
-# So many files, spread over all of them, stand for the inputs.
+# Number of files, spread over all inputs, that are checked.
 _FILES_ASKED = 50
 _NODE_SECONDS = 120.0
 
@@ -105,7 +105,7 @@ def _ask(nodes: dict[str, str], folder: str | None, probe: str, paths: Sequence[
         except (RayError, GetTimeoutError) as error:
             if any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes()):
                 raise NotShared(
-                    f"node {nodes[node_id]} does not tell whether it sees the local files ({type(error).__name__}); "
+                    f"node {nodes[node_id]} does not report whether it sees the local files ({type(error).__name__}); "
                     "use URIs such as s3://bucket/…, or mend the node"
                 ) from error
     return seen

@@ -1,4 +1,4 @@
-"""Ends its own process when a page takes too long or too much memory, and tells first which page it was.
+"""Ends its own process when a page takes too long or too much memory, and reports first which page it was.
 
 A renderer or a network that hangs in native code cannot be interrupted, only its process can be ended. What a lost
 worker costs is known (`pipelines.attempts`, and Serve's replicas): the pages it had are read again, without the one at
@@ -23,8 +23,8 @@ logger = logging.getLogger("ocray")
 
 EXIT_CODE = 70  # of a process that ended itself
 _LOOKS_A_SECOND = 5
-# Telling may take so long; the process ends all the same.
-_SECONDS_TO_TELL = 10.0
+# Time limit of the report; the process ends in any case.
+_SECONDS_TO_REPORT = 10.0
 # After this many more seconds the kernel ends the process, should native code keep Python from running at all.
 _GRACE_SECONDS = 15.0
 _MIB = 2**20
@@ -95,12 +95,12 @@ class Watchdog:
 
     Args:
         limits: what a page may take.
-        tell: receives the overrun before the process ends; called in a thread of the watchdog.
+        report: receives the overrun before the process ends; called in a thread of the watchdog.
     """
 
-    def __init__(self, limits: PageLimits, tell: Callable[[Overrun], None]):
+    def __init__(self, limits: PageLimits, report: Callable[[Overrun], None]):
         self.limits = limits
-        self._tell = tell
+        self._report = report
         self._call: _Call | None = None
         self._lock = threading.Lock()
         enter_around_waits(paused)
@@ -117,7 +117,7 @@ class Watchdog:
             yield
         finally:
             _disarm()
-            with self._lock:  # an overrun that was seen in time is not told after all
+            with self._lock:  # the page was finished in time: no overrun
                 self._call = _watching = None
 
     def _watch(self) -> None:
@@ -147,9 +147,9 @@ class Watchdog:
 
     def _end(self, overrun: Overrun) -> None:
         logger.error("%s: %s; its process ends and is started anew", overrun.document, overrun.message)
-        telling = threading.Thread(target=self._tell, args=(overrun,), daemon=True)
-        telling.start()
-        telling.join(_SECONDS_TO_TELL)
+        reporting = threading.Thread(target=self._report, args=(overrun,), daemon=True)
+        reporting.start()
+        reporting.join(_SECONDS_TO_REPORT)
         os._exit(EXIT_CODE)
 
 
@@ -180,7 +180,7 @@ def paused() -> Iterator[None]:
 def _arm(call: _Call) -> None:
     """Have the kernel end this process some time after the watchdog should have, by a SIGALRM that nobody handles."""
     if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
-        seconds = max(0.0, call.allowed - call.seconds()) + _SECONDS_TO_TELL + _GRACE_SECONDS
+        seconds = max(0.0, call.allowed - call.seconds()) + _SECONDS_TO_REPORT + _GRACE_SECONDS
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 

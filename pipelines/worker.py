@@ -17,7 +17,7 @@ from pipelines.shared_paths import NotShared, check_same_output
 from pipelines.stages.base import StageSpec, run_stages
 from pipelines.watchdog import Overrun, PageLimits, Watchdog
 
-# What the last group tells the driver: one row a part.
+# What the last group returns to the driver: one row per part.
 SUMMARY_SCHEMA = pa.schema(
     [
         ("part", pa.string()),
@@ -44,7 +44,7 @@ _IN_FLIGHT_SCHEMA = pa.schema(
     ]
 )
 _PAGES_PER_HANDOVER = 8
-# After so many pages in a row that the storage would not give, the rest of a batch is left for later.
+# After this many consecutive pages that storage refused, the rest of a batch is left for later.
 _REFUSALS_IN_A_ROW = 2
 _SECONDS_BETWEEN_REPORTS = 1.0
 
@@ -126,19 +126,19 @@ class StageGroup:
             yield pa.Table.from_pylist(rows, schema=_IN_FLIGHT_SCHEMA)
 
     def _read(self, key: str, pages: list[Page], again: bool) -> Iterator[Page]:
-        """Run the stages, one page after the other when an earlier worker died on this batch; tells progress."""
+        """Run the stages, page by page if an earlier worker died on this batch; report progress."""
         offered = _while_storage_answers(pages)
         if again:
             stream = (self._read_alone(key, page) for page in offered)
         else:
             stream = run_stages(self.stages, offered, self.watchdog.watching)
         failed = 0
-        told = time.monotonic()
+        reported = time.monotonic()
         for done, page in enumerate(stream, start=1):
             failed += page.record.status == "error"
-            if time.monotonic() - told > _SECONDS_BETWEEN_REPORTS:
+            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
                 self.attempts.advance(key, done, failed)
-                told = time.monotonic()
+                reported = time.monotonic()
             yield page
 
     def _read_alone(self, key: str, page: Page) -> Page:

@@ -59,7 +59,7 @@ def watched(page: Page, url: str, expected: tuple[str, ...] = ()) -> Iterator[No
     host = urlsplit(url).netloc
     troubles: list[str] = []
 
-    def said(message):  # breaches of the content security policy are console errors too
+    def stated(message):  # breaches of the content security policy are console errors too
         if message.type in ("error", "warning") and not any(part in message.text for part in expected):
             troubles.append(f"console {message.type}: {message.text}")
 
@@ -71,7 +71,7 @@ def watched(page: Page, url: str, expected: tuple[str, ...] = ()) -> Iterator[No
         if parts.scheme not in ("data", "blob") and parts.netloc != host:
             troubles.append(f"request to another host: {request.url}")
 
-    listeners = {"console": said, "pageerror": thrown, "request": requested}
+    listeners = {"console": stated, "pageerror": thrown, "request": requested}
     for event, listener in listeners.items():
         page.on(event, listener)
     try:

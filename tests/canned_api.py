@@ -26,7 +26,7 @@ class Reader:
         self.documents: dict[str, list[ReadPage]] = {"receipt.png": [read_page()]}
         self.refusals: list[Response] = []
         self.key = ""
-        self.asked: list[str] = []  # page ranges
+        self.requested: list[str] = []  # page ranges
         self.sides: list[int] = []
 
     async def __call__(self, request: Request) -> Response:
@@ -34,7 +34,7 @@ class Reader:
         name = re.search(rb'name="file"; filename="([^"]*)"', body)[1].decode()
         query = request.query_params
         assert query["upright"] == "jpeg"
-        self.asked.append(query["pages"])
+        self.requested.append(query["pages"])
         self.sides.append(int(query["upright_max_side"]))
         if self.key and request.headers.get("X-API-Key") != self.key:
             return problem(401, "An API key is needed", "Send it in the header X-API-Key.")
@@ -91,5 +91,5 @@ def failed_page(number: int, count: int) -> ReadPage:
 
 
 def problem(status: int, title: str, detail: str, headers: dict | None = None, **more) -> Response:
-    told = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": "request-9"}
-    return Response(json.dumps(told | more), status, headers, media_type="application/problem+json")
+    reported = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": "request-9"}
+    return Response(json.dumps(reported | more), status, headers, media_type="application/problem+json")

@@ -194,11 +194,11 @@ def test_languages_choose_the_recognisers(two_readers, tmp_path):
         reader = two_readers.for_languages(languages)
         run_job([str(tmp_path / "in")], str(tmp_path / languages), reader, JobOptions())
         (found[languages],) = records(tmp_path / languages).values()
-    lines = {asked: [(line.text, line.language) for line in record.lines] for asked, record in found.items()}
+    lines = {requested: [(line.text, line.language) for line in record.lines] for requested, record in found.items()}
     assert lines["en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), ("Customer name", "en")]
     assert lines["ko,en"] == [("Invoice 1047", "en"), ("Total amount 38.50", "en"), (SAYS, "ko")]
     assert lines["ko"] == [(SAYS, "ko")]
-    models = {asked: record.models["text_recognition"] for asked, record in found.items()}
+    models = {requested: record.models["text_recognition"] for requested, record in found.items()}
     assert models == {"en": "ppocrv6-rec@small", "ko,en": "korean@1+ppocrv6-rec@small", "ko": "korean@1"}
     card = read_card(Storage(str(tmp_path / "ko,en")))
     assert card["models"]["text_recognition"] == "korean@1+ppocrv6-rec@small" and card["config"]["languages"] == [

@@ -40,10 +40,10 @@ def test_a_killed_driver_loses_only_what_was_in_flight(tmp_path):
     assert 0 < len(committed) < PAGES
     assert read_card(Storage(str(output)))["state"] == "running"
     second = start(scans, output)
-    told = second.communicate()[1].decode()
-    assert second.returncode == 0, told
-    assert " already done, " in told
-    assert f"{PAGES} pages, 0 already done" not in told
+    reported = second.communicate()[1].decode()
+    assert second.returncode == 0, reported
+    assert " already done, " in reported
+    assert f"{PAGES} pages, 0 already done" not in reported
     after = rows(output)
     assert len(after) == len(set(after)) == PAGES
     assert committed <= set(after)

@@ -25,7 +25,7 @@ def test_a_page_over_its_limits_is_an_error_row_and_the_others_are_read(tmp_path
     result = run_job([str(tmp_path / "in")], str(tmp_path / "out"), bare(stage, victim="page02.png"), options)
     assert (result.ok, result.error) == (4, 1)
     found = records(tmp_path / "out")
-    told = found.pop("page02.png").error
-    assert (told.stage, told.type) == (stage.name, error)
-    assert told.message == f"{tmp_path}/in/page02.png: {message}"
+    reported = found.pop("page02.png").error
+    assert (reported.stage, reported.type) == (stage.name, error)
+    assert reported.message == f"{tmp_path}/in/page02.png: {message}"
     assert all(record.status == "ok" and record.width == 640 for record in found.values())

@@ -58,10 +58,12 @@ def test_rows_that_are_not_in_the_output_are_missed_and_read_again(nodes, scans,
     """The end of a job compares its output with its pages, whatever workers say."""
     output = tmp_path / "out"
     losing = bare(LosingStage, victim="page10.png", output=str(output))
-    with pytest.raises(IncompleteJob, match=rf"\d+ of {PAGES} pages are not in {output}.*run the same command") as told:
+    with pytest.raises(
+        IncompleteJob, match=rf"\d+ of {PAGES} pages are not in {output}.*run the same command"
+    ) as reported:
         run_job([str(scans)], str(output), losing, JobOptions())
     lacking = PAGES - len(rows(output))
-    assert str(told.value).startswith(f"{lacking} of") and 0 < lacking < PAGES
+    assert str(reported.value).startswith(f"{lacking} of") and 0 < lacking < PAGES
     assert read_card(Storage(str(output)))["state"] == "incomplete"
     again = run_job([str(scans)], str(output), bare(SlowStage, seconds=0), JobOptions())
     assert again.read_now == lacking

@@ -109,7 +109,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_half(faulty_s3, small_disk, tmp_path):
+def test_a_full_disk_is_reported_in_a_line_and_leaves_nothing_half(faulty_s3, small_disk, tmp_path):
     numbered_pages(tmp_path / "in", 30)
     ballast = small_disk / "out" / ".ballast"
     ballast.parent.mkdir()
@@ -117,9 +117,9 @@ def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_half(faulty_s3, small_
     job = [str(tmp_path / "in")], str(small_disk / "out"), bare(SlowStage, seconds=0), JobOptions()
     with pytest.raises(
         OutputError, match=r"No space left on device; make room, then run the same command to resume"
-    ) as told:
+    ) as reported:
         run_job(*job)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
     left = [name for _, _, names in os.walk(small_disk) for name in names]
     assert not [name for name in left if name.endswith(".tmp") or name.startswith(".probe")]
     ballast.unlink()

@@ -104,9 +104,9 @@ def test_files_come_back(tmp_path):
     [
         ("a\nbc\n", r"line 2: 'bc' is not one character; write the space as U\+0020"),
         ("a\n\nb\n", "line 2: '' is not one character"),
-        ("a\nb\na\n", r"line 3: 'a' \(U\+0061\) stands there twice"),
-        ("U+110000\n", "is no code point"),
-        ("U+0007\n", r"U\+0007 is no character of text"),
+        ("a\nb\na\n", r"line 3: 'a' \(U\+0061\) occurs twice"),
+        ("U+110000\n", "is not a code point"),
+        ("U+0007\n", r"U\+0007 is not a character of text"),
         ("U+212B\n", "is not NFC"),
         ("", "is empty"),
     ],

@@ -135,7 +135,7 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(client_module._Patient, "get_backoff_time", lambda self: 0.01)
 
 
-def test_read_sends_the_document_and_what_is_asked_of_it(server, client, tmp_path):
+def test_read_sends_the_document_and_its_options(server, client, tmp_path):
     path = tmp_path / "스캔 1.png"
     path.write_bytes(b"png")
     answer = client.read(path, pages=[7, 1, 2, 3], languages=["ko", "en"], upright="jpeg")
@@ -195,7 +195,7 @@ def test_what_a_newer_server_adds_is_left_out(server, client):
     assert client.read(b"x").pages[0].page_number == 1
 
 
-def test_a_busy_server_is_asked_again_after_the_time_it_names(server, client):
+def test_a_busy_server_is_retried_after_the_time_it_names(server, client):
     server.script = [(503, {"Retry-After": "1"}, b"busy"), (200, {}, document_answer())]
     assert client.read(b"x").document.name == "a.png"
     first, second = server.requests
@@ -217,7 +217,7 @@ def test_a_dropped_connection_is_tried_again(server, client):
     assert len(server.requests) == 3
 
 
-def test_the_last_refusal_is_told(server, client):
+def test_the_last_refusal_is_reported(server, client):
     busy = {"title": "Service Unavailable", "status": 503, "detail": "all readers are busy", "request_id": "r1"}
     server.script = [(503, {}, busy)]
     with pytest.raises(ApiError) as caught:
@@ -365,9 +365,9 @@ def test_read_many_does_not_run_far_ahead(server, client):
         next(results)
     assert next(taken) <= 5 + 4
     results.close()
-    asked = len(server.requests)
+    requested = len(server.requests)
     time.sleep(0.1)
-    assert asked == len(server.requests) <= 9
+    assert requested == len(server.requests) <= 9
 
 
 def test_importing_it_loads_nothing_that_reads():
@@ -380,7 +380,7 @@ def test_importing_it_loads_nothing_that_reads():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_redirect_is_told_and_not_followed_for_another_host_would_see_the_key(server, client):
+def test_a_redirect_is_reported_and_not_followed_for_another_host_would_see_the_key(server, client):
     with Server() as other:
         server.script = [(302, {"Location": f"{other.url}/v1/models"}, b"")]
         with pytest.raises(ApiError, match="302 Redirected") as caught:

@@ -39,7 +39,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("named_by", ["--address", "RAY_ADDRESS"])
 @pytest.mark.parametrize("door", ["ocr", "train"])
 @pytest.mark.ray
-def test_an_address_without_a_cluster_is_told_at_once(tmp_path, monkeypatch, door, named_by):
+def test_an_address_without_a_cluster_is_an_error_at_once(tmp_path, monkeypatch, door, named_by):
     address = f"127.0.0.1:{free_port()}"
     arguments = ["ocr", "--input", str(tmp_path), "--output", str(tmp_path / "out")]
     if door == "train":

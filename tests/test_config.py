@@ -45,7 +45,7 @@ LOOP = {"lr": 0.1}
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (
             {"loop": {"lr": 1, "stpes": 2}},
@@ -85,8 +85,8 @@ LOOP = {"lr": 0.1}
         ([], r"^c\.yaml: Input should be a valid dictionary"),
     ],
 )
-def test_every_problem_is_named_with_its_key_and_the_nearest_right_one(content, told):
-    with pytest.raises(ConfigError, match=told):
+def test_every_problem_is_named_with_its_key_and_the_nearest_right_one(content, reported):
+    with pytest.raises(ConfigError, match=reported):
         validate(Whole, content, "c.yaml")
 
 
@@ -119,17 +119,17 @@ def test_a_config_is_a_file_or_the_name_of_one_that_comes_with_the_project(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"a: [", "cannot be read as YAML: while parsing"),
         (b"\xff\xfe\x00", "cannot be read as YAML"),
         (b"- a", "x.yaml: a sweep is a mapping"),
     ],
 )
-def test_a_file_that_holds_no_mapping_is_named(tmp_path, content, told):
+def test_a_file_that_holds_no_mapping_is_named(tmp_path, content, reported):
     path = tmp_path / "x.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=told) as caught:
+    with pytest.raises(ConfigError, match=reported) as caught:
         read_yaml(path, "a sweep is a mapping")
     assert str(path) in str(caught.value)
 

@@ -163,7 +163,7 @@ def test_a_cut_off_tiff_keeps_its_whole_pages():
         decode_page(cut, "scan.tif", count)
 
 
-def test_a_pdf_is_rendered_at_the_resolution_asked_for():
+def test_a_pdf_is_rendered_at_the_requested_resolution():
     content = pdf([(144, 72), (72, 144)], drawing=b"1 0 0 rg 0 0 20 20 re f")
     assert count_pages(BytesIO(content), "two.pdf") == 2
     page = decode_page(content, "two.pdf", 1, Limits(pdf_dpi=100))

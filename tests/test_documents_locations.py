@@ -269,15 +269,15 @@ def test_folders_tables_and_archives_with_such_names(tmp_path):
     assert read_back(f"{folder}/images.parquet") == [52]
 
 
-@pytest.mark.parametrize(("on_disk", "asked"), [("NFD", "NFC"), ("NFC", "NFD")])
-def test_a_name_in_another_unicode_form(tmp_path, on_disk, asked):
+@pytest.mark.parametrize(("on_disk", "requested"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_in_another_unicode_form(tmp_path, on_disk, requested):
     """As macOS writes names, and as people type them."""
     folder = tmp_path / unicodedata.normalize(on_disk, "문서 é")
     folder.mkdir()
     (folder / unicodedata.normalize(on_disk, "스캔.png")).write_bytes(content(0))
-    typed = f"{tmp_path}/{unicodedata.normalize(asked, '문서 é')}"
-    (tmp_path / "list.csv").write_text(f"uri\n{unicodedata.normalize(asked, '문서 é/스캔.png')}\n", "utf-8")
-    given = [f"{typed}/{unicodedata.normalize(asked, '스캔.png')}", typed, f"{typed}/*.png", f"{tmp_path}/list.csv"]
+    typed = f"{tmp_path}/{unicodedata.normalize(requested, '문서 é')}"
+    (tmp_path / "list.csv").write_text(f"uri\n{unicodedata.normalize(requested, '문서 é/스캔.png')}\n", "utf-8")
+    given = [f"{typed}/{unicodedata.normalize(requested, '스캔.png')}", typed, f"{typed}/*.png", f"{tmp_path}/list.csv"]
     found = [list_documents([each]).documents for each in given]
     assert all(documents == found[0] for documents in found) and found[0][0].error is None
     assert read_back(*given) == [50]

@@ -64,12 +64,12 @@ def test_what_passes_is_waited_for(bucket, proxy, action):
 def test_an_outage_of_seconds(bucket, proxy, caplog):
     proxy.fail("503", seconds=2)
     assert read_bytes(f"{bucket}/scans/a.png") == PNG
-    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert len(told) == 1 and "does not answer" in told[0] and "a.png" in told[0]
+    reported = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(reported) == 1 and "does not answer" in reported[0] and "a.png" in reported[0]
 
 
 @pytest.mark.parametrize("action", ["404", "403"])
-def test_what_stays_is_told_at_once(bucket, proxy, action):
+def test_what_stays_is_an_error_at_once(bucket, proxy, action):
     rule = proxy.fail(action, "GET .*a.png")
     with pytest.raises(InaccessibleDocument):
         read_bytes(f"{bucket}/scans/a.png")
@@ -147,7 +147,7 @@ def test_a_listing_that_fails_does_not_say_that_nothing_is_there(bucket, proxy, 
         list_documents([f"{bucket}/{given}"])
 
 
-def test_credentials_that_expired_before_the_start_are_told_at_once(bucket, proxy):
+def test_credentials_that_expired_before_the_start_are_an_error_at_once(bucket, proxy):
     rule = proxy.fail("expired")
     with pytest.raises(InputError, match=r"credentials .*renew"):
         list_documents([f"{bucket}/scans/a.png"])
@@ -245,32 +245,32 @@ def test_permanent_errors_of_a_disk(tmp_path):
         read_bytes(str(tmp_path))
 
 
-def test_a_storage_that_used_up_patience_is_asked_once_until_it_answers(lose_patience, monkeypatch):
+def test_a_storage_that_used_up_patience_is_tried_once_until_it_answers(lose_patience, monkeypatch):
     monkeypatch.setattr(patience, "_FIRST_WAIT_SECONDS", 0.02)
-    asked = []
+    requested = []
 
     def ask(answer):
-        asked.append(1)
+        requested.append(1)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def times_asked(uri, answer):
-        asked.clear()
+    def attempts(uri, answer):
+        requested.clear()
         if isinstance(answer, Exception):
             with pytest.raises(StorageUnavailable):
                 patience.patiently(lambda: ask(answer), uri)
         else:
             assert patience.patiently(lambda: ask(answer), uri) is answer
-        return len(asked)
+        return len(requested)
 
     lose_patience()
     busy = OSError(errno.EBUSY, "slow down")
-    assert times_asked("s3://bucket/a.png", busy) > 1
-    assert times_asked("s3://bucket/b.png", busy) == times_asked("zip://c.png::s3://bucket/c.zip", busy) == 1
-    assert times_asked("s3://other/a.png", busy) > 1
-    assert times_asked("s3://bucket/d.png", b"") == 1
-    assert times_asked("s3://bucket/e.png", busy) > 1
+    assert attempts("s3://bucket/a.png", busy) > 1
+    assert attempts("s3://bucket/b.png", busy) == attempts("zip://c.png::s3://bucket/c.zip", busy) == 1
+    assert attempts("s3://other/a.png", busy) > 1
+    assert attempts("s3://bucket/d.png", b"") == 1
+    assert attempts("s3://bucket/e.png", busy) > 1
 
 
 def test_the_variable_sets_how_long(monkeypatch):

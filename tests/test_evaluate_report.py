@@ -57,8 +57,8 @@ def write(folder, pictures=10, decoding=None):
 
 
 def test_the_log_lists_every_line_worst_first(tmp_path):
-    told = write(tmp_path / "report")
-    assert "the worst 5 of 5 lines" in told
+    reported = write(tmp_path / "report")
+    assert "the worst 5 of 5 lines" in reported
     rows = pq.read_table(tmp_path / "report" / "lines.parquet").to_pylist()
     assert [row["truth"] for row in rows] == ["틀림", "부가세", "A<b>", "합계 12,000", "같다"]
     for row in rows:
@@ -155,7 +155,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.mark.parametrize("reference", ["best.pt", "bundle"])
-def test_the_door_reports_on_a_checkpoint_and_a_bundle(weights, tmp_path, capsys, reference):
+def test_the_command_reports_on_a_checkpoint_and_a_bundle(weights, tmp_path, capsys, reference):
     arguments = [str(weights / reference), "--config", str(weights / "config.yaml"), "--report", str(tmp_path / "r")]
     assert ocray(["evaluate", *arguments, "--pictures", "3"]) == 0
     captured = capsys.readouterr()
@@ -177,7 +177,7 @@ def test_labels_that_differ_are_refused(weights, tmp_path, capsys):
     assert "untrained@1 has other labels (11) than the config (10)" in capsys.readouterr().err
 
 
-def test_a_task_without_a_report_says_so(tmp_path, capsys):
+def test_a_task_without_a_report_is_reported(tmp_path, capsys):
     path = Path(__file__).parent.parent / "configs" / "train" / "deskew.yaml"
     arguments = ["deskew@1", "--config", str(path), "--report", str(tmp_path / "r")]
     assert ocray(["evaluate", *arguments]) == 2
@@ -190,8 +190,8 @@ def test_an_exported_recogniser_can_be_trained_on(weights):
     measured = measure(str(weights / "best.pt"), settings)
     network = measured.task.network()
     labels = load_labels(weights / "bundle")
-    adapted, told = measured.task.adapt_weights(network, load_weights(weights / "bundle"), labels, "bundle")
+    adapted, reported = measured.task.adapt_weights(network, load_weights(weights / "bundle"), labels, "bundle")
     strict_load(network, adapted, "bundle")
-    assert "the charset is the same" in told
+    assert "the charset is the same" in reported
     trained = load_weights(weights / "best.pt")
     assert all(torch.equal(network.state_dict()[name], trained[name]) for name in adapted)

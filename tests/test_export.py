@@ -48,7 +48,7 @@ def test_bundle_and_run_measure_the_same(run, bundle, tmp_path, capsys):
     assert {m.metric: m.value for m in recorded}["accuracy"] == report["accuracy"]
 
 
-def test_a_task_that_fits_nothing_says_so(run, bundle, capsys):
+def test_a_task_that_fits_nothing_is_reported(run, bundle, capsys):
     arguments = [str(bundle.folder), "--config", str(run.folder / "config.yaml"), "--fit"]
     assert ocray(["evaluate", *arguments]) == 2
     assert "has nothing that is fitted" in capsys.readouterr().err

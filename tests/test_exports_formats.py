@@ -120,11 +120,13 @@ def test_hocr_structure(output):
     assert {e.get("class") for e in root.iter() if e.get("class")} <= set(capabilities)
 
 
-@pytest.mark.parametrize(("degrees", "told"), [(180, "textangle 180.00"), (90, "textangle 90.00"), (-30, "baseline")])
-def test_hocr_tells_steep_lines_by_textangle(tmp_path, degrees, told):
+@pytest.mark.parametrize(
+    ("degrees", "reported"), [(180, "textangle 180.00"), (90, "textangle 90.00"), (-30, "baseline")]
+)
+def test_hocr_tells_steep_lines_by_textangle(tmp_path, degrees, reported):
     Ledger(Storage(str(tmp_path))).commit("part.parquet", [page("/a.png", 1, 1, degrees)])
     export(str(tmp_path), ["hocr"], load_page=no_pixels)
-    assert told in only(tmp_path, "hocr/*.hocr").read_text("utf-8")
+    assert reported in only(tmp_path, "hocr/*.hocr").read_text("utf-8")
 
 
 # What the sequences of alto-4-4.xsd allow, in their order, for the elements that are written.

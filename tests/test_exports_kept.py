@@ -79,7 +79,7 @@ def test_a_pdf_with_pictures_outlives_its_source(tmp_path, caplog):
 
     assert export(str(tmp_path), ["pdf", "text"], load_page=partly) == {"pdf": 1, "text": 2}
     assert exported(tmp_path) == before
-    assert "1 earlier pdf exports stay" in caplog.text and "/in/a.png" in caplog.text
+    assert "1 earlier pdf exports are kept" in caplog.text and "/in/a.png" in caplog.text
 
 
 def test_without_an_earlier_export_the_text_is_written_and_the_lack_told(tmp_path, caplog):
@@ -102,7 +102,7 @@ def test_a_document_that_failed_altogether_leaves_its_exports(tmp_path, caplog):
     after = exported(tmp_path)
     for name, content in before.items():
         assert (after[name] == content) == name.startswith("a-")
-    assert len(after) == len(before) + 4 and "earlier alto exports stay" in caplog.text
+    assert len(after) == len(before) + 4 and "earlier alto exports are kept" in caplog.text
 
 
 def test_a_page_that_is_there_twice_is_exported_once(tmp_path):
@@ -176,9 +176,9 @@ def small_disk(folder, kib: int):
 def test_a_full_disk_is_an_error_and_leaves_nothing_behind(tmp_path, pages):
     with small_disk(tmp_path / "out", 200) as number:
         commit(tmp_path / "out", *(good(number=page, count=pages) for page in range(1, pages + 1)))
-        with pytest.raises(OSError) as told:
+        with pytest.raises(OSError) as reported:
             export(str(tmp_path / "out"), ["pdf", "text", "alto"], load_page=noise)
-        assert told.value.errno == number
+        assert reported.value.errno == number
         files = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
         assert files == ["part-a.parquet"]
 

@@ -33,8 +33,8 @@ def test_differences_are_named():
     assert differences([1.0], [1.05], lambda where, value: 0.1) == []
     assert differences([True, None], [False, 0], exactly) == [".0: False became True", ".1: 0 became None"]
     assert differences([[1]], [[1, 2]], exactly) == [".0: [1, 2] became [1]"]
-    told = report("exports", 1, 2, exactly, "see OUT")
-    assert ": 2 became 1" in told and "see OUT" in told and "python -m tests.golden exports" in told
+    reported = report("exports", 1, 2, exactly, "see OUT")
+    assert ": 2 became 1" in reported and "see OUT" in reported and "python -m tests.golden exports" in reported
     assert report("exports", 1, 1, exactly) == ""
 
 

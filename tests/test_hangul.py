@@ -7,7 +7,7 @@ import numpy as np
 from models.text_recognition.hangul import JAMO, jamo_parts
 
 
-def test_all_syllables_are_told_apart_by_their_jamo():
+def test_all_syllables_are_distinguished_by_their_jamo():
     syllables = [chr(code) for code in range(0xAC00, 0xD7A4)]
     parts = jamo_parts(syllables)
     assert len(np.unique(parts, axis=0)) == len(syllables) == 11_172

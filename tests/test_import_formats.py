@@ -44,8 +44,8 @@ def test_lmdb_becomes_lines(capsys, tmp_path):
     code, _ = ocray(capsys, "data", "import", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
     assert code == 0
     assert labels(tmp_path / "out") == {"000000001": "하나"}
-    told = [(row["place"].rpartition(":")[2], row["reason"]) for row in left_out(tmp_path / "out")]
-    assert told[:4] == [
+    reported = [(row["place"].rpartition(":")[2], row["reason"]) for row in left_out(tmp_path / "out")]
+    assert reported[:4] == [
         ("num-samples", "fewer samples than num-samples"),
         ("label-000000002", "key missing in the LMDB"),
         ("label-000000003", "label is not UTF-8"),
@@ -62,17 +62,17 @@ def test_several_lmdbs_below_a_folder(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pairs", "told"),
+    ("pairs", "reported"),
     [
         ({b"image-000000001": b"x"}, "LMDB without num-samples"),
-        ({b"num-samples": b"many"}, "num-samples is no number: b'many'"),
+        ({b"num-samples": b"many"}, "num-samples is not a number: b'many'"),
         ({b"num-samples": b"0"}, "nothing could be read from"),
     ],
 )
-def test_an_lmdb_that_cannot_be_used_is_a_clear_error(capsys, tmp_path, pairs, told):
+def test_an_lmdb_that_cannot_be_used_is_a_clear_error(capsys, tmp_path, pairs, reported):
     write_lmdb(tmp_path / "set", pairs)
     code, output = ocray(capsys, "data", "import", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
-    assert code == 2 and told in output
+    assert code == 2 and reported in output
     (tmp_path / "set/data.mdb").write_bytes(b"nothing of the kind")
     code, output = ocray(capsys, "data", "import", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
     assert code == 2 and "no LMDB that can be read" in output
@@ -114,8 +114,8 @@ def test_paddleocr_detection_becomes_pages(capsys, tmp_path):
     ]
     assert page["regions"][3]["quad"] == pytest.approx([100, 10, 180, 10, 180, 30, 100, 30], abs=0.01)
     assert page["regions"][4]["quad"] == [180, 90, 100, 90, 100, 70, 180, 70]  # read upside down: order kept
-    told = [(row["place"].rpartition(":")[2], row["reason"]) for row in left_out(tmp_path / "out")]
-    assert told == [
+    reported = [(row["place"].rpartition(":")[2], row["reason"]) for row in left_out(tmp_path / "out")]
+    assert reported == [
         ("1 region 4", "no polygon of four or more points"),
         ("2", "no such image"),
         ("3", "no JSON list of regions with points"),
@@ -127,8 +127,8 @@ def test_paddleocr_recognition_becomes_lines(capsys, tmp_path):
     options = ["--layout", "lines", "--output", tmp_path / "out"]
     assert ocray(capsys, "data", "import", "paddleocr", source, *options)[0] == 0
     assert labels(tmp_path / "out") == {"crop_img/a_0.png": "서울 시", "crop_img/a_1.png": "굽은"}
-    told = [row["reason"] for row in left_out(tmp_path / "out")]
-    assert told == ["no such image", "no tab between path and label"]
+    reported = [row["reason"] for row in left_out(tmp_path / "out")]
+    assert reported == ["no such image", "no tab between path and label"]
 
 
 def test_paddleocr_detection_is_cut_to_lines(capsys, tmp_path):
@@ -146,8 +146,8 @@ def test_paddleocr_detection_is_cut_to_lines(capsys, tmp_path):
 
 def test_lines_cannot_become_pages(capsys, tmp_path):
     source = paddle_project(tmp_path / "project") / "rec_gt.txt"
-    code, told = ocray(capsys, "data", "import", "paddleocr", source, "--output", tmp_path / "out")
-    assert code == 2 and "import it with --layout lines" in told
+    code, reported = ocray(capsys, "data", "import", "paddleocr", source, "--output", tmp_path / "out")
+    assert code == 2 and "import it with --layout lines" in reported
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -172,10 +172,10 @@ def test_own_tables(capsys, tmp_path, ending):
     assert code == 0
     (row,) = rows(tmp_path / "out")
     assert (row["name"], row["text"], row["group"]) == ("img/a.png", '따옴표 "a", b', "m1")
-    told = [row["reason"] for row in left_out(tmp_path / "out")]
-    assert told == ["control character in the label", "empty label", "no image in this row"]
-    code, told = ocray(capsys, "data", "import", "parquet", path, "--output", tmp_path / "new")
-    assert code == 2 and "has no column image, text; it has 사진, 값, meter" in told
+    reported = [row["reason"] for row in left_out(tmp_path / "out")]
+    assert reported == ["control character in the label", "empty label", "no image in this row"]
+    code, reported = ocray(capsys, "data", "import", "parquet", path, "--output", tmp_path / "new")
+    assert code == 2 and "has no column image, text; it has 사진, 값, meter" in reported
 
 
 def test_images_within_tables(capsys, tmp_path):
@@ -188,8 +188,8 @@ def test_images_within_tables(capsys, tmp_path):
     assert code == 0
     out = tmp_path.with_name(tmp_path.name + ".out")
     assert labels(out) == {"x/1.png": "one", "hub/2": "two", "numbers/1": "70"}
-    told = [row["reason"] for row in left_out(out)]
-    assert told == [
+    reported = [row["reason"] for row in left_out(out)]
+    assert reported == [
         "file cannot be read",
         "text column holds no text",
         "no image in this row",
@@ -254,10 +254,10 @@ def test_lines_go_out_and_come_back(capsys, tmp_path):
         writer.add(Line(picture(99, kind="JPEG"), "검증", "v", "g", "made"), "validation")
         writer.add(Line(picture(98), "탭\t", "w", "g", "made"), "validation")
     for kind in ("lmdb", "paddleocr"):
-        code, told = ocray(capsys, "data", "export", kind, tmp_path / "set", "--output", tmp_path / kind)
+        code, reported = ocray(capsys, "data", "export", kind, tmp_path / "set", "--output", tmp_path / kind)
         assert code == 0
-        assert "exported 31 rows" in told and "(train 30 · validation 1)" in told
-        assert "left out: 1 control character in the label" in told
+        assert "exported 31 rows" in reported and "(train 30 · validation 1)" in reported
+        assert "left out: 1 control character in the label" in reported
         for split, share in (("train", 0), ("validation", 1)):
             options = ["--validation", share, "--output", tmp_path / f"{kind}-{split}"]
             options += ["--layout", "lines"] if kind == "paddleocr" else []
@@ -293,14 +293,14 @@ def test_regions_go_out_and_come_back(capsys, tmp_path):
     assert ocray(capsys, "data", "import", "paddleocr", tmp_path / "out/train", *options)[0] == 0
     before, after = list(read_pages(tmp_path / "set")), list(read_pages(tmp_path / "back"))
     assert [(p.image, p.regions) for p in before] == [(p.image, p.regions) for p in after]
-    code, told = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "no")
-    assert code == 2 and "holds regions, LMDB holds lines" in told
+    code, reported = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "no")
+    assert code == 2 and "holds regions, LMDB holds lines" in reported
 
 
 def test_meters_are_not_exported(capsys, tmp_path):
     with SetWriter(tmp_path / "set", "meters", "made") as writer:
         writer.add(Meter(picture(1, (40, 40)), "m", None, "made", "photo", "analog"), "train")
-    code, told = ocray(capsys, "data", "export", "paddleocr", tmp_path / "set", "--output", tmp_path / "out")
-    assert code == 2 and "holds meters; PaddleOCR's label files hold lines and regions" in told
-    code, told = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
-    assert code == 2 and "holds meters, LMDB holds lines" in told
+    code, reported = ocray(capsys, "data", "export", "paddleocr", tmp_path / "set", "--output", tmp_path / "out")
+    assert code == 2 and "holds meters; PaddleOCR's label files hold lines and regions" in reported
+    code, reported = ocray(capsys, "data", "export", "lmdb", tmp_path / "set", "--output", tmp_path / "out")
+    assert code == 2 and "holds meters, LMDB holds lines" in reported

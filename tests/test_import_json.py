@@ -33,13 +33,13 @@ def fonts(tmp_path):
 
 def test_fonts_become_lines(capsys, tmp_path):
     source = fonts(tmp_path)
-    code, told = ocray(capsys, "data", "import", "ai_hub", source, "--output", tmp_path / "out")
+    code, shown = ocray(capsys, "data", "import", "ai_hub", source, "--output", tmp_path / "out")
     assert code == 0
-    assert "imported 2 lines, 4 left out" in told
-    assert "not taken: 1 annotations of type character" in told
+    assert "imported 2 lines, 4 left out" in shown
+    assert "not taken: 1 annotations of type character" in shown
     assert labels(tmp_path / "out") == {"00000001.png": "글00000001", "00000002.png": "글00000002"}
-    told = [(row["place"].removeprefix(f"{source}:"), row["reason"]) for row in left_out(tmp_path / "out")]
-    assert told == [
+    shown = [(row["place"].removeprefix(f"{source}:"), row["reason"]) for row in left_out(tmp_path / "out")]
+    assert shown == [
         ("annotation 77", "annotation of no image"),
         ("image 00000004", "no such image"),
         ("image 00000005", "image is in several folders"),
@@ -47,12 +47,12 @@ def test_fonts_become_lines(capsys, tmp_path):
     ]
 
 
-def test_characters_are_taken_when_asked_for(capsys, tmp_path):
+def test_characters_are_taken_when_requested(capsys, tmp_path):
     options = ["--output", tmp_path / "out", "--types", "character"]
     assert ocray(capsys, "data", "import", "ai_hub", fonts(tmp_path), *options)[0] == 0
     assert labels(tmp_path / "out") == {"00000003.png": "글00000003"}
-    code, told = ocray(capsys, "data", "import", "ai_hub", tmp_path, "--output", tmp_path / "x", "--types", "syllable")
-    assert code == 2 and "unknown type 'syllable'; known: character, word, sentence" in told
+    code, shown = ocray(capsys, "data", "import", "ai_hub", tmp_path, "--output", tmp_path / "x", "--types", "syllable")
+    assert code == 2 and "unknown type 'syllable'; known: character, word, sentence" in shown
 
 
 def scene(tmp_path):
@@ -80,9 +80,9 @@ def scene(tmp_path):
 
 def test_scenes_become_pages(capsys, tmp_path):
     options = ["--layout", "regions", "--output", tmp_path / "out", "--validation", "0"]
-    code, told = ocray(capsys, "data", "import", "ai_hub", scene(tmp_path), *options)
+    code, shown = ocray(capsys, "data", "import", "ai_hub", scene(tmp_path), *options)
     assert code == 0
-    assert "imported 1 pages, 2 left out" in told and "4 regions, 2 of them to ignore" in told
+    assert "imported 1 pages, 2 left out" in shown and "4 regions, 2 of them to ignore" in shown
     (page,) = rows(tmp_path / "out")
     assert [(r["text"], r["ignore"]) for r in page["regions"]] == [
         ("간판", False),
@@ -97,9 +97,9 @@ def test_scenes_become_pages(capsys, tmp_path):
 
 
 def test_scenes_become_lines_by_cutting(capsys, tmp_path):
-    code, told = ocray(capsys, "data", "import", "ai_hub", scene(tmp_path), "--output", tmp_path / "out")
+    code, shown = ocray(capsys, "data", "import", "ai_hub", scene(tmp_path), "--output", tmp_path / "out")
     assert code == 0
-    assert "not taken: 2 regions that are illegible or without text" in told
+    assert "not taken: 2 regions that are illegible or without text" in shown
     lines = rows(tmp_path / "out")
     assert {(row["text"], row["group"]) for row in lines} == {("간판", "a.jpg"), ("음수", "a.jpg")}
     assert {row["name"] for row in lines} == {"a.jpg#0", "a.jpg#3"}
@@ -165,9 +165,9 @@ def test_coco_becomes_pages(capsys, tmp_path):
 
 def test_labels_for_another_size_are_refused(capsys, tmp_path):
     source = coco(tmp_path, width=200, height=120)
-    code, told = ocray(capsys, "data", "import", "coco", source, "--output", tmp_path / "out")
+    code, shown = ocray(capsys, "data", "import", "coco", source, "--output", tmp_path / "out")
     assert code == 2
-    assert "100 × 60 px as it is seen (EXIF applied), labels for 200 × 120" in told
+    assert "100 × 60 px as it is seen (EXIF applied), labels for 200 × 120" in shown
 
 
 @pytest.mark.parametrize(
@@ -184,19 +184,19 @@ def test_labels_for_another_size_are_refused(capsys, tmp_path):
         ),
     ],
 )
-def test_broken_json_is_told_and_never_a_crash(capsys, tmp_path, content, reason):
+def test_broken_json_is_reported_and_never_a_crash(capsys, tmp_path, content, reason):
     (tmp_path / "x.json").write_text(content)
-    code, told = ocray(capsys, "data", "import", "coco", tmp_path / "x.json", "--output", tmp_path / "out")
+    code, shown = ocray(capsys, "data", "import", "coco", tmp_path / "x.json", "--output", tmp_path / "out")
     assert code == 2
-    assert reason in told and "Traceback" not in told
+    assert reason in shown and "Traceback" not in shown
 
 
-def test_what_stands_before_a_break_is_imported(capsys, tmp_path):
+def test_what_is_before_a_break_is_imported(capsys, tmp_path):
     path = coco(tmp_path)
     path.write_text('{"images": [{"id": 7, "file_name": "p.png"}], ' + path.read_text()[1:-60])
-    code, told = ocray(capsys, "data", "import", "coco", path, "--output", tmp_path / "out")
+    code, shown = ocray(capsys, "data", "import", "coco", path, "--output", tmp_path / "out")
     assert code == 0
-    assert "imported 1 pages" in told and "not valid JSON from here on" in told
+    assert "imported 1 pages" in shown and "not valid JSON from here on" in shown
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])

@@ -34,7 +34,7 @@ def test_a_line_without_a_label_is_named():
         split_label("a.png")
 
 
-def test_good_rows_come_in_and_bad_ones_are_told(capsys, tmp_path):
+def test_good_rows_come_in_and_bad_ones_are_reported(capsys, tmp_path):
     source = tmp_path / "set"
     write_pictures(source / "images", "a.png", "b.png", "c.png", "same.png")
     (source / "images/same.png").write_bytes((source / "images/a.png").read_bytes())
@@ -57,11 +57,11 @@ def test_good_rows_come_in_and_bad_ones_are_told(capsys, tmp_path):
         "images/a.png\t다른 이름",
     ]
     (source / "gt_train.txt").write_text("\n".join(lines), "utf-8")
-    code, told = ocray(capsys, "data", "import", "label_file", source, "--output", tmp_path / "out")
+    code, reported = ocray(capsys, "data", "import", "label_file", source, "--output", tmp_path / "out")
     assert code == 0
-    assert f"imported 3 lines, 9 left out (see {tmp_path / 'out' / 'left_out.jsonl'})" in told
-    assert "75% of all rows were left out" in told
-    assert f"{source}/gt_train.txt:3: no such image: images/gone.png" in told
+    assert f"imported 3 lines, 9 left out (see {tmp_path / 'out' / 'left_out.jsonl'})" in reported
+    assert "75% of all rows were left out" in reported
+    assert f"{source}/gt_train.txt:3: no such image: images/gone.png" in reported
     assert labels(tmp_path / "out") == {
         "images/a.png": "가나다 라",
         "images/b.png": "공백",
@@ -96,18 +96,18 @@ def test_encodings_of_korean_windows(capsys, tmp_path, encoding):
 def test_one_line_in_no_known_encoding_is_named_and_the_rest_comes_in(capsys, tmp_path):
     write_pictures(tmp_path / "set", "a.png", "b.png")
     (tmp_path / "set/labels.txt").write_bytes("a.png 서울\n".encode() + b"b.png \xff\xff\n" + "b.png 부산\n".encode())
-    code, told = ocray(capsys, "data", "import", "label_file", tmp_path / "set", "--output", tmp_path / "out")
+    code, reported = ocray(capsys, "data", "import", "label_file", tmp_path / "set", "--output", tmp_path / "out")
     assert code == 0
-    assert "labels.txt:2: neither UTF-8 nor cp949" in told
+    assert "labels.txt:2: neither UTF-8 nor cp949" in reported
     assert labels(tmp_path / "out") == {"a.png": "서울", "b.png": "부산"}
 
 
 def test_utf16_is_named(capsys, tmp_path):
     write_pictures(tmp_path / "set", "a.png")
     (tmp_path / "set/labels.txt").write_text("a.png 서울\n", "utf-16")
-    code, told = ocray(capsys, "data", "import", "label_file", tmp_path / "set", "--output", tmp_path / "out")
+    code, reported = ocray(capsys, "data", "import", "label_file", tmp_path / "set", "--output", tmp_path / "out")
     assert code == 2
-    assert "nothing could be read" in told and "is UTF-16; save it as UTF-8" in told
+    assert "nothing could be read" in reported and "is UTF-16; save it as UTF-8" in reported
     assert not (tmp_path / "out").exists()
 
 

@@ -60,9 +60,9 @@ def image(path, seed: int = 0, size=SIZE, **options) -> None:
 
 def imported(capsys, source, *options) -> tuple[str, dict[str, Meter]]:
     output = source.parent / "out" if source.is_file() else source.with_name("out")
-    code, told = ocray(capsys, "data", "import", "label_studio", source, "--output", output, *options)
-    assert code == 0, told
-    return told, {row["name"]: Meter.of(row) for row in rows(output)}
+    code, reported = ocray(capsys, "data", "import", "label_studio", source, "--output", output, *options)
+    assert code == 0, reported
+    return reported, {row["name"]: Meter.of(row) for row in rows(output)}
 
 
 def quad(left: float, top: float, right: float, bottom: float) -> np.ndarray:
@@ -80,8 +80,8 @@ def test_displays_with_their_classes(capsys, tmp_path):
     tasks.append(task(3, "s3://bucket/photos/3.jpg", upside_down))
     image(tmp_path / "4.jpg", 4)
     tasks.append(task(4, "4.jpg", choice("No meter")))
-    told, found = imported(capsys, export(tmp_path / "labels.json", *tasks))
-    assert "imported 5 meters" in told and "taken: 1 'Analog' as analog" in told
+    reported, found = imported(capsys, export(tmp_path / "labels.json", *tasks))
+    assert "imported 5 meters" in reported and "taken: 1 'Analog' as analog" in reported
     assert [found[f"{n}.jpg"].meter_class for n in range(5)] == [*spellings.values(), "digital", "none"]
     assert found["0.jpg"].corners.tolist() == [[40, 40], [160, 40], [160, 60], [40, 60]]
     assert found["3.jpg"].corners.tolist() == [[160, 60], [40, 60], [40, 40], [160, 40]]
@@ -118,10 +118,10 @@ def test_both_label_files_at_once(capsys, tmp_path):
     export(tmp_path / "in/two/labels.json", task(1, "/data/upload/2/11111111-a.jpg", *strip))
     photo = [rectangle(str(n), 20 + 20 * n, 45, 15, 10) for n in (1, 2)]
     export(tmp_path / "in/two/more.json", task(7, "/data/local-files/?d=one%2Fb.jpg", *photo))
-    told, found = imported(capsys, tmp_path / "in", "--images", tmp_path / "in", "--validation", "0.5")
+    reported, found = imported(capsys, tmp_path / "in", "--images", tmp_path / "in", "--validation", "0.5")
     made = [Meter.of(row) for row in rows(tmp_path / "out")]
     meters = {(meter.name, meter.kind): meter for meter in made}
-    assert "imported 3 meters" in told and set(found) == {"a.jpg", "b.jpg", "a.jpg#2"}
+    assert "imported 3 meters" in reported and set(found) == {"a.jpg", "b.jpg", "a.jpg#2"}
     assert meters["b.jpg", "photo"].reading == "12" and meters["b.jpg", "photo"].corners is not None
     np.testing.assert_allclose(meters["b.jpg", "photo"].digits[0].box, quad(80, 45, 110, 55), atol=1e-3)
     joined = next(meter for meter in made if meter.group == "a" and meter.kind == "photo")
@@ -139,10 +139,10 @@ def test_the_last_annotation_that_was_not_cancelled_counts(capsys, tmp_path):
         {"id": 3, "updated_at": "2024-03-01T00:00:00Z", "result": [choice("none")], "was_cancelled": True},
     ]
     twice = {"id": 1, "data": {"image": "a.png"}, "annotations": annotations}
-    told, found = imported(capsys, export(tmp_path / "l.json", twice, task(2, "b.png", SCREEN, was_cancelled=True)))
+    reported, found = imported(capsys, export(tmp_path / "l.json", twice, task(2, "b.png", SCREEN, was_cancelled=True)))
     assert found["a.png"].meter_class == "digital" and len(found) == 1
-    assert "not taken: 2 annotations that the annotator cancelled" in told
-    assert "not taken: 1 earlier annotations of an image (the last one counts)" in told
+    assert "not taken: 2 annotations that the annotator cancelled" in reported
+    assert "not taken: 1 earlier annotations of an image (the last one counts)" in reported
 
 
 def test_typed_readings_and_remarks(capsys, tmp_path):
@@ -153,9 +153,9 @@ def test_typed_readings_and_remarks(capsys, tmp_path):
         return {"type": "textarea", "value": {"text": [text]}}
 
     tasks = [task(1, "a.png", SCREEN, typed("00378,54X")), task(2, "b.png", SCREEN, typed("behind dirty glass"))]
-    told, found = imported(capsys, export(tmp_path / "l.json", *tasks))
+    reported, found = imported(capsys, export(tmp_path / "l.json", *tasks))
     assert (found["a.png"].reading, found["b.png"].reading) == ("00378.54x", None)
-    assert "not taken: 1 typed texts that are no reading" in told
+    assert "not taken: 1 typed texts that are not readings" in reported
 
 
 def test_json_min(capsys, tmp_path):
@@ -186,8 +186,8 @@ def test_labels_fit_the_image_as_it_is_seen(capsys, tmp_path):
     _, found = imported(capsys, export(tmp_path / "l.json", *tasks))
     assert found["turned.jpg"].corners.tolist() == [[40, 40], [160, 40], [160, 60], [40, 60]]
     assert found["smaller.jpg"].corners.tolist() == [[20, 20], [80, 20], [80, 30], [20, 30]]
-    (told,) = left_out(tmp_path / "out")
-    assert told["place"].endswith("task 1") and "labels for 200 × 100" in told["detail"]
+    (reported,) = left_out(tmp_path / "out")
+    assert reported["place"].endswith("task 1") and "labels for 200 × 100" in reported["detail"]
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_is_imported(capsys, tmp_path):
@@ -214,12 +214,12 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_imported(capsys, tmp_path)
         ({"id": 13, "x": 1}, "no Label Studio task with annotations"),
         ("text", "no Label Studio task"),
         (task(15, "9.png", polygon((150, 150), (180, 150), (180, 180), (150, 180))), "display outside the image"),
-        (task(16, "10.png", rectangle("analog", 1, 1, 50, 50)), "rectangle is no digit, fraction area or display"),
+        (task(16, "10.png", rectangle("analog", 1, 1, 50, 50)), "rectangle is not a digit, fraction area or display"),
         (task(17, "11.png", result("polygonlabels", points=3, polygonlabels=["screen"])), "no polygon [[x, y], …]"),
     ]
     source = export(tmp_path / "l.json", *(task for task, _ in tasks))
-    told, found = imported(capsys, source)
-    assert set(found) == {"0.png"} and "Traceback" not in told
+    reported, found = imported(capsys, source)
+    assert set(found) == {"0.png"} and "Traceback" not in reported
     reasons = {row["place"].rpartition("task ")[2]: row["reason"] for row in left_out(tmp_path / "out")}
     for number, (_, reason) in enumerate(tasks):
         assert (reason is None) == (str(number) not in reasons)
@@ -235,18 +235,18 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_imported(capsys, tmp_path)
         ("[1, 2", "no Label Studio task: 1"),
     ],
 )
-def test_what_is_no_export_is_told(capsys, tmp_path, content, reason):
+def test_what_is_no_export_is_reported(capsys, tmp_path, content, reason):
     (tmp_path / "x.json").write_text(content)
-    code, told = ocray(capsys, "data", "import", "label_studio", tmp_path / "x.json", "--output", tmp_path / "out")
-    assert code == 2 and reason in told
+    code, reported = ocray(capsys, "data", "import", "label_studio", tmp_path / "x.json", "--output", tmp_path / "out")
+    assert code == 2 and reason in reported
 
 
 def test_a_broken_export_is_used_up_to_where_it_breaks(capsys, tmp_path):
     image(tmp_path / "a.png")
     source = export(tmp_path / "l.json", task(1, "a.png", SCREEN), task(2, "b.png", SCREEN))
     source.write_text(source.read_text()[:-40])
-    told, found = imported(capsys, source)
-    assert set(found) == {"a.png"} and "not valid JSON from here on" in told
+    reported, found = imported(capsys, source)
+    assert set(found) == {"a.png"} and "not valid JSON from here on" in reported
 
 
 def test_names_can_be_given_a_meaning(capsys, tmp_path):
@@ -260,8 +260,8 @@ def test_names_can_be_given_a_meaning(capsys, tmp_path):
     _, found = imported(capsys, source, "--label", "счётчик=analog", "--label", "logo=ignore")
     assert found["a.png"].meter_class == "analog" and found["b.png"].reading == "1"
     options = ["--output", tmp_path / "y", "--label", "a=b"]
-    code, told = ocray(capsys, "data", "import", "label_studio", source, *options)
-    assert code == 2 and "unknown meaning 'b'; known: analog" in told
+    code, reported = ocray(capsys, "data", "import", "label_studio", source, *options)
+    assert code == 2 and "unknown meaning 'b'; known: analog" in reported
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_gaps_between_digits_are_unreadable_places():
     assert reading == "123x.45" and digits[3].box is None
     spaced = [digit("1", 0), digit("2", 20), digit("3", 40), digit("4", 68), digit("5", 88)]  # before the fraction
     assert ordered_digits(spaced, [], None)[1] == "12345"
-    with pytest.raises(RowError, match="stand before the others: 12"):
+    with pytest.raises(RowError, match="are before the others: 12"):
         ordered_digits(found[:2], [quad(-5, 0, 12, 20)], None)
 
 

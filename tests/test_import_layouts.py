@@ -101,7 +101,7 @@ def test_what_is_no_data_set_is_named(tmp_path):
     with pytest.raises(LayoutError, match="holds no lines, regions, meters: its columns are a"):
         layout_of(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1PAR1")
-    with pytest.raises(LayoutError, match="is no Parquet file"):
+    with pytest.raises(LayoutError, match="is not a readable Parquet file"):
         layout_of(tmp_path)
 
 
@@ -126,18 +126,18 @@ def test_an_output_is_replaced_only_on_request_and_only_a_data_set(capsys, tmp_p
     command = ["data", "import", "label_file", tmp_path / "set/labels.txt", "--output", tmp_path / "out"]
     assert ocray(capsys, *command)[0] == 0
     (tmp_path / "set/labels.txt").write_text("b.png 2\nc.png 3\n")
-    code, told = ocray(capsys, *command)
-    assert code == 2 and "holds import.json already" in told and "--overwrite" in told
+    code, reported = ocray(capsys, *command)
+    assert code == 2 and "holds import.json already" in reported and "--overwrite" in reported
     assert ocray(capsys, *command, "--overwrite")[0] == 0
     assert [row["text"] for row in rows(tmp_path / "out")] == ["2"]
     (tmp_path / "out/thesis.txt").touch()
-    code, told = ocray(capsys, *command, "--overwrite")
-    assert code == 2 and "holds thesis.txt, which --overwrite does not delete" in told
+    code, reported = ocray(capsys, *command, "--overwrite")
+    assert code == 2 and "holds thesis.txt, which --overwrite does not delete" in reported
     assert len(rows(tmp_path / "out")) == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["label_file", "none", "--output", "out"], "none does not exist"),
         (["label_file", ".", "--output", "../out"], "holds no gt_*.txt, gt.txt, labels.txt; name the label file"),
@@ -145,25 +145,27 @@ def test_an_output_is_replaced_only_on_request_and_only_a_data_set(capsys, tmp_p
         (["ai_hub", ".", "--output", "../out"], "holds no JSON files"),
         (["lmdb", ".", "--output", "../out"], "holds no data.mdb"),
         (["label_file", ".", "--output", "out"], "lies in the source"),
-        (["label_file", ".", "--output", "../out", "--group-pattern", "("], "is no regular expression"),
+        (["label_file", ".", "--output", "../out", "--group-pattern", "("], "is not a regular expression"),
         (["label_file", ".", "--output", "../out", "--images", "none"], "--images none is not a folder"),
         (["label_file", ".", "--output", "../out", "--validation", "2"], "is not a number between 0 and 1"),
         (["word", ".", "--output", "../out"], "invalid choice: 'word'"),
     ],
 )
-def test_requests_that_cannot_be_met(capsys, tmp_path, monkeypatch, arguments, told):
+def test_requests_that_cannot_be_met(capsys, tmp_path, monkeypatch, arguments, reported):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     code, output = ocray(capsys, "data", "import", *arguments)
-    assert code == 2 and told in output
+    assert code == 2 and reported in output
     assert not list(tmp_path.glob("**/*out*"))
 
 
-def test_a_source_with_nothing_in_it_tells_why(capsys, tmp_path):
+def test_a_source_with_nothing_in_it_has_a_reason(capsys, tmp_path):
     (tmp_path / "labels.txt").write_text("a.png 1\nb.png 2\n")
-    code, told = ocray(capsys, "data", "import", "label_file", tmp_path / "labels.txt", "--output", tmp_path / "out")
+    code, reported = ocray(
+        capsys, "data", "import", "label_file", tmp_path / "labels.txt", "--output", tmp_path / "out"
+    )
     assert code == 2
-    assert re.search(r"nothing could be read from \S+ \(2 left out\): \S+labels.txt:1: no such image: a.png", told)
+    assert re.search(r"nothing could be read from \S+ \(2 left out\): \S+labels.txt:1: no such image: a.png", reported)
 
 
 def test_rows_are_taken_one_by_one(monkeypatch, tmp_path):
@@ -223,5 +225,5 @@ def test_names_that_are_no_unicode_are_spelt_out(tmp_path):
 
 def test_an_interrupted_import(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "import_rows", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-    code, told = ocray(capsys, "data", "import", "lmdb", tmp_path, "--output", tmp_path / "out")
-    assert code == 130 and "ocray: interrupted; run the same command to start again" in told
+    code, reported = ocray(capsys, "data", "import", "lmdb", tmp_path, "--output", tmp_path / "out")
+    assert code == 130 and "ocray: interrupted; run the same command to start again" in reported

@@ -51,9 +51,9 @@ def strip(seed: int, places: list[tuple[int, float]], **more) -> dict:
 
 def imported(capsys, source, *options) -> tuple[str, list[Meter]]:
     output = source.parent / "out" if source.is_file() else source.with_name("out")
-    code, told = ocray(capsys, "data", "import", "tfrecord", source, "--output", output, *options)
-    assert code == 0, told
-    return told, [Meter.of(row) for row in rows(output)]
+    code, reported = ocray(capsys, "data", "import", "tfrecord", source, "--output", output, *options)
+    assert code == 0, reported
+    return reported, [Meter.of(row) for row in rows(output)]
 
 
 def test_the_checksum_is_that_of_the_format():
@@ -75,9 +75,9 @@ def test_stage_1_gives_displays(capsys, tmp_path):
         + record(photo(3, b"analog illegible", rows_first, filename=[b"c.jpg"]))
         + record(together)
     )
-    told, meters = imported(capsys, path)
+    reported, meters = imported(capsys, path)
     found = {meter.name: meter for meter in meters}
-    assert "imported 4 meters" in told and "taken: 1 'digital illegible' as digital_illegible" in told
+    assert "imported 4 meters" in reported and "taken: 1 'digital illegible' as digital_illegible" in reported
     level = [[40, 40], [160, 40], [160, 60], [40, 60]]
     np.testing.assert_allclose(found["a.jpg"].corners, level, atol=1e-3)
     np.testing.assert_allclose(found["b.jpg"].corners, level[2:] + level[:2], atol=1e-3)
@@ -125,17 +125,17 @@ def test_other_names_of_features_and_labels(capsys, tmp_path):
     path = tmp_path / "mine.tfrecord"
     example = photo(1, b"gas")
     path.write_bytes(record({f"my/{name}": values for name, values in example.items()}))
-    code, told = ocray(capsys, "data", "import", "tfrecord", path, "--output", tmp_path / "x")
-    assert code == 2 and "record without an image: its features are my/bbox, my/corners, my/image, my/label" in told
+    code, reported = ocray(capsys, "data", "import", "tfrecord", path, "--output", tmp_path / "x")
+    assert code == 2 and "record without an image: its features are my/bbox, my/corners, my/image, my/label" in reported
     options = [f"--feature={name}=my/{name}" for name in ("image", "corners", "bbox")]
     _, (meter,) = imported(capsys, path, *options, "--feature", "class=my/label", "--label", "gas=digital")
     assert meter.meter_class == "digital" and meter.corners is not None
     options = ["--output", tmp_path / "x", "--feature", "image=my/image", "--feature", "corners=my/points"]
-    code, told = ocray(capsys, "data", "import", "tfrecord", path, *options)
-    assert code == 2 and "record without my/points" in told
+    code, reported = ocray(capsys, "data", "import", "tfrecord", path, *options)
+    assert code == 2 and "record without my/points" in reported
     options = ["--output", tmp_path / "x", "--feature", "klass=x"]
-    code, told = ocray(capsys, "data", "import", "tfrecord", path, *options)
-    assert code == 2 and "there is no klass; known: image, name" in told
+    code, reported = ocray(capsys, "data", "import", "tfrecord", path, *options)
+    assert code == 2 and "unknown key klass; known: image, name" in reported
 
 
 def test_damaged_records_are_named_and_the_rest_is_imported(capsys, tmp_path):
@@ -145,7 +145,7 @@ def test_damaged_records_are_named_and_the_rest_is_imported(capsys, tmp_path):
     records = [
         (record(photo(1)), None),
         (bytes(damaged), "record is damaged"),
-        (framed(b"\xff\xff\xff"), "record is no tf.train.Example"),
+        (framed(b"\xff\xff\xff"), "record is not a tf.train.Example"),
         (record(photo(3, 9)), "label without a name"),
         (record(photo(4, b"gas")), "unknown label"),
         (record({**photo(5), "image": [b"no image"]}), "no image that can be read"),
@@ -164,8 +164,8 @@ def test_damaged_records_are_named_and_the_rest_is_imported(capsys, tmp_path):
         (record(photo(12))[:-100], "file ends within a record"),
     ]
     path.write_bytes(b"".join(content for content, _ in records))
-    told, meters = imported(capsys, path)
-    assert sorted(meter.name for meter in meters) == ["bad/0", "bad/14"] and "Traceback" not in told
+    reported, meters = imported(capsys, path)
+    assert sorted(meter.name for meter in meters) == ["bad/0", "bad/14"] and "Traceback" not in reported
     reasons = {int(row["place"].rpartition("record ")[2]): row["reason"] for row in left_out(tmp_path / "out")}
     assert reasons == {number: reason for number, (_, reason) in enumerate(records) if reason}
 
@@ -180,13 +180,13 @@ def test_damaged_records_are_named_and_the_rest_is_imported(capsys, tmp_path):
     ],
     ids=["empty", "another format", "short", "cut off"],
 )
-def test_what_is_no_tfrecord_is_told(capsys, tmp_path, content, reason):
+def test_what_is_no_tfrecord_is_reported(capsys, tmp_path, content, reason):
     (tmp_path / "x.tfrecord").write_bytes(content)
-    code, told = ocray(capsys, "data", "import", "tfrecord", tmp_path / "x.tfrecord", "--output", tmp_path / "out")
-    assert code == 2 and reason in told and "Traceback" not in told
+    code, reported = ocray(capsys, "data", "import", "tfrecord", tmp_path / "x.tfrecord", "--output", tmp_path / "out")
+    assert code == 2 and reason in reported and "Traceback" not in reported
 
 
 def test_a_folder_without_records(capsys, tmp_path):
     (tmp_path / "set").mkdir()
-    code, told = ocray(capsys, "data", "import", "tfrecord", tmp_path / "set", "--output", tmp_path / "out")
-    assert code == 2 and "holds no TFRecord files" in told
+    code, reported = ocray(capsys, "data", "import", "tfrecord", tmp_path / "set", "--output", tmp_path / "out")
+    assert code == 2 and "holds no TFRecord files" in reported

@@ -63,14 +63,14 @@ def test_a_raised_reading_version_is_another_job_and_changed_code_is_not(tmp_pat
         opened(tmp_path / "out", ["/scans"])
 
 
-def test_a_status_that_cannot_be_written_is_told_once_and_written_when_it_can(tmp_path, caplog):
+def test_a_status_that_cannot_be_written_is_reported_once_and_written_when_it_can(tmp_path, caplog):
     card = opened(tmp_path / "out", ["/scans"])
     (tmp_path / "out").rename(tmp_path / "away")
     (tmp_path / "out").write_text("a file")
     for pages in range(3):
         card.save(counts={"done": pages})
-    (told,) = caplog.records
-    assert "job.json cannot be written: File exists; a file is where a folder should be" in told.getMessage()
+    (reported,) = caplog.records
+    assert "job.json cannot be written: File exists; a file is where a folder should be" in reported.getMessage()
     with pytest.raises(OutputError, match="a file is where a folder should be"):
         card.close("finished")
     card.close_after(RuntimeError("of the job"))  # what ended the job is told, not this

@@ -57,7 +57,7 @@ def test_a_file_holds_all_of_it(model):
 
 @pytest.mark.parametrize("content", [b"", b"not a file", b"PK\x03\x04 broken"])
 def test_other_files_are_refused(content):
-    with pytest.raises(LanguageModelError, match="no language model"):
+    with pytest.raises(LanguageModelError, match="not a language model"):
         LanguageModel.load(content)
 
 
@@ -90,7 +90,7 @@ def steps(*columns: dict[str, float], characters: list[str]) -> np.ndarray:
     return array
 
 
-def test_decoding_asks_where_the_network_is_in_doubt(model):
+def test_decoding_uses_the_language_model_where_the_network_is_in_doubt(model):
     characters = ["", *"주추십시오 가"]
     rest = [{"십": 1.0}, {"시": 1.0}, {"오": 1.0}]
     doubtful = steps({"추": 0.6, "주": 0.4}, *rest, characters=characters)
@@ -118,9 +118,9 @@ def test_the_command_counts_training_sentences_and_labels(tmp_path, capsys):
     pq.write_table(pa.table({"image": [b""], "text": ["합계 3,000원"]}), tmp_path / "lines" / "a.parquet")
     arguments = ["--texts", str(tmp_path / "texts.parquet"), "--lines", str(tmp_path / "lines")]
     assert ocray(["language-model", *arguments, "--output", str(tmp_path / "model.npz")]) == 0
-    told = capsys.readouterr().out
-    assert "n-grams of" in told
-    texts = int(told.split(" n-grams of ")[1].split(" texts")[0])
+    reported = capsys.readouterr().out
+    assert "n-grams of" in reported
+    texts = int(reported.split(" n-grams of ")[1].split(" texts")[0])
     assert 200 < texts < 301  # sentences of the validation split are left out
     assert len(LanguageModel.load((tmp_path / "model.npz").read_bytes())) > 20
 

@@ -26,7 +26,7 @@ def test_scripts_of_letters(characters, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "read_by", "asked", "expected"),
+    ("text", "read_by", "requested", "expected"),
     [
         ("합계 12,000원", KOREAN, ("ko", "en"), "ko"),
         ("Total 12.00", PP, ("ko", "en"), "en"),
@@ -47,8 +47,8 @@ def test_scripts_of_letters(characters, expected):
         ("", PP, ("ja", "en"), "ja"),
     ],
 )
-def test_the_language_of_a_line(text, read_by, asked, expected):
-    assert line_languages([text], [read_by], asked) == [expected]
+def test_the_language_of_a_line(text, read_by, requested, expected):
+    assert line_languages([text], [read_by], requested) == [expected]
 
 
 def test_ideographs_are_japanese_where_the_page_has_kana():

@@ -27,7 +27,7 @@ def test_lines_are_cut_and_levelled(tilt):
 
 
 @pytest.mark.parametrize("tilt", [-1.5, 0.0])
-def test_upright_and_upside_down_lines_are_told_apart(reader, tilt):
+def test_upright_and_upside_down_lines_are_distinguished(reader, tilt):
     page = turn(text_page(), tilt)
     assert reader.read(page).upright is True
     assert reader.read(np.rot90(page, 2)).upright is False

@@ -74,7 +74,7 @@ def test_learns_and_tells(tmp_path):
     assert load_state(tmp_path / "best.pt")["metrics"]["accuracy"] == outcome.best
 
 
-def test_goes_on_exactly_after_a_stop(tmp_path):
+def test_continues_exactly_after_a_stop(tmp_path):
     run(tmp_path / "whole", {"dropout": 0.3})
     outcome, _ = run(tmp_path / "parts", {"dropout": 0.3}, stop_after_minutes=0.0)
     assert not outcome.finished and outcome.step == 10
@@ -94,7 +94,7 @@ def test_killed_training_ends_with_the_same_weights(tmp_path):
     assert first.returncode == -9, first.stderr
     second = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert second.returncode == 0, second.stderr
-    assert "goes on from step 20 of 60 steps" in second.stdout
+    assert "resumes at step 20 of 60 steps" in second.stdout
     assert_same_weights(tmp_path / "whole", Run(tmp_path / "run").checkpoint)
 
 

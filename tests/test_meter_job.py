@@ -134,12 +134,12 @@ def test_many_meters_are_judged_on_the_cluster(photos, reader, tmp_path, monkeyp
 def test_the_command_and_the_status(photos, reader, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ocr, "connect", lambda address: None)  # this module's Ray is already there
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(reader.settings.model_dump()))
-    asked = ["--reader", "meters", "--config", str(tmp_path / "mine.yaml"), "--export", "jsonl"]
+    requested = ["--reader", "meters", "--config", str(tmp_path / "mine.yaml"), "--export", "jsonl"]
     output = tmp_path / "out"
-    assert ocray(["ocr", "--input", str(photos), "--output", str(output), *asked]) == ExitCode.OK
-    told = capsys.readouterr().out
-    assert "8 readings plausible, 2 not (2 too_fast), 2 not judged; 2 repaired" in told
-    assert "12 pages read, 1 failed, 13 of 13 in this run" in told
+    assert ocray(["ocr", "--input", str(photos), "--output", str(output), *requested]) == ExitCode.OK
+    reported = capsys.readouterr().out
+    assert "8 readings plausible, 2 not (2 too_fast), 2 not judged; 2 repaired" in reported
+    assert "12 pages read, 1 failed, 13 of 13 in this run" in reported
     lines = (output / "exports" / "jsonl" / "pages.jsonl").read_text().splitlines()
     assert len(lines) == 13 and all(MeterRecord.model_validate(json.loads(line)) for line in lines)
     html = (output / "report.html").read_text("utf-8")

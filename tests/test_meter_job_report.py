@@ -134,7 +134,7 @@ def test_a_source_that_is_gone_costs_only_its_picture(job):
     assert "Picture not available" in html and "00726.0" in html
 
 
-def test_a_job_that_has_judged_nothing_yet_says_so(job):
+def test_a_job_that_has_judged_nothing_yet_is_reported(job):
     (job / READINGS).unlink()
     summary = summarize_meters(RecordStore(str(job), MeterRecord))
     assert not summary.judged and summary.findings.success == 70 and summary.implausible == []

@@ -25,7 +25,7 @@ def days(*readings: str) -> list[Observation]:
     return [day(number, reading) for number, reading in enumerate(readings)]
 
 
-def said(observations, *, numbers=None, **settings) -> list[tuple[bool | None, str, str | None]]:
+def stated(observations, *, numbers=None, **settings) -> list[tuple[bool | None, str, str | None]]:
     return [(each.plausible, each.reason, each.repaired) for each in judge(observations, **settings)]
 
 
@@ -51,7 +51,7 @@ def histories(draw, least=2):
 def test_a_true_history_is_plausible_in_any_order(history, shuffled):
     observations, rate = history
     shuffled.shuffle(observations)
-    assert said(observations, max_rate=rate) == [(True, "", None)] * len(observations)
+    assert stated(observations, max_rate=rate) == [(True, "", None)] * len(observations)
 
 
 @settings(deadline=None)
@@ -73,7 +73,9 @@ def test_a_misread_digit_condemns_one_reading_at_most_and_repairs_are_true(histo
     # What was misread is refused unless it can be true beside the others, or only one other speaks against it.
     others = [i for i in range(len(truth)) if i != number]
     against = [
-        i for i in others if False in (each[0] for each in said([observations[i], observations[number]], max_rate=rate))
+        i
+        for i in others
+        if False in (each[0] for each in stated([observations[i], observations[number]], max_rate=rate))
     ]
     if len(against) > 1:
         assert refused == [number]
@@ -178,7 +180,7 @@ def test_roll_over_needs_a_rate():
 
 
 def test_one_time_twice():
-    assert said([*days("00123.4", "00125.1"), day(1, "00125.1")]) == [(True, "", None)] * 3
+    assert stated([*days("00123.4", "00125.1"), day(1, "00125.1")]) == [(True, "", None)] * 3
     judged = judge([*days("00123.4", "00125.1", "00126.0"), day(1, "00124.9")], max_rate=5)
     assert sorted(each.plausible for each in judged) == [False, True, True, True]
     refused = next(each for each in judged if not each.plausible)
@@ -194,7 +196,7 @@ def test_what_the_reader_does_not_vouch_for_is_no_history():
     doubtful = [day(number, "00900.0", success=False) for number in (0.2, 0.4, 0.6, 0.8)]
     judged = judge([*days("00123.4", "00125.1"), *doubtful])
     assert [each.plausible for each in judged] == [True, True, False, False, False, False]
-    assert said(doubtful) == [(None, "no_history: no other reading to judge by", None)] * 4
+    assert stated(doubtful) == [(None, "no_history: no other reading to judge by", None)] * 4
 
 
 def test_confidence_decides_between_equals():
@@ -211,11 +213,11 @@ def test_confidence_decides_between_equals():
 
 def test_nothing_to_judge_by():
     assert judge([]) == []
-    assert said(days("00123.4")) == [(None, "no_history: no other reading to judge by", None)]
+    assert stated(days("00123.4")) == [(None, "no_history: no other reading to judge by", None)]
     often = [day(0, "7"), day(1000, "3")]
-    reasons = {reason for _, reason, _ in said(often, max_rate=10.0)}
+    reasons = {reason for _, reason, _ in stated(often, max_rate=10.0)}
     assert len(reasons) == 1 and "1 + 0 places could roll over" in reasons.pop()
-    assert [plausible for plausible, _, _ in said(often, max_rate=MOST_LAPS / 120)] == [True, True]
+    assert [plausible for plausible, _, _ in stated(often, max_rate=MOST_LAPS / 120)] == [True, True]
 
 
 def test_a_display_without_leading_zeros():
@@ -267,7 +269,7 @@ def test_time_zones_and_the_end_of_summer_time():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "stated"),
     [
         ((datetime(2026, 5, 1), "00123.4"), "no time zone"),
         ((START, "123,4"), "'123,4' is not of digits"),
@@ -276,8 +278,8 @@ def test_time_zones_and_the_end_of_summer_time():
         ((START, "12.3", (0.9, 0.9)), "3 places and 2 confidences"),
     ],
 )
-def test_what_is_no_observation(arguments, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_observation(arguments, stated):
+    with pytest.raises(ValueError, match=stated):
         Observation(*arguments)
 
 

@@ -65,7 +65,7 @@ def test_a_second_look_that_agrees_adds_no_trust(look):
     assert not reading.success and reading.reason == "not sure of place 6 of 6"
 
 
-def test_of_two_looks_that_differ_the_surer_one_is_told(look):
+def test_of_two_looks_that_differ_the_surer_one_is_reported(look):
     reading, _ = look(("012349", 0.6), (READING, 0.95))
     assert reading.reading == READING and reading.confidence == pytest.approx(0.95 / 2)
     assert not reading.success and reading.reason == "two looks at the display differ: the other says 012349"

@@ -27,7 +27,7 @@ def test_digits_with_their_point():
     assert to_reading(places("0123"), DECODING).text == "0123"
 
 
-def test_an_unreadable_or_unsure_place_is_said():
+def test_an_unreadable_or_unsure_place_is_reported():
     digits = places("1234", fraction=1)
     digits[1] = changed(digits[1], confidence=0.4)
     reading = to_reading(digits, DECODING)

@@ -82,7 +82,7 @@ def test_a_time_without_a_zone_is_refused(photos, time):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "stated"),
     [
         ("M-1,,", "row 1: meter_id but no time; give both"),
         (",2026-05-01T10:00Z,", "row 1: time but no meter_id; give both"),
@@ -92,9 +92,9 @@ def test_a_time_without_a_zone_is_refused(photos, time):
         ("M-1,2026-05-01T10:00Z,fast", "max_rate fast is not a number"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_an_error_row(photos, row, said):
+def test_a_row_that_makes_no_sense_is_an_error_row(photos, row, stated):
     rows = manifest(photos, f"uri,meter_id,time,max_rate\na.png,{row}\nb.png,M-1,2026-05-01T10:00Z,1\n")
-    assert rows["a.png"]["error"]["type"] == "RowError" and said in rows["a.png"]["error"]["message"]
+    assert rows["a.png"]["error"]["type"] == "RowError" and stated in rows["a.png"]["error"]["message"]
     assert rows["b.png"]["error"] is None
 
 
@@ -223,9 +223,9 @@ def test_parquet_columns_are_those_that_outputs_have():
     )
 
 
-def test_readers_are_told_apart_by_their_configuration(tmp_path):
+def test_readers_are_distinguished_by_their_configuration(tmp_path):
     assert isinstance(load_reader("meters"), MetersReader) and isinstance(load_reader("documents"), DocumentsReader)
-    for content, said in {
+    for content, stated in {
         "reader: receipts": "reader is 'receipts'; known: documents, meters",
         "reader: meters\ndeskew: {bundle: a}": "unknown setting deskew",
         "reader: meters\ncolumns: {meter: id}": "unknown setting columns.meter (did you mean meter_id?)",
@@ -235,7 +235,7 @@ def test_readers_are_told_apart_by_their_configuration(tmp_path):
         (tmp_path / "mine.yaml").write_text(content)
         with pytest.raises(ConfigError) as caught:
             load_reader(tmp_path / "mine.yaml")
-        assert said in str(caught.value)
+        assert stated in str(caught.value)
     with pytest.raises(ConfigError, match="meters reader knows no languages"):
         load_reader("meters").for_languages("ko")
 
@@ -285,7 +285,7 @@ def test_formats_of_documents_are_refused(output):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "stated"),
     [
         (["--reader", "meters", "--config", "documents"], "--reader meters contradicts --config documents"),
         (["--reader", "documents", "--config", "meters"], "which is of the meters reader; leave one of them out"),
@@ -293,7 +293,7 @@ def test_formats_of_documents_are_refused(output):
         (["--config", "meters", "--languages", "ko"], "the meters reader knows no languages"),
     ],
 )
-def test_the_door_refuses_what_does_not_fit(capsys, tmp_path, options, said):
+def test_the_command_refuses_what_does_not_fit(capsys, tmp_path, options, stated):
     assert ocray(["ocr", "--input", "in", "--output", str(tmp_path / "out"), *options]) == ExitCode.BAD_REQUEST
-    assert said in capsys.readouterr().err
+    assert stated in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

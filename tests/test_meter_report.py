@@ -90,8 +90,8 @@ def test_the_worst_come_first():
 
 
 def test_the_log_lists_all_meters(tmp_path):
-    told = write_meter_report(tmp_path / "r", METERS.values(), "two@1", "meters data/mine")
-    assert "the worst 8 of 8 failures among 9 meters" in told
+    reported = write_meter_report(tmp_path / "r", METERS.values(), "two@1", "meters data/mine")
+    assert "the worst 8 of 8 failures among 9 meters" in reported
     rows = pq.read_table(tmp_path / "r" / "meters.parquet").to_pylist()
     assert [row["verdict"] for row in rows] == list(VERDICTS)
     assert rows[0]["truth"] == "123.4" and rows[0]["reading"] == "00723.4" and rows[0]["success"]
@@ -103,8 +103,8 @@ def test_the_log_lists_all_meters(tmp_path):
 
 
 def test_the_page_is_one_file_with_photo_strip_and_digits(tmp_path):
-    told = write_meter_report(tmp_path, METERS.values(), "two@<1>", "meters data/mine", pictures=3)
-    assert "the worst 3 of 8" in told
+    reported = write_meter_report(tmp_path, METERS.values(), "two@<1>", "meters data/mine", pictures=3)
+    assert "the worst 3 of 8" in reported
     html = (tmp_path / "report.html").read_text("utf-8")
     links = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert links and all(link.startswith("data:") for link in links)

@@ -22,9 +22,9 @@ def parquet(capsys, path, table: dict, *options) -> tuple[str, dict[str, Meter]]
     pq.write_table(pa.table(table), path)
     output = path.with_suffix(".out")
     options = ["--layout", "meters", "--output", output, *options]
-    code, told = ocray(capsys, "data", "import", "parquet", path, *options)
-    assert code == 0, told
-    return told, {row["name"]: Meter.of(row) for row in rows(output)}
+    code, reported = ocray(capsys, "data", "import", "parquet", path, *options)
+    assert code == 0, reported
+    return reported, {row["name"]: Meter.of(row) for row in rows(output)}
 
 
 def shade(level: int, kind: str = "PNG", **options) -> bytes:
@@ -62,8 +62,8 @@ def test_photos_with_corners_and_readings(capsys, tmp_path):
         "--fraction-digits",
         "3",
     ]
-    told, found = parquet(capsys, tmp_path / "photos.parquet", table, *options)
-    assert "train 2 · validation 1" in told and "corners 2" in told
+    reported, found = parquet(capsys, tmp_path / "photos.parquet", table, *options)
+    assert "train 2 · validation 1" in reported and "corners 2" in reported
     assert [found[name].reading for name in "abc"] == ["13.100", "495.000", None]
     assert found["b"].corners.tolist() == CORNERS[2:] + CORNERS[:2] and found["c"].corners is None
     assert {(m.kind, m.meter_class, m.leading_zeros) for m in found.values()} == {("photo", "analog", False)}
@@ -84,7 +84,7 @@ def test_single_digits_with_positions(capsys, tmp_path):
     assert (found["a"].kind, found["a"].reading, found["a"].group) == ("strip", "3", "g0")
     assert found["h"].digits is None and found["h"].reading is None
     reasons = [row["reason"] for row in left_out(tmp_path / "digits.out")]
-    assert reasons == ["position is not from 0 to below 10"] * 2 + ["position is no number"]
+    assert reasons == ["position is not from 0 to below 10"] * 2 + ["position is not a number"]
     of_split = {split: {m.group for m in read_meters(path)} for split in ("train", "validation")
                 if (path := tmp_path / "digits.out" / split).exists()}  # fmt: skip
     assert len(of_split) == 1 or not of_split["train"] & of_split["validation"]
@@ -111,7 +111,7 @@ def test_tables_as_csv(capsys, tmp_path):
 
 def test_rows_that_cannot_be_used(capsys, tmp_path):
     faults = {
-        "reading": ("12 m3", "reading is no number"),
+        "reading": ("12 m3", "reading is not a number"),
         "corners": (CORNERS[:3], "no polygon of four or more points"),
         "split": ("later", "unknown split"),
         "meter_class": ("gas", "unknown label"),
@@ -135,8 +135,8 @@ def test_rows_that_cannot_be_used(capsys, tmp_path):
     assert len(found) == 1
     assert [row["reason"] for row in left_out(tmp_path / "x.out")] == [reason for _, reason in faults.values()]
     options = ["--layout", "meters", "--output", tmp_path / "y", "--position-column", "label"]
-    code, told = ocray(capsys, "data", "import", "parquet", tmp_path / "x.parquet", *options)
-    assert code == 2 and "has no column label; it has reading, corners" in told
+    code, reported = ocray(capsys, "data", "import", "parquet", tmp_path / "x.parquet", *options)
+    assert code == 2 and "has no column label; it has reading, corners" in reported
 
 
 def test_a_data_set_is_divided_anew(capsys, tmp_path):
@@ -157,7 +157,7 @@ def test_a_data_set_is_divided_anew(capsys, tmp_path):
     assert pq.read_schema(next((tmp_path / "out").rglob("*.parquet"))).equals(METERS_SCHEMA)
 
 
-def test_the_layout_is_told_by_its_columns(tmp_path):
+def test_the_layout_is_reported_by_its_columns(tmp_path):
     folder = write(tmp_path / "a", "made", [meter(1)])
     assert layout_of(folder) == "meters"
     with pytest.raises(LayoutError, match="holds no lines"):
@@ -213,7 +213,7 @@ def test_what_cannot_be_opened_or_decoded_is_named(tmp_path):
         MeterShards(str(tmp_path / "x.parquet"))
 
 
-def test_several_folders_share_as_told(tmp_path):
+def test_several_folders_share_as_set(tmp_path):
     one = write(tmp_path / "one", "made", [meter(n) for n in range(5)])
     other = write(tmp_path / "other", "made", [meter(100 + n) for n in range(5)])
     mixed = MeterShardsSettings(at={one: 3, other: 1}).open("train", 0)

@@ -137,8 +137,8 @@ def test_disagreements_come_most_different_first(job):
 def test_there_and_back_again(job, tmp_path, capsys):
     """Mine, correct labels.tsv in an editor, import it, and let a training read both data sets in shares."""
     mined = tmp_path / "mined"
-    code, told = ocray(capsys, "mine", job, "--output", mined, "--count", 6, "--max-confidence", 0.7)
-    assert code == 0 and "read with confidence 0.30 to 0.60" in told and "label_file" in told
+    code, reported = ocray(capsys, "mine", job, "--output", mined, "--count", 6, "--max-confidence", 0.7)
+    assert code == 0 and "read with confidence 0.30 to 0.60" in reported and "label_file" in reported
     labels = (mined / "labels.tsv").read_text("utf-8")
     rows = pq.read_table(mined / "lines.parquet").to_pylist()
     assert labels.splitlines() == [f"{row['name']}\t{row['text']}" for row in rows]
@@ -153,12 +153,12 @@ def test_there_and_back_again(job, tmp_path, capsys):
     for text, right in wrong.items():
         labels = labels.replace(f"\t{text}\n", f"\t{right}\n")
     (mined / "labels.tsv").write_text(labels, "utf-8")
-    command = next(line for line in told.splitlines() if line.strip().startswith("ocray data import"))
+    command = next(line for line in reported.splitlines() if line.strip().startswith("ocray data import"))
     pattern = command.partition("--group-pattern ")[2].strip("'")
     dataset = tmp_path / "labelled"
     arguments = [mined / "labels.tsv", "--output", dataset, "--validation", 0, "--group-pattern", pattern]
-    code, told = ocray(capsys, "data", "import", "label_file", *arguments)
-    assert code == 0 and "1 empty label" in told
+    code, reported = ocray(capsys, "data", "import", "label_file", *arguments)
+    assert code == 0 and "1 empty label" in reported
     lines = {line.name: line for line in read_lines(dataset / "train")}
     assert len(lines) == len(rows) - 1 and lines[rows[0]["name"]].text == "Customer name 0"
     assert lines[rows[0]["name"]].image == rows[0]["image"]
@@ -171,8 +171,8 @@ def test_there_and_back_again(job, tmp_path, capsys):
 def test_a_second_recogniser_of_the_packaged_ones(job, tmp_path, capsys):
     arguments = ["--output", tmp_path / "mined", "--disagree", "ppocrv6-rec@small", "--count", 4, "--read-again", 40]
     arguments += ["--precision", "f32"]
-    code, told = ocray(capsys, "mine", job, *arguments)
-    assert code == 0, told
+    code, reported = ocray(capsys, "mine", job, *arguments)
+    assert code == 0, reported
     rows = pq.read_table(tmp_path / "mined" / "lines.parquet").to_pylist()
     worst = rows[0]
     assert worst["text"].startswith(tuple(MISREAD)) and worst["second_reading"].startswith("Customer")
@@ -181,14 +181,14 @@ def test_a_second_recogniser_of_the_packaged_ones(job, tmp_path, capsys):
 
 def test_what_cannot_be_met_is_said(job, tmp_path, capsys):
     def refused(*arguments):
-        code, told = ocray(capsys, "mine", *arguments, "--output", tmp_path / "mined")
+        code, reported = ocray(capsys, "mine", *arguments, "--output", tmp_path / "mined")
         assert code == 2
-        return told
+        return reported
 
     assert "no job at" in refused(tmp_path)
     (tmp_path / "meters").mkdir()
     (tmp_path / "meters" / "job.json").write_text(json.dumps({"identity": {}, "config": {"reader": "meters"}}))
-    assert "is no job of the documents reader" in refused(tmp_path / "meters")
+    assert "is not a job of the documents reader" in refused(tmp_path / "meters")
     assert "--read-again belongs to --disagree" in refused(job, "--read-again", 4)
     assert "raise --max-confidence" in refused(job, "--max-confidence", 0.01)
     assert "no packaged bundle nobody@1" in refused(job, "--disagree", "nobody@1")
@@ -200,11 +200,13 @@ def test_what_cannot_be_met_is_said(job, tmp_path, capsys):
 def test_a_document_that_is_gone_costs_only_its_lines(tmp_path, capsys):
     path = write_page(tmp_path / "here.png", ["Total amount"])
     commit(tmp_path / "out", [record(str(path), [("Total", 0.5)]), record(str(tmp_path / "b.png"), [("Gone", 0.4)])])
-    code, told = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "mined")
-    assert code == 0 and "1 line, read" in told and "1 page cannot be opened again" in told and "b.png" in told
+    code, reported = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "mined")
+    assert (
+        code == 0 and "1 line, read" in reported and "1 page cannot be opened again" in reported and "b.png" in reported
+    )
     path.unlink()
-    code, told = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "again")
-    assert code == 2 and "none of the lines' documents can be opened" in told and not (tmp_path / "again").exists()
+    code, reported = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "again")
+    assert code == 2 and "none of the lines' documents can be opened" in reported and not (tmp_path / "again").exists()
 
 
 def test_text_from_outside_stays_text(tmp_path, capsys):
@@ -214,8 +216,8 @@ def test_text_from_outside_stays_text(tmp_path, capsys):
     commit(tmp_path / "out", [record(str(path), [(text, 0.5)])])
     card = json.loads((tmp_path / "out" / "job.json").read_text("utf-8"))
     (tmp_path / "out" / "job.json").write_text(json.dumps(card | {"name": hostile("job")}), "utf-8")
-    code, told = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "mined")
-    assert code == 0, told
+    code, reported = ocray(capsys, "mine", tmp_path / "out", "--output", tmp_path / "mined")
+    assert code == 0, reported
     html = (tmp_path / "mined" / "label.html").read_text("utf-8")
     check_shown_as_text(html, ["job"])
     lines = json.loads(html.partition("const LINES = ")[2].partition(";\n")[0])

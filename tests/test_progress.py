@@ -5,15 +5,15 @@ from pipelines.progress import Progress
 
 
 def test_counts_add_up_with_what_was_there_and_what_is_in_flight():
-    told = []
+    reported = []
     stream = io.StringIO()
-    progress = Progress(10, 2, 1, in_flight=lambda: InFlight(2, 1), publish=told.append, stream=stream, period=60)
+    progress = Progress(10, 2, 1, in_flight=lambda: InFlight(2, 1), publish=reported.append, stream=stream, period=60)
     with progress:
         progress.add(ok=3, error=1)
         assert progress.figures(2, 1, None)["counts"] == {"pages": 10, "done": 9, "ok": 6, "error": 3}
         progress.add(ok=3, error=0)
-    assert told[-1]["counts"] == {"pages": 10, "done": 10, "ok": 8, "error": 2}
-    assert told[-1]["eta_seconds"] == 0
+    assert reported[-1]["counts"] == {"pages": 10, "done": 10, "ok": 8, "error": 2}
+    assert reported[-1]["eta_seconds"] == 0
     assert stream.getvalue().startswith("10/10 pages, 2 failed")
 
 
@@ -41,13 +41,13 @@ def test_a_log_gets_a_line_when_something_changed_at_growing_intervals(monkeypat
             clock.now = 1000.0 + second
             if second % 300 == 0 and second < 3600:  # a page every five minutes, nothing in the second hour
                 progress.add(ok=1, error=0)
-            progress._tell(InFlight())
+            progress._report(InFlight())
         assert [line.split()[0] for line in stream.getvalue().splitlines()] == [f"{n}/5000" for n in range(1, 13)]
         stream.truncate(0)
         for second in range(7200, 14400, 5):  # always something new
             clock.now = 1000.0 + second
             progress.add(ok=1, error=0)
-            progress._tell(InFlight())
+            progress._report(InFlight())
         assert 10 < len(stream.getvalue().splitlines()) < 25
         progress.add(ok=7, error=0)
     assert stream.getvalue().splitlines()[-1].startswith("1459/5000 pages")  # the last is told whenever it comes

@@ -54,7 +54,7 @@ def test_weights_stored_in_half_are_quantized_too(trained, tmp_path, monkeypatch
 
 def test_what_loses_too_much_is_not_written(trained, tmp_path, capsys):
     assert quantized(trained, tmp_path / "int8", "--most-loss", "-2") == 1  # no network gains two
-    assert "accuracy" in (told := capsys.readouterr().err) and "--keep" in told
+    assert "accuracy" in (reported := capsys.readouterr().err) and "--keep" in reported
     assert not (tmp_path / "int8").exists()
 
 

@@ -71,7 +71,7 @@ print(services.resolve_ip_for_localhost("127.0.0.1"), services.get_node_ip_addre
     assert run(script) == "127.0.0.1 127.0.0.1"
 
 
-def test_serve_can_be_asked_to_deploy_and_for_its_state():
+def test_serve_can_deploy_and_for_its_state():
     from ray.serve._private.client import ServeControllerClient
     from ray.serve.context import _get_global_client
 
@@ -85,12 +85,12 @@ def test_a_replica_listens_on_the_address_of_its_node(monkeypatch, node, address
     import ray
     from ray.serve._private import replica
 
-    asked = []
-    monkeypatch.setattr(replica, "add_port_to_grpc_server", lambda server, address: asked.append(address) or 1)
+    requested = []
+    monkeypatch.setattr(replica, "add_port_to_grpc_server", lambda server, address: requested.append(address) or 1)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: node)
     ray_private.replica_listens_on_node_address()
     replica.add_port_to_grpc_server(None, "[::]:0")
-    assert asked == [address]
+    assert requested == [address]
     assert 'add_port_to_grpc_server(self._server, "[::]:0")' in inspect.getsource(replica)
 
 

@@ -49,15 +49,15 @@ def test_languages_choose_recognisers_in_their_order(languages, bundles):
 
 
 @pytest.mark.parametrize(
-    ("languages", "told"),
+    ("languages", "reported"),
     [
         ("en,xx", "nothing here reads xx; known: ko, en, zh"),
         ("", "nothing here reads ; known"),
         ("en,en", "en,en; name one or several, each once"),
     ],
 )
-def test_other_languages_are_refused(languages, told):
-    with pytest.raises(ConfigError, match=told):
+def test_other_languages_are_refused(languages, reported):
+    with pytest.raises(ConfigError, match=reported):
         reader({"a": ["ko"], "b": ["en", "zh"]}).for_languages(languages)
 
 
@@ -103,7 +103,7 @@ def page() -> Page:
     return Page(record, crops=crops, polygons=corners, blocks=[[[0], [1]]])
 
 
-def test_the_stage_reads_in_the_languages_asked_for(korean):
+def test_the_stage_reads_in_the_languages_requested(korean):
     specs = reader({korean: ["ko"], PP: ["en", "fr"]}, "ko,en").stages()
     stage = specs[-1].build()
     assert isinstance(stage, TextRecognitionStage)

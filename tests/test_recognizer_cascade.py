@@ -20,7 +20,7 @@ CHINESE = LATIN + "合計日本語あい号"
 KO_EN = [["ko"], ["en"]]
 
 
-class Told:
+class Reported:
     """A recogniser that says what it is told of the line with the number in its first pixel; notes what it read."""
 
     def __init__(self, name: str, characters: str, *readings: tuple[str, float]):
@@ -41,14 +41,14 @@ def lines(count: int) -> list[np.ndarray]:
 
 
 def read(korean: tuple[str, float], other: tuple[str, float], languages=("ko", "en"), **settings) -> RecognizedText:
-    recognizers = [Told("korean", KOREAN, korean), Told("other", CHINESE, other)]
+    recognizers = [Reported("korean", KOREAN, korean), Reported("other", CHINESE, other)]
     return RecognizerCascade(recognizers, [[language] for language in languages], **settings)(lines(1))[0]
 
 
 def test_only_doubtful_lines_are_read_again():
     readings = (("합계", 0.99), ("t0tal", 0.6), ("1,000", 0.95), ("", 0.0), ("金", 0.99), ("TOTAI", 0.98))
-    korean = Told("korean", KOREAN, *readings)
-    other = Told("other", CHINESE, ("合計", 0.9), ("total", 0.9), ("", 0), ("x", 0.9), ("合", 0.7), ("TOTAL", 0.95))
+    korean = Reported("korean", KOREAN, *readings)
+    other = Reported("other", CHINESE, ("合計", 0.9), ("total", 0.9), ("", 0), ("x", 0.9), ("合", 0.7), ("TOTAL", 0.95))
     read = RecognizerCascade([korean, other], KO_EN, sure=0.95)(lines(6))
     assert (korean.seen, other.seen) == ([0, 1, 2, 3, 4, 5], [1, 3, 4, 5])
     assert [text.text for text in read] == ["합계", "total", "1,000", "x", "金", "TOTAL"]
@@ -57,7 +57,7 @@ def test_only_doubtful_lines_are_read_again():
 
 
 def test_one_recogniser_reads_alone_and_needs_no_calibration():
-    korean = Told("korean", KOREAN, ("합계", 0.6), ("t0tal", 0.4))
+    korean = Reported("korean", KOREAN, ("합계", 0.6), ("t0tal", 0.4))
     korean.calibration = None
     read = RecognizerCascade([korean], [["ko"]])(lines(2))
     assert [(text.text, text.confidence) for text in read] == [("합계", 0.6), ("", 0.4)]
@@ -65,10 +65,10 @@ def test_one_recogniser_reads_alone_and_needs_no_calibration():
 
 
 def test_several_without_a_calibration_are_refused():
-    plain = Told("plain", LATIN)
+    plain = Reported("plain", LATIN)
     plain.calibration = None
     with pytest.raises(BundleError, match=r"bundle plain: its card has no decoding\.calibration"):
-        RecognizerCascade([Told("korean", KOREAN), plain], KO_EN)
+        RecognizerCascade([Reported("korean", KOREAN), plain], KO_EN)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_balance_prefers_what_sentences_lack():
     assert share(balance=False) > 0.35 and share(balance=True) < 0.1
 
 
-def test_the_share_of_rare_syllables_is_as_asked_for():
+def test_the_share_of_rare_syllables_is_as_requested():
     texts, rng = LineTexts(shipped_texts(), "train", rare=0.5), random.Random(0)
     kinds = [kind for _, kind in (texts.draw(rng) for _ in range(600))]
     assert 0.42 < kinds.count("rare") / 600 < 0.58 and 0.1 < kinds.count("sentence") / 600 < 0.23

@@ -23,7 +23,7 @@ def test_run_leaves_progress_tensorboard_and_mlflow(tmp_path, monkeypatch, capsy
     config = tiny_config(train={"total_steps": 20, "validate_every": 20, "log_every": 10}, logging=logging)
     assert not launch(config, folder, use_ray=False, stop_after_minutes=0.0).finished
     launch(config, folder, use_ray=False)
-    assert "goes on from step 10 of 20 steps" in capsys.readouterr().out
+    assert "resumes at step 10 of 20 steps" in capsys.readouterr().out
 
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 20, 20]

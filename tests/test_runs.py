@@ -27,7 +27,7 @@ def test_finished_run_is_kept(tmp_path):
     assert not start(folder, overwrite=True).finished
 
 
-def test_unfinished_run_goes_on_only_as_it_was(tmp_path):
+def test_unfinished_run_continues_only_as_it_was(tmp_path):
     folder = tmp_path / "run"
     start(folder)
     assert start(folder).command() == "ocray train x"

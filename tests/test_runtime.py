@@ -59,7 +59,7 @@ def test_bf16_without_hardware_is_an_error(detector, monkeypatch):
 
 def test_threads_are_not_pinned_to_the_first_cores():
     parameter = ops.parameter([1, 3], np.float32)
-    asked = {}
+    requested = {}
 
     class Spy:
         def __getattr__(self, name):
@@ -69,14 +69,14 @@ def test_threads_are_not_pinned_to_the_first_cores():
             return ov.Model([ops.relu(parameter)], [parameter], "relu")
 
         def compile_model(self, model, device, settings):
-            asked.update(settings)
+            requested.update(settings)
             return ov.Core().compile_model(model, device, settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models.runtime, "_openvino_core", lambda: Spy())
         Network(load_bundle("ppocrv6-det@small"), threads=1, precision="f32")
-    assert asked["ENABLE_CPU_PINNING"] is False
-    assert asked["INFERENCE_NUM_THREADS"] == 1
+    assert requested["ENABLE_CPU_PINNING"] is False
+    assert requested["INFERENCE_NUM_THREADS"] == 1
 
 
 def test_calls_from_threads_take_turns(detector, batch):

@@ -40,7 +40,7 @@ def page(text: str) -> bytes:
     return cv2.imencode(".png", draw_tiny_page([text])[..., ::-1])[1].tobytes()
 
 
-def told(answer: requests.Response, status: int) -> tuple[str, str]:
+def reported(answer: requests.Response, status: int) -> tuple[str, str]:
     assert answer.status_code == status, answer.text
     error = answer.json()["page_error"]
     return error["stage"], error["type"]
@@ -64,8 +64,8 @@ def test_others_are_read_while_pages_render_for_ever(app: Served):
             started = time.monotonic()
             others += [texts(app.read(page("OTHER"))), texts(app.read(small_pdf))]
             assert time.monotonic() - started < 20  # far below what the bad ones are given together
-    assert [told(answer.result(), 422) for answer in slow] == [("decode", "PageTooSlow")] * 2
-    assert told(large.result(), 413) == ("decode", "PageTooLarge")
+    assert [reported(answer.result(), 422) for answer in slow] == [("decode", "PageTooSlow")] * 2
+    assert reported(large.result(), 413) == ("decode", "PageTooLarge")
     assert others[0] == ["OTHER"] and len(others) >= 4 and all(len(text) == 1 for text in others)
     assert replica_pids(app, "reader") == pids  # none was replaced
 
@@ -74,7 +74,7 @@ def test_a_page_that_hangs_a_stage_ends_its_reader_and_no_other_page(app: Served
     with ThreadPoolExecutor(3) as pool:
         hanging = pool.submit(app.read, page("HANGING"), name="hanging.png")
         good = [pool.submit(app.read, page(f"GOOD {number}")) for number in range(2)]
-    assert told(hanging.result(), 422) == ("hanging", "PageTooSlow")
+    assert reported(hanging.result(), 422) == ("hanging", "PageTooSlow")
     assert [texts(answer.result()) for answer in good] == [["GOOD 0"], ["GOOD 1"]]
 
 
@@ -84,7 +84,7 @@ def test_a_page_that_kills_its_reader_is_an_error_and_the_others_are_read(app: S
         good = [pool.submit(app.read, page(f"GOOD {number}")) for number in range(2)]
     # Each death costs a start of the reader: where that takes long, the request ends first.
     if poison.result().status_code != 503:
-        assert told(poison.result(), 500) == ("serve", "WorkerDied")
+        assert reported(poison.result(), 500) == ("serve", "WorkerDied")
     for number, answer in enumerate(good):
         if answer.result().status_code != 503:
             assert texts(answer.result()) == [f"GOOD {number}"]

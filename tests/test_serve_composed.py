@@ -107,7 +107,7 @@ def test_a_bearer_token_is_a_key_too(app):
     assert answer.status_code == 200
 
 
-def test_a_stage_that_raises_is_told_and_takes_no_other_page_with_it(app):
+def test_a_stage_that_raises_is_reported_and_takes_no_other_page_with_it(app):
     with ThreadPoolExecutor(3) as pool:
         bad = pool.submit(read, app, page("BAD"), name="raising.png")
         good = [pool.submit(read, app, page(f"GOOD {number}")) for number in range(2)]

@@ -81,7 +81,7 @@ def test_shipped_apps_set_what_serve_leaves_open(name, meter_reader):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda app: app["args"]["limits"].update(upload_mb=3), "limits.upload_mb (did you mean upload_mib?)"),
         (lambda app: app["args"]["limits"].update(pages=0), "limits.pages: Input should be greater than or equal to 1"),
@@ -96,13 +96,13 @@ def test_shipped_apps_set_what_serve_leaves_open(name, meter_reader):
         (lambda app: app["args"].update(uri_prefixes=["https://example.com/"]), "must be a folder of s3://"),
         (lambda app: app["args"].update(uri_prefixes=["s3://bucket/scans"]), "end in /"),
         (lambda app: app["args"]["jobs"].update(store="jobs"), "'jobs' is relative"),
-        (lambda app: app["args"].update(stages={"jobs": ALL}), "jobs is the name of a deployment of its own"),
+        (lambda app: app["args"].update(stages={"jobs": ALL}), "jobs is the name of another deployment"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path, change, told):
+def test_wrong_settings_are_named(tmp_path, change, reported):
     with pytest.raises(ConfigError) as error:
         load(edited(tmp_path, change))
-    assert told in str(error.value)
+    assert reported in str(error.value)
 
 
 @pytest.mark.parametrize("stages", [ALL[1:], [*ALL, "deskew"], ALL[::-1]])
@@ -127,16 +127,16 @@ def test_an_app_takes_no_other_reader(meter_reader):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda app: app["args"].update(jobs={"store": "/tmp"}), "unknown setting jobs"),
         (lambda app: app["args"].update(languages=["ko"]), "unknown setting languages"),
-        (lambda app: app.update(import_path="ray_apps.apps.meters:read"), "no builder of an app"),
-        (lambda app: app.update(import_path="ray_apps.serving.deploy:load"), "no builder of an app"),
+        (lambda app: app.update(import_path="ray_apps.apps.meters:read"), "not the builder of an app"),
+        (lambda app: app.update(import_path="ray_apps.serving.deploy:load"), "not the builder of an app"),
     ],
 )
-def test_an_app_of_meters_has_settings_of_its_own(tmp_path, change, told):
-    with pytest.raises(ConfigError, match=told):
+def test_an_app_of_meters_has_settings_of_its_own(tmp_path, change, reported):
+    with pytest.raises(ConfigError, match=reported):
         load(edited(tmp_path, change, "meters"))
 
 
@@ -151,7 +151,7 @@ def test_jobs_are_kept_by_apps_that_have_them(tmp_path):
         serve._override(shipped("meters"), arguments.parse_args(["meters", "--jobs", str(tmp_path)]))
 
 
-def test_an_unknown_app_is_told_the_known_ones():
+def test_an_unknown_app_is_reported_the_known_ones():
     with pytest.raises(ConfigError, match="documents, documents-composed"):
         load("document")
 
@@ -191,7 +191,7 @@ def test_keys_that_cannot_protect_are_refused(monkeypatch):
         KeyCheck(required=False)
 
 
-def test_a_taken_port_is_told():
+def test_a_taken_port_is_reported():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -201,7 +201,7 @@ def test_a_taken_port_is_told():
             start(config)
 
 
-def test_the_door_answers_a_wrong_app_with_one_line(tmp_path, capsys):
+def test_the_command_answers_a_wrong_app_with_one_line(tmp_path, capsys):
     path = edited(tmp_path, lambda app: app["args"].update(reader="nothing"))
     assert ocray(["serve", str(path)]) == 2
     assert capsys.readouterr().err.startswith("ocray: no configuration nothing")

@@ -160,8 +160,8 @@ def test_bulk_and_serve_give_the_same_record_for_every_sample(bulk, app):
                 compared += 1
         else:
             error = bulk["en", path.name, 1].error
-            told = problem(answer, 422)["page_error"]
-            assert (told["stage"], told["type"]) == (error.stage, error.type)
+            reported = problem(answer, 422)["page_error"]
+            assert (reported["stage"], reported["type"]) == (error.stage, error.type)
             compared += 1
     assert compared == len(bulk) - len(LANGUAGES)
 
@@ -226,9 +226,9 @@ def test_languages_choose_the_recognisers_as_in_bulk(app, bulk, two_scripts):
         return PageRecord.model_validate(page)
 
     # Side by side: those of one batch are asked for in several languages.
-    asked = [*LANGUAGES, "en", "zh,en"] * 3
-    with ThreadPoolExecutor(len(asked)) as pool:
-        answers = list(zip(asked, pool.map(read, asked), strict=True))
+    requested = [*LANGUAGES, "en", "zh,en"] * 3
+    with ThreadPoolExecutor(len(requested)) as pool:
+        answers = list(zip(requested, pool.map(read, requested), strict=True))
     for languages, record in answers:
         if languages in LANGUAGES:
             same(bulk[languages, two_scripts.name, 1], record)

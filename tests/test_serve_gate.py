@@ -50,7 +50,7 @@ def test_bodies_that_arrive_share_memory():
     admission = Admission(FlowSettings(receiving_mib=1))
     with admission.receiving("a") as first, admission.receiving("b") as second:
         first.add(700_000)
-        with pytest.raises(Problem, match="too much arrives"):
+        with pytest.raises(Problem, match="too many bytes arrive"):
             second.add(400_000)
     with admission.receiving("b") as again:
         again.add(1_000_000)
@@ -99,8 +99,8 @@ def answered(app: Served, sent: bytes) -> bytes:
 def test_no_header_makes_the_server_fail(app, line):
     head = answered(app, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + line + b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200")
-    (told,) = (each for each in head.split(b"\r\n") if each.lower().startswith(b"x-request-id"))
-    assert 10 < len(told) < 100
+    (reported,) = (each for each in head.split(b"\r\n") if each.lower().startswith(b"x-request-id"))
+    assert 10 < len(reported) < 100
 
 
 @pytest.mark.serve
@@ -118,12 +118,12 @@ def test_a_foreign_host_is_refused_and_no_redirect_repeats_it(app):
 
 @pytest.mark.serve
 def test_a_page_of_an_allowed_origin_may_use_the_api(app):
-    asked = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "POST"}
-    answer = requests.options(f"{app.url}/v1/documents", headers=asked, timeout=20)
+    requested = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "POST"}
+    answer = requests.options(f"{app.url}/v1/documents", headers=requested, timeout=20)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://app.example.org"
-    asked["Origin"] = "https://evil.example"
-    answer = requests.options(f"{app.url}/v1/documents", headers=asked, timeout=20)
+    requested["Origin"] = "https://evil.example"
+    answer = requests.options(f"{app.url}/v1/documents", headers=requested, timeout=20)
     assert "access-control-allow-origin" not in answer.headers
 
 
@@ -170,9 +170,9 @@ def test_slow_clients_hold_up_nobody_and_are_dropped(app):
     answer = requests.post(f"{app.url}/v1/documents", page("OTHER"), headers=headers(B), timeout=60)
     assert answer.status_code == 200 and answer.json()["pages"][0]["text"] == "OTHER"
     assert time.monotonic() - started < 5
-    told = [connection.recv(100)[:12] for connection in slow]
+    reported = [connection.recv(100)[:12] for connection in slow]
     # Above a client's share they are refused at once; the others are given some seconds.
-    assert told.count(b"HTTP/1.1 503") == 15 and told.count(b"HTTP/1.1 408") == 45
+    assert reported.count(b"HTTP/1.1 503") == 15 and reported.count(b"HTTP/1.1 408") == 45
     assert [connection.recv(100) for connection in halves] == 30 * [b""]
     for connection in slow + halves:
         connection.close()

@@ -380,7 +380,7 @@ def test_what_a_full_disk_makes_of_a_write_counts_as_full():
     assert not store_calls._is_full(cannot_be_written("/store/x", OSError(errno.EACCES, "forbidden")))
 
 
-def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
+def test_a_store_that_is_full_is_reported_and_keeps_nothing(store, monkeypatch):
     write, is_full = store.storage.write, True
 
     def full(self, name, content):
@@ -392,11 +392,11 @@ def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
         nonlocal is_full
         loop, swept, sweep = asyncio.get_running_loop(), asyncio.Event(), store.delete_expired
 
-        def sweep_and_tell(hours):
+        def sweep_and_report(hours):
             loop.call_soon_threadsafe(swept.set)
             return sweep(hours)
 
-        monkeypatch.setattr(store, "delete_expired", sweep_and_tell)
+        monkeypatch.setattr(store, "delete_expired", sweep_and_report)
         monkeypatch.setattr(Storage, "write", full)
         async with running(store, Reader()) as runner:
             await swept.wait()  # its good answer must not come after the bad one
@@ -414,10 +414,10 @@ def test_a_store_that_is_full_says_so_and_keeps_nothing(store, monkeypatch):
 
 def test_a_storage_that_hangs_holds_up_nothing_else(store, monkeypatch):
     release, read = threading.Event(), store.storage.read
-    asked = []
+    requested = []
 
     def hanging(self, name):
-        asked.append(name)
+        requested.append(name)
         release.wait(20)
         return read(name)
 
@@ -426,7 +426,7 @@ def test_a_storage_that_hangs_holds_up_nothing_else(store, monkeypatch):
             finished = await ended(runner, await runner.submit(document("a.pdf", 1), options(1)))
             monkeypatch.setattr(Storage, "read", hanging)
             waiting = [asyncio.ensure_future(runner.job(finished.id)) for _ in range(8)]
-            await until(lambda: len(asked) == 8)
+            await until(lambda: len(requested) == 8)
             assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
             release.set()
             assert {job.state for job in await asyncio.gather(*waiting)} == {"finished"}
@@ -464,7 +464,7 @@ def test_a_client_that_leaves_while_its_job_is_taken_does_not_lose_it(store, mon
     asyncio.run(main())
 
 
-def test_busy_readers_are_asked_again_until_they_take_the_page(store):
+def test_busy_readers_are_retried_until_they_take_the_page(store):
     async def main():
         trouble = {2: [TryAgain(0.01) for _ in range(6)], 3: [asyncio.CancelledError(), TryAgain(0.01)]}
         async with running(store, Reader(trouble=trouble)) as runner:
@@ -474,7 +474,7 @@ def test_busy_readers_are_asked_again_until_they_take_the_page(store):
     asyncio.run(main())
 
 
-def test_the_wait_doubles_is_spread_and_never_shorter_than_asked(monkeypatch):
+def test_the_wait_doubles_is_spread_and_never_shorter_than_requested(monkeypatch):
     monkeypatch.undo()
     for attempt in range(40):
         waits = {store_calls.pause(attempt, 3) for _ in range(20)}
@@ -530,7 +530,7 @@ def test_a_storage_that_fails_for_a_while_loses_no_page(store, monkeypatch):
     asyncio.run(main())
 
 
-def test_a_job_that_lost_its_document_fails_and_the_others_go_on(store):
+def test_a_job_that_lost_its_document_fails_and_the_others_continue(store):
     lost = store.create(document("a.pdf", 2), options(2))
     other = store.create(document("b.pdf", 2), options(2))
     store.storage.delete(f"{lost.id}/document")

@@ -223,7 +223,7 @@ def test_what_ended_long_ago_is_deleted(store):
     assert store.load(just_ended.id).state == "cancelled" and store.load(new.id).state == "cancelled"
 
 
-def test_a_changed_document_is_told(local):
+def test_a_changed_document_is_reported(local):
     record = local.create(DOCUMENT, OPTIONS)
     local.storage.write(f"{record.id}/document", b"other")
     with pytest.raises(ValueError, match="not the one that was sent"):

@@ -109,8 +109,8 @@ def post(app, path: str = "v1/meters", **request) -> requests.Response:
     return requests.post(f"{app.url}/{path}", headers=headers, timeout=120, **request)
 
 
-def read(app, photo: Path, **said) -> requests.Response:
-    return post(app, files={"file": (photo.name, photo.read_bytes())}, data=said)
+def read(app, photo: Path, **stated) -> requests.Response:
+    return post(app, files={"file": (photo.name, photo.read_bytes())}, data=stated)
 
 
 def problem(answer: requests.Response, status: int) -> dict:
@@ -146,8 +146,8 @@ def test_bulk_and_serve_give_the_same_record_for_every_photo(bulk, app, photos):
         if records[photo.name].error is not None:
             error = records[photo.name].error
             status = 415 if error.type == "UnknownFormat" else 422
-            told = problem(answer, status)["page_error"]
-            assert (told["stage"], told["type"]) == (error.stage, error.type)
+            reported = problem(answer, status)["page_error"]
+            assert (reported["stage"], reported["type"]) == (error.stage, error.type)
             continue
         assert answer.status_code == 200, answer.text
         (page,) = answer.json()["pages"]
@@ -165,10 +165,10 @@ def test_a_history_judges_as_the_bulk_job_does(bulk, app, photos):
     for day in range(len(HISTORY)):
         others = [number for number in range(len(HISTORY)) if number != day]
         history = [{"time": (START + timedelta(days=n)).isoformat(), "reading": HISTORY[n]} for n in others]
-        said = {"meter_id": "A", "time": (START + timedelta(days=day)).isoformat(), "max_rate": 5}
-        form = read(app, photos / f"day{day}.png", **said, history=json.dumps(history))
+        stated = {"meter_id": "A", "time": (START + timedelta(days=day)).isoformat(), "max_rate": 5}
+        form = read(app, photos / f"day{day}.png", **stated, history=json.dumps(history))
         content = base64.b64encode((photos / f"day{day}.png").read_bytes()).decode()
-        as_json = post(app, json={"content": content, **said, "history": history})
+        as_json = post(app, json={"content": content, **stated, "history": history})
         for answer in (form, as_json):
             assert answer.status_code == 200, answer.text
             (page,) = answer.json()["pages"]
@@ -179,14 +179,14 @@ def test_a_history_judges_as_the_bulk_job_does(bulk, app, photos):
 
 
 def test_meter_and_time_may_stand_in_the_query(app, photos):
-    said = {"meter_id": "계량기 7", "time": "2026-05-01T10:00:00+09:00", "max_rate": 2}
-    answer = post(app, data=(photos / "day0.png").read_bytes(), params=said, headers={"Content-Type": "image/png"})
+    stated = {"meter_id": "계량기 7", "time": "2026-05-01T10:00:00+09:00", "max_rate": 2}
+    answer = post(app, data=(photos / "day0.png").read_bytes(), params=stated, headers={"Content-Type": "image/png"})
     (page,) = answer.json()["pages"]
     assert (page["meter_id"], page["time"], page["judgement"]) == ("계량기 7", "2026-05-01T01:00:00Z", None)
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("stated", "reported"),
     [
         ({"history": "[]"}, "time"),
         ({"time": "2026-05-01T10:00:00"}, "time"),
@@ -200,13 +200,13 @@ def test_meter_and_time_may_stand_in_the_query(app, photos):
         ({"max_rate": "nan"}, "max_rate"),
     ],
 )
-def test_what_is_said_must_make_sense(app, photos, said, told):
-    assert told in problem(read(app, photos / "day0.png", **said), 422)["detail"]
+def test_what_is_given_must_make_sense(app, photos, stated, reported):
+    assert reported in problem(read(app, photos / "day0.png", **stated), 422)["detail"]
 
 
 def test_parts_of_a_form_are_known_ones(app, photos):
     assert (
-        "part `meter`; send one part, `file`, and perhaps `meter_id`"
+        "part `meter`; send one part, `file`, and optionally `meter_id`"
         in problem(read(app, photos / "day0.png", meter="A"), 400)["detail"]
     )
     problem(read(app, photos / "day0.png", uri="file:///etc/passwd"), 400)

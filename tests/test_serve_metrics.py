@@ -167,7 +167,7 @@ def metric_names(text):
     return set(re.findall(r"\bray_\w+", text))
 
 
-def test_dashboard_asks_for_what_is_exported(served):
+def test_dashboard_requests_what_is_exported(served):
     samples, _ = served
     for expression in expressions():
         missing = metric_names(expression) - samples.keys() - CONDITIONAL
@@ -180,9 +180,9 @@ def test_dashboard_groups_and_selects_by_labels_that_exist(served):
         grouped = {label for by in re.findall(r"by \(([^)]*)\)", expression) for label in by.split(", ")}
         made = set(re.findall(r'label_replace\(.*?, "(\w+)", "\$1"', expression))
         for name, selector in re.findall(r"\b(ray_\w+)(?:\{([^}]*)\})?", expression):
-            asked = (grouped - made) | set(re.findall(r'(\w+)[=!]~?"', selector))
+            requested = (grouped - made) | set(re.findall(r'(\w+)[=!]~?"', selector))
             for labels, _ in samples.get(name, []):
-                assert asked <= labels.keys(), expression
+                assert requested <= labels.keys(), expression
 
 
 def test_docs_name_what_is_exported(served):

@@ -148,7 +148,7 @@ def test_boxes_are_where_the_ink_is(page, reader, as_received):
     assert np.abs(np.subtract(seen, drawn)).max() <= 3, (seen, drawn)
 
 
-def test_a_very_long_picture_is_asked_for_larger(page, reader):
+def test_a_very_long_picture_is_requested_larger(page, reader):
     give(page)
     expect(page.locator("#lines button")).to_have_count(3)
     long = cv2.imencode(".png", np.full((500, 100), 255, np.uint8))[1].tobytes()
@@ -236,7 +236,7 @@ def test_first_page_comes_alone_then_the_others_in_windows(page, reader):
     give(page, "five.pdf")
     expect(page.locator("#page-count")).to_have_text("of 5")
     expect(page.get_by_role("button", name="Copy 5 pages")).to_be_visible()
-    assert reader.asked == ["1", "2-4", "5"]
+    assert reader.requested == ["1", "2-4", "5"]
     page.get_by_role("button", name="Next page").click()
     expect(page.locator("#stage svg")).to_have_attribute("aria-label", re.compile("^Page 2"))
     page.get_by_role("button", name="Next page").click()
@@ -249,7 +249,7 @@ def test_first_page_comes_alone_then_the_others_in_windows(page, reader):
     page.get_by_role("button", name="Copy 5 pages").click()
     expect(page.locator("#toast")).to_have_text("The text of 5 pages is copied.")
     assert clipboard(page).count("TOTAL 12.50") == 4
-    assert reader.asked == ["1", "2-4", "5"]
+    assert reader.requested == ["1", "2-4", "5"]
 
 
 def test_of_a_long_document_only_pages_looked_at_are_read(page, reader):
@@ -261,7 +261,7 @@ def test_of_a_long_document_only_pages_looked_at_are_read(page, reader):
     page.press("#page-number", "Enter")
     expect(page.locator("#stage svg")).to_have_attribute("aria-label", re.compile("^Page 12"))
     expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
-    assert reader.asked == ["1", "2", "12", "13"]
+    assert reader.requested == ["1", "2", "12", "13"]
 
 
 def test_another_document_takes_the_place_of_the_first(page, reader):
@@ -278,7 +278,7 @@ def test_another_document_takes_the_place_of_the_first(page, reader):
 # --- when it goes wrong -----------------------------------------------------------------------------------------------
 
 
-def test_a_problem_is_told_and_can_be_tried_again(page, reader):
+def test_a_problem_is_reported_and_can_be_tried_again(page, reader):
     more = {
         "errors": [{"where": "query.pages", "problem": "page 9 of 1"}],
         "page_error": {"stage": "decode", "type": "PageNotFound", "message": "no page 9"},
@@ -303,23 +303,23 @@ def test_an_answer_that_is_no_problem_document_is_shown_all_the_same(page, reade
     expect(page.get_by_role("alert")).to_contain_text("The server's answer is not understood")
 
 
-def test_a_busy_server_is_asked_again_and_the_page_says_so(page, reader):
+def test_a_busy_server_is_retried_and_the_page_is_reported(page, reader):
     reader.refusals = [problem(503, "Busy", "Too many requests.", {"Retry-After": "1"})]
     give(page)
     expect(page.locator("#status")).to_have_text("The server is busy. Trying again in 1 s (1 of 2).")
     expect(page.locator("#lines button")).to_have_count(3)
-    assert reader.asked == ["1", "1"]
+    assert reader.requested == ["1", "1"]
 
 
 def test_a_server_that_stays_busy_is_left_alone(page, reader):
     reader.refusals = [problem(503, "Busy", "Too many.", {"Retry-After": after}) for after in ("0", "0", "0", "900")]
     give(page)
     expect(page.get_by_role("alert")).to_contain_text("Busy")
-    assert len(reader.asked) == 3
+    assert len(reader.requested) == 3
     page.click("#retry")
     expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
     expect(page.get_by_role("alert")).to_contain_text("Busy")
-    assert len(reader.asked) == 4  # nobody waits for a quarter of an hour
+    assert len(reader.requested) == 4  # nobody waits for a quarter of an hour
 
 
 def test_a_server_that_cannot_be_reached(browser, url, reader):
@@ -329,7 +329,7 @@ def test_a_server_that_cannot_be_reached(browser, url, reader):
         expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
 
 
-def test_a_key_is_asked_for_and_kept_for_the_tab(page, reader):
+def test_a_key_is_requested_and_kept_for_the_tab(page, reader):
     reader.key = "sesame"
     give(page)
     dialog = page.get_by_role("dialog", name="This server asks for an API key")

@@ -31,10 +31,10 @@ def photo(turned: int = 0, exif: int | None = None) -> bytes:
     image = np.rot90(image, turned)
     if exif is None:
         return cv2.imencode(".png", image)[1].tobytes()
-    told = Image.Exif()
-    told[274] = exif
+    reported = Image.Exif()
+    reported[274] = exif
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(stream, "JPEG", exif=told, quality=95)
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, "JPEG", exif=reported, quality=95)
     return stream.getvalue()
 
 
@@ -180,17 +180,17 @@ def test_each_tab_keeps_what_it_read_and_is_remembered(page):
 # --- a meter is read --------------------------------------------------------------------------------------------------
 
 
-def test_the_reading_stands_large_each_digit_with_its_confidence(page):
+def test_the_reading_is_large_each_digit_with_its_confidence(page):
     give(page)
     expect(page.locator("#status")).to_have_text("Read: 00378.547")
     assert places(page) == list("00378547")
     assert page.locator("#wheels li").nth(5).inner_text() == "."
     assert page.locator("#wheels .fraction b").all_inner_texts() == list("547")
-    told = page.locator("#wheels .unseen").all_text_contents()
-    assert told[0] == "0, confidence 99 %"
-    assert told[2] == "3, confidence 84 %, less sure"
-    assert told[3] == "7, confidence 55 %, unsure"
-    assert told[5] == "5, fraction, confidence 98 %"
+    reported = page.locator("#wheels .unseen").all_text_contents()
+    assert reported[0] == "0, confidence 99 %"
+    assert reported[2] == "3, confidence 84 %, less sure"
+    assert reported[3] == "7, confidence 55 %, unsure"
+    assert reported[5] == "5, fraction, confidence 98 %"
     assert page.locator("#wheels .mark").all_inner_texts() == ["?", "!"]
     assert page.locator("#verdict").inner_text().split() == ["✓", "This", "reading", "may", "be", "used."]
     assert "Wheels (analog) 98 %" in page.locator("#meter-class").inner_text()
@@ -293,7 +293,7 @@ def test_a_file_the_browser_cannot_show_is_read_all_the_same(page, meters):
     expect(page.locator("#status")).to_have_text("This page could not be read")
 
 
-def test_problems_are_told_and_tried_again(page, meters):
+def test_problems_are_reported_and_tried_again(page, meters):
     meters.refusals = [
         problem(503, "Busy", "Too many requests.", {"Retry-After": "1"}),
         problem(415, "Unsupported Media Type", "no image"),

@@ -46,7 +46,7 @@ def test_an_image_is_read_however_it_is_written(body):
         b"[[" + b"[1,2,3]," * 70_000 + b"[1,2,3]]]",
     ],
 )
-def test_what_is_no_image_is_told(body):
+def test_what_is_no_image_is_reported(body):
     with pytest.raises(Problem) as caught:
         PixelForm._parse(body)
     assert caught.value.status == 422

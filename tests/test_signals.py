@@ -85,25 +85,25 @@ def none_left(ray_folder: str, seconds: float = 20) -> bool:
 
 @pytest.mark.ray
 @pytest.mark.timeout(400)
-def test_a_terminated_job_ends_in_order_and_goes_on(tmp_path, tiny_reader_yaml, ray_folder):
+def test_a_terminated_job_ends_in_order_and_continues(tmp_path, tiny_reader_yaml, ray_folder):
     scans, output = tmp_path / "scans", tmp_path / "out"
     numbered_tiny_pages(scans, PAGES)
     first = start_job(scans, output, tiny_reader_yaml, ray_folder)
     ledger = Ledger(Storage(str(output)))
     wait_until(lambda: len(ledger.states()) > 0, first)
     first.send_signal(signal.SIGTERM)
-    told = first.communicate(timeout=60)[0]
-    assert first.returncode == 143, told
-    assert told.count(INTERRUPTED) == 1
-    assert "Traceback" not in told and "SIGTERM received" not in told and "logging.cc" not in told
+    reported = first.communicate(timeout=60)[0]
+    assert first.returncode == 143, reported
+    assert reported.count(INTERRUPTED) == 1
+    assert "Traceback" not in reported and "SIGTERM received" not in reported and "logging.cc" not in reported
     assert none_left(ray_folder), processes_naming(ray_folder)
     card = read_card(Storage(str(output)))
     assert card["state"] == "interrupted" and "interrupted by SIGTERM" in card["failure"]
     committed = set(ledger.states()["page_id"].to_pylist())
     assert 0 < len(committed) < PAGES
     second = start_job(scans, output, tiny_reader_yaml, ray_folder)
-    told = second.communicate(timeout=200)[0]
-    assert second.returncode == 0, told
+    reported = second.communicate(timeout=200)[0]
+    assert second.returncode == 0, reported
     after = ledger.states()["page_id"].to_pylist()
     assert len(after) == len(set(after)) == PAGES and committed <= set(after)
     assert none_left(ray_folder), processes_naming(ray_folder)
@@ -115,8 +115,8 @@ def test_a_program_that_is_terminated_while_ray_starts(tmp_path, tiny_reader_yam
     process = start_job(tmp_path / "scans", tmp_path / "out", tiny_reader_yaml, ray_folder)
     wait_until(lambda: processes_naming(ray_folder), process)
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[0]
-    assert (process.returncode, told) == (143, INTERRUPTED + "\n")
+    reported = process.communicate(timeout=60)[0]
+    assert (process.returncode, reported) == (143, INTERRUPTED + "\n")
     assert none_left(ray_folder), processes_naming(ray_folder)
 
 

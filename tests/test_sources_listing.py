@@ -84,7 +84,7 @@ def test_a_folder_named_like_an_image_is_a_folder(tmp_path):
     assert names(list_documents([str(tmp_path / "x.jpg")]), tmp_path) == ["x.jpg/a.png"]
 
 
-def test_an_empty_folder_named_like_an_image_is_told(tmp_path):
+def test_an_empty_folder_named_like_an_image_is_reported(tmp_path):
     make(tmp_path, "a.png")
     (tmp_path / "x.jpg").mkdir()
     good, bad = list_documents([str(tmp_path)])
@@ -284,7 +284,7 @@ def test_broken_tables(tmp_path):
             list_documents([str(tmp_path / name)])
 
 
-def test_what_is_passed_over_is_told_in_lines_for_people(tmp_path):
+def test_what_is_passed_over_is_reported_in_lines_for_people(tmp_path):
     make(tmp_path, "a.png", *(f"photo{number}.heic" for number in range(3)), "notes.txt")
     listing = list_documents([str(tmp_path), str(tmp_path / "a.png")])
     assert listing.notes() == [
@@ -294,7 +294,7 @@ def test_what_is_passed_over_is_told_in_lines_for_people(tmp_path):
     assert list_documents([str(tmp_path / "a.png")]).notes() == []
 
 
-def test_many_reasons_are_told_in_one_line_of_some_length(tmp_path):
+def test_many_reasons_are_reported_in_one_line_of_some_length(tmp_path):
     make(tmp_path, "a.png", *(f"a.{number:03}" for number in range(50)))
     (note,) = list_documents([str(tmp_path)]).notes()
     assert note.startswith("50 files skipped: 1 × suffix") and note.endswith(", 38 × others")

@@ -109,7 +109,7 @@ def test_missing_bucket_and_object(bucket):
         read_bytes(f"{bucket}/scans/gone.png")
 
 
-def test_missing_credentials_are_told(bucket, monkeypatch):
+def test_missing_credentials_are_reported(bucket, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

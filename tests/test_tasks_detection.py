@@ -211,7 +211,7 @@ def test_the_bundle_reads_in_the_pipelines_predictor(run, bundle):
     assert again["hmean"] >= as_it_comes["hmean"]
 
 
-def test_training_goes_on_from_a_bundle(run, bundle, tmp_path, capsys):
+def test_training_continues_from_a_bundle(run, bundle, tmp_path, capsys):
     settings = config("", total_steps=1, lr=1e-12, initial_weights=bundle).train
     train(make_task(crop=64), settings, reporter=Silent(), checkpoint_dir=tmp_path)
     assert "the threshold branch starts anew" in capsys.readouterr().out

@@ -153,8 +153,8 @@ def test_the_screen_task_learns_a_photo(tmp_path):
         metrics = task.metrics(task.predict(network.eval(), validation))
     assert {"quad_iou", "quad_iou_50", "false_alarms", "class_accuracy"} <= set(metrics)
     with torch.no_grad():
-        told = task.write_report(tmp_path, Evaluated("m", "d", metrics), task.predict(network, validation), 5)
-    assert "2 meters" in told and "meter 1" in (tmp_path / "meters.tsv").read_text()
+        reported = task.write_report(tmp_path, Evaluated("m", "d", metrics), task.predict(network, validation), 5)
+    assert "2 meters" in reported and "meter 1" in (tmp_path / "meters.tsv").read_text()
 
 
 def test_the_digit_task_learns_readings_boxes_and_crops(tmp_path):
@@ -211,9 +211,9 @@ def test_digits_start_from_the_published_recogniser():
     task = MeterDigitsTask(MeterDigitsSettings(), {}, 0)
     network = task.network()
     weights, labels = task.published_weights("ppocrv6-rec@small")
-    adapted, told = task.adapt_weights(network, weights, labels, "ppocrv6-rec@small")
+    adapted, reported = task.adapt_weights(network, weights, labels, "ppocrv6-rec@small")
     network.load_state_dict(adapted)
-    assert "start anew" in told and task.published_weights("deskew@1") is None
+    assert "start anew" in reported and task.published_weights("deskew@1") is None
     assert torch.equal(network.state_dict()["backbone.0.first.weight"], weights["backbone.0.first.weight"])
     assert task.rate_factors() == {"backbone.": 0.3}
     own, _ = task.adapt_weights(network, network.state_dict(), list(LABELS), "run")

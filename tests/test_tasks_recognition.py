@@ -279,8 +279,8 @@ def test_a_language_model_travels_in_the_bundle(run, tmp_path, capsys):
     """Named in the config, it goes into the bundle; its weight is fitted, and the bundle measured as its card says."""
     file = tmp_path / "model.npz"
     file.write_bytes(LanguageModel.of(TEXTS, (1, 1, 1, 1)).save())
-    asked = run.config().changed({"settings.language_model": str(file)}, "test")
-    bundle = export_run(run, tmp_path / "bundle", asked)
+    requested = run.config().changed({"settings.language_model": str(file)}, "test")
+    bundle = export_run(run, tmp_path / "bundle", requested)
     assert bundle.card.decoding["language_weight"] == 0 and bundle.file(FILE) == file.read_bytes()
     file.unlink()  # the bundle is enough from here on
     config_file = tmp_path / "config.yaml"
@@ -318,8 +318,10 @@ def test_another_charset_carries_shared_characters_over(run, digits, tmp_path, c
     task = make_task(other, texts=["5", "4"])
     settings = config("", str(other), total_steps=1, lr=1e-12, initial_weights=str(run.folder)).train
     train(task, settings, reporter=Silent(), checkpoint_dir=tmp_path / "checkpoint")
-    told = capsys.readouterr().out
-    assert "3 of its 4 characters and the blank were carried over" in told and "Accuracy starts near zero" in told
+    reported = capsys.readouterr().out
+    assert (
+        "3 of its 4 characters and the blank were carried over" in reported and "Accuracy starts near zero" in reported
+    )
     old, new = load_state(run.checkpoint / "best.pt"), load_state(tmp_path / "checkpoint" / "last.pt")
     assert load_labels(tmp_path / "checkpoint" / "last.pt") == ["5", "A", "4", " "]
     before, after = old["weights"]["head.weight"], new["network"]["head.weight"]

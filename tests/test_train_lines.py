@@ -52,7 +52,7 @@ def test_neighbours_in_training_are_about_equally_long(tmp_path):
     assert [run[0] for run in runs] != sorted(run[0] for run in runs)
 
 
-def test_several_folders_share_as_told(tmp_path):
+def test_several_folders_share_as_set(tmp_path):
     old = write(tmp_path / "old" / "a.parquet", ["x"] * 90, colour=1)
     new = write(tmp_path / "new" / "a.parquet", ["y"] * 10, colour=2)
     lines = LineShardsSettings(at={old: 3, new: 1}, bucket=10).open("train", 0)
@@ -103,7 +103,7 @@ def test_lines_have_names(tmp_path):
     assert [lines.name(index) for index in range(4)] == ["a.parquet#0", "a.parquet#1", "crops/1.png", "b.parquet#1"]
 
 
-def test_a_charset_leaves_lines_out_and_says_so(tmp_path):
+def test_a_charset_leaves_lines_out_and_is_reported(tmp_path):
     folder = write(tmp_path / "a.parquet", ["가", "漢", "７", ""])
     lines = LineShards(folder)
     korean = lines.for_charset(charset("ko_ksx1001"))
@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(LinesError, match=r"no Parquet files there; import or render some"):
         LineShards(str(tmp_path))
     folder = write(tmp_path / "a.parquet", ["broken"])
-    with pytest.raises(LinesError, match=r"line 0 \('broken'\) is no image"):
+    with pytest.raises(LinesError, match=r"line 0 \('broken'\) cannot be decoded"):
         LineShards(folder).line(0)
     pq.write_table(pa.table({"image": [b""]}), tmp_path / "b.parquet")
     with pytest.raises(LinesError, match=r"b\.parquet has no column text"):

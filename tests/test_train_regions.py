@@ -62,7 +62,7 @@ def test_shards_give_pages_with_their_regions(tmp_path):
         assert len(page.quads) == {0: 1, 1: 0, 2: 2}[int(page.image[0, 0, 0])]
 
 
-def test_several_folders_share_as_told(tmp_path):
+def test_several_folders_share_as_set(tmp_path):
     old = write(tmp_path / "old" / "a.parquet", [[region(1)]] * 5)
     new = write(tmp_path / "new" / "a.parquet", [[region(2)]] * 2)
     source = RegionShardsSettings(at={old: 4, new: 1}).open("train", 3)

@@ -66,7 +66,7 @@ def test_every_trial_sees_the_budget_whatever_its_batch(sweep_file, batch):
 
 
 @pytest.mark.parametrize(("steps", "validations"), [(3, 10), (11, 10), (47, 10), (100, 1)])
-def test_never_more_validations_than_asked_for(sweep_file, steps, validations):
+def test_never_more_validations_than_requested(sweep_file, steps, validations):
     plan = load_sweep(sweep_file(budget={"samples": steps * 8, "validations": validations}))
     train = plan.trial_config({}).train
     assert train.total_steps == steps

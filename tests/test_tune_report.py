@@ -176,7 +176,7 @@ def test_three_hundred_trials_stay_small(tmp_path):
     assert not re.search(r"NaN\s*[,\]]", html.replace(get_plotlyjs(), ""))
 
 
-def test_the_share_saved_and_the_best_are_told(tmp_path):
+def test_the_share_saved_and_the_best_are_reported(tmp_path):
     full = [Report(at, at * 1000, float(at), {"within_0.5": 0.5 + at / 100}) for at in range(1, 10)]
     trials = [
         TrialRecord(1, {"train.lr": 1.0}, "stopped", "", full[:3], ended=1.0),

@@ -129,7 +129,7 @@ def test_the_terminal_says_how_many_are_left_out():
     assert lines[-1] == "and 6 more failed trials"
 
 
-def test_settings_of_the_same_last_name_are_told_apart():
+def test_settings_of_the_same_last_name_are_distinguished():
     head = terminal_table([trial(1, 0.5, train__lr=1, settings__lr=2, train__seed=3)], FACTS).splitlines()[0]
     assert head.split()[5:] == ["train.lr", "settings.lr", "seed"]
 

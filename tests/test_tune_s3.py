@@ -24,7 +24,7 @@ def interrupt_after_a_checkpoint(folder: Path) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupted_sweep_goes_on_from_checkpoints_in_a_bucket(tmp_path, s3, capsys):
+def test_an_interrupted_sweep_continues_from_checkpoints_in_a_bucket(tmp_path, s3, capsys):
     """The second start goes on from the first's checkpoint, and the best run's weights come from there."""
     path = sweep_file(tmp_path, {"step_seconds": 0.25}, space={"train.lr": {"grid": [0.03]}})
     command = [str(path), "--sweep", str(tmp_path / "sweep"), "--set", f"scaling.storage={s3}/sweeps"]

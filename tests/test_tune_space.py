@@ -72,10 +72,10 @@ def test_past_and_planned_trials_go_through_optuna_unchanged():
     points = [space.suggest(drawing.ask()) for _ in range(12)]
     study = tpe_study()
     for point in points[:8]:
-        told = json.loads(json.dumps(point))  # as read from a trial's file
+        reported = json.loads(json.dumps(point))  # as read from a trial's file
         study.add_trial(
             optuna.trial.create_trial(
-                params=space.encode(told), distributions=space.distributions(told), value=point["train.lr"]
+                params=space.encode(reported), distributions=space.distributions(reported), value=point["train.lr"]
             )
         )
     for point in points[8:]:
@@ -160,15 +160,15 @@ def test_what_pbt_draws_and_multiplies_stays_in_the_space():
     ("written", "message"),
     [
         ({"choice": []}, "nothing to try"),
-        ({"grid": [1, 2, 1.0]}, "1.0 stands there twice"),
-        ({"choice": [{"a": 1}]}, "is no number, text"),
+        ({"grid": [1, 2, 1.0]}, "1.0 occurs twice"),
+        ({"choice": [{"a": 1}]}, "is not a number, text"),
         ({"uniform": [1, 1]}, "low 1 is not below high 1"),
         ({"uniform": [0, float("nan")]}, "finite number"),
         ({"loguniform": [0, 1]}, "low 0 has no logarithm"),
         ({"int": [0, 8], "log": True}, "low 0 has no logarithm"),
         ({"int": [1, 8.5]}, "fractional part"),
-        ({"int": [8, 33], "step": 4}, "no whole number of steps of 4"),
-        ({"int": [1, 2], "step": 0.5}, "no whole number of steps"),
+        ({"int": [8, 33], "step": 4}, "not a whole number of steps of 4"),
+        ({"int": [1, 2], "step": 0.5}, "not a whole number of steps"),
         ({"loguniform": [1, 2], "step": 0.5}, "step belongs to"),
         ({"uniform": [1, 2], "log": True}, "write loguniform"),
         ({"uniform": [1, 2], "choice": [3]}, "exactly one of"),

@@ -61,7 +61,7 @@ def test_a_trial_trains_as_the_trainer_does(tmp_path):
         torch.testing.assert_close(ours["network"][name], tensor, rtol=1e-4, atol=1e-6)
 
 
-def test_bad_trials_are_recorded_and_the_rest_goes_on(tmp_path):
+def test_bad_trials_are_recorded_and_the_rest_continues(tmp_path):
     """One setting makes the gradients not finite; another kills its worker once, and it goes on from its checkpoint."""
     space = {
         "settings.bad_step": {"grid": [None, 20]},
@@ -112,7 +112,7 @@ def test_asha_with_fewer_trials_than_its_reduction_trains_one_in_full(tmp_path):
     assert best.status == "finished"
 
 
-def test_tpe_with_conditions_goes_on_from_what_it_found(tmp_path):
+def test_tpe_with_conditions_continues_from_what_it_found(tmp_path):
     space = {
         "train.lr": {"loguniform": [1e-5, 1e-1]},
         "settings.hidden": {"choice": [4, 8]},
@@ -209,7 +209,7 @@ def ended(folder: Path) -> dict[int, str]:
 
 
 @pytest.mark.timeout(400)
-def test_a_killed_sweep_goes_on(tmp_path):
+def test_a_killed_sweep_continues(tmp_path):
     """The driver is killed when one trial has ended and another is under way; `ocray tune` again finishes the sweep."""
     space = {"train.lr": {"grid": [0.001, 0.01, 0.03]}}
     path = sweep_file(tmp_path, {"step_seconds": 0.1}, space=space, max_concurrent=1)
@@ -239,14 +239,14 @@ def test_a_killed_sweep_goes_on(tmp_path):
     assert third.returncode == 2 and "all 3 trials are done" in third.stderr
 
 
-def test_the_door_refuses_in_one_line(tmp_path, capsys):
+def test_the_command_refuses_in_one_line(tmp_path, capsys):
     path = sweep_file(tmp_path)
-    for override, told in (
+    for override, reported in (
         ("space.train.lrr={grid: [1, 2]}", "unknown setting train.lrr (did you mean lr?)"),
         ("space=null", "space"),
         ("metric=acuracy", "mode is missing"),
     ):
         assert ocray(["tune", str(path), "--sweep", str(tmp_path / "sweep"), "--set", override]) == 2
         error = capsys.readouterr().err
-        assert error.startswith(f"ocray: {path}: ") and told in error and error.count("\n") == 1
+        assert error.startswith(f"ocray: {path}: ") and reported in error and error.count("\n") == 1
     assert not (tmp_path / "sweep").exists()

@@ -95,12 +95,12 @@ def metrics_of(group):
 def test_tensorboard_shows_a_row_a_trial_with_its_settings_and_best_value(tmp_path):
     from tensorboard.plugins.hparams import api_pb2
 
-    told = tracker(tmp_path, TENSORBOARD)
-    run_trial(told, trial_of(1, {"train.lr": 1e-3, "train.precision": "auto", "settings.deep": True}, 0.5, 0.75, 0.25))
-    run_trial(told, trial_of(2, {"train.lr": 1e-2, "settings.crop": [1, 2], "settings.x": None}, NAN), "failed")
-    run_trial(told, trial_of(3, {"train.lr": 1}, 0.5), "stopped")
-    told.started(trial_of(12, {"train.lr": 0.5}), tiny_config())
-    told.close("KILLED", None)
+    shown = tracker(tmp_path, TENSORBOARD)
+    run_trial(shown, trial_of(1, {"train.lr": 1e-3, "train.precision": "auto", "settings.deep": True}, 0.5, 0.75, 0.25))
+    run_trial(shown, trial_of(2, {"train.lr": 1e-2, "settings.crop": [1, 2], "settings.x": None}, NAN), "failed")
+    run_trial(shown, trial_of(3, {"train.lr": 1}, 0.5), "stopped")
+    shown.started(trial_of(12, {"train.lr": 0.5}), tiny_config())
+    shown.close("KILLED", None)
 
     experiment, groups = shown_by_tensorboard(tmp_path)
     assert sorted(groups) == ["0001", "0002", "0003", "0012"]
@@ -134,7 +134,7 @@ def test_tensorboard_shows_a_row_a_trial_with_its_settings_and_best_value(tmp_pa
     assert scalars(tmp_path, 1, "train/loss") == [(10, 1.0), (20, 0.5), (30, 0.33333)]
 
 
-def test_a_trial_that_goes_on_shows_each_report_once(tmp_path):
+def test_a_trial_that_continues_shows_each_report_once(tmp_path):
     trial = trial_of(1, {"train.lr": 0.1}, 0.5, 0.6)
     killed = tracker(tmp_path, TENSORBOARD)
     killed.started(replace(trial, reports=[]), tiny_config())
@@ -152,9 +152,9 @@ def test_a_trial_that_goes_on_shows_each_report_once(tmp_path):
 
 
 def test_under_pbt_the_last_generations_settings_are_shown(tmp_path):
-    told = tracker(tmp_path, TENSORBOARD)
+    shown = tracker(tmp_path, TENSORBOARD)
     changes = [{"step": 10, "from": 2, "values": {"train.lr": 0.2}}]
-    run_trial(told, trial_of(1, {"train.lr": 0.1}, 0.5, 0.6), values={"train.lr": 0.2}, changes=changes)
+    run_trial(shown, trial_of(1, {"train.lr": 0.1}, 0.5, 0.6), values={"train.lr": 0.2}, changes=changes)
     _, groups = shown_by_tensorboard(tmp_path)
     assert groups["0001"].hparams["train.lr"].number_value == 0.2
     assert scalars(tmp_path, 1, "validation/accuracy") == [(10, 0.5), (20, 0.6)]
@@ -196,12 +196,12 @@ def children(folder):
 
 
 def test_mlflow_holds_a_parent_run_and_a_child_a_trial(sweep):
-    told = tracker(sweep, MLFLOW, space="x" * 7000)
+    shown = tracker(sweep, MLFLOW, space="x" * 7000)
     best = trial_of(1, {"train.lr": 1e-3, "settings.crop": [1, 2]}, 0.5, 0.75, 0.25)
-    run_trial(told, best)
-    run_trial(told, trial_of(2, {"train.lr": 1e-2}, NAN), "failed", reason="loss is NaN at step 10")
-    run_trial(told, trial_of(3, {"train.lr": 1e-4}, 0.5), "stopped")
-    told.close("FINISHED", best)
+    run_trial(shown, best)
+    run_trial(shown, trial_of(2, {"train.lr": 1e-2}, NAN), "failed", reason="loss is NaN at step 10")
+    run_trial(shown, trial_of(3, {"train.lr": 1e-4}, 0.5), "stopped")
+    shown.close("FINISHED", best)
 
     parent = client_of(sweep).get_run(run_id(sweep))
     assert parent.info.run_name == sweep.name and parent.info.status == "FINISHED"
@@ -227,7 +227,7 @@ def test_mlflow_holds_a_parent_run_and_a_child_a_trial(sweep):
     assert math.isnan(runs["trial 2"].data.metrics["validation/accuracy"])
 
 
-def test_a_resumed_sweep_goes_on_in_the_same_mlflow_runs(sweep):
+def test_a_resumed_sweep_continues_in_the_same_mlflow_runs(sweep):
     trial = trial_of(7, {"train.lr": 0.1}, 0.5)
     killed = tracker(sweep, MLFLOW)
     killed.started(replace(trial, reports=[]), tiny_config())
@@ -257,9 +257,9 @@ def test_a_resumed_sweep_goes_on_in_the_same_mlflow_runs(sweep):
 
 
 def test_under_pbt_mlflow_keeps_first_and_last_settings(sweep):
-    told = tracker(sweep, MLFLOW)
+    shown = tracker(sweep, MLFLOW)
     changes = [{"step": 10, "from": 2, "values": {"train.lr": 0.2}}]
-    run_trial(told, trial_of(1, {"train.lr": 0.1}, 0.5), values={"train.lr": 0.2}, changes=changes)
+    run_trial(shown, trial_of(1, {"train.lr": 0.1}, 0.5), values={"train.lr": 0.2}, changes=changes)
     run = children(sweep)["trial 1"]
     assert run.data.params["train.lr"] == "0.1" and run.data.tags["last.train.lr"] == "0.2"
 
@@ -280,27 +280,27 @@ def test_a_tracking_server_that_is_not_there_is_refused(sweep, monkeypatch):
 # --- both
 
 
-def test_sinks_that_fail_are_named_once_and_the_sweep_goes_on(sweep, capsys):
-    told = tracker(sweep, {"tensorboard": True, "mlflow": True})
+def test_sinks_that_fail_are_named_once_and_the_sweep_continues(sweep, capsys):
+    shown = tracker(sweep, {"tensorboard": True, "mlflow": True})
     first = trial_of(1, {"train.lr": 0.1}, 0.5)
-    told.started(replace(first, reports=[]), tiny_config())
+    shown.started(replace(first, reports=[]), tiny_config())
     client_of(sweep).delete_run(run_id(sweep / "trials/0001"))
     capsys.readouterr()
-    told.reported(first, first.reports[0])
-    told.ended(first)
+    shown.reported(first, first.reports[0])
+    shown.ended(first)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("MLflow failed, the sweep continues without it: MlflowException: ") and "deleted" in line
     assert scalars(sweep, 1, "validation/accuracy") == [(10, 0.5)]  # TensorBoard is still told
 
     (sweep / "trials/0002").write_text("no folder can be made here")
-    run_trial(told, trial_of(2, {"train.lr": 0.1}, 0.5, 0.6))
-    run_trial(told, trial_of(3, {"train.lr": 0.1}, 0.5, 0.6))
-    told.close("FINISHED", first)
+    run_trial(shown, trial_of(2, {"train.lr": 0.1}, 0.5, 0.6))
+    run_trial(shown, trial_of(3, {"train.lr": 0.1}, 0.5, 0.6))
+    shown.close("FINISHED", first)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("TensorBoard failed, the sweep continues without it: ")
 
 
-def test_nothing_is_imported_or_written_unless_asked_for(tmp_path):
+def test_nothing_is_imported_or_written_unless_requested(tmp_path):
     code = """if True:
         import sys
         from pathlib import Path

@@ -39,17 +39,17 @@ def ended(body: str, seconds: float = 0.5) -> tuple[int, str]:
 
 
 def test_a_page_that_takes_too_long_ends_the_process():
-    code, told = ended("time.sleep(60)")
+    code, reported = ended("time.sleep(60)")
     assert code == watchdog.EXIT_CODE
-    assert told == "stage|p1|PageTooSlow|stage took longer than 0.5 s, the limit"
+    assert reported == "stage|p1|PageTooSlow|stage took longer than 0.5 s, the limit"
 
 
 def test_a_page_that_takes_too_much_memory_ends_the_process():
-    code, told = ended(
+    code, reported = ended(
         "held = [bytearray(b'x' * 2**20) for _ in range(200)]; time.sleep(0.4); del held; time.sleep(60)"
     )
     assert code == watchdog.EXIT_CODE
-    assert told == "stage|p1|PageTooLarge|stage took more than 64 MiB of memory, the limit"
+    assert reported == "stage|p1|PageTooLarge|stage took more than 64 MiB of memory, the limit"
 
 
 def test_waiting_for_storage_does_not_count():
@@ -61,8 +61,8 @@ def test_waiting_for_storage_does_not_count():
 def test_a_process_in_which_python_cannot_run_is_ended_by_the_kernel():
     # A regular expression that backtracks for ever holds Python's lock, as some native code does.
     soon = "watchdog._SECONDS_TO_TELL = watchdog._GRACE_SECONDS = 0.3; watchdog._arm(dog._call)"
-    code, told = ended(f"import re; from pipelines import watchdog; {soon}; re.match('(a+)+$', 'a' * 40 + 'b')")
-    assert (code, told) == (-signal.SIGALRM, "")
+    code, reported = ended(f"import re; from pipelines import watchdog; {soon}; re.match('(a+)+$', 'a' * 40 + 'b')")
+    assert (code, reported) == (-signal.SIGALRM, "")
 
 
 def test_large_pages_get_more_time():

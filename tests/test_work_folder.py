@@ -15,7 +15,7 @@ class Toy(WorkFolder):
     kind, option, marker, error = "toy", "--toy", "toy.yaml", ToyError
 
 
-def test_a_new_folder_is_made_and_one_with_work_goes_on(tmp_path):
+def test_a_new_folder_is_made_and_one_with_work_continues(tmp_path):
     toy = Toy(tmp_path / "a" / "toy")
     with toy.held():
         assert not toy.exists
@@ -28,8 +28,8 @@ def test_a_new_folder_is_made_and_one_with_work_goes_on(tmp_path):
 
 def test_other_files_are_never_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    told = "is not empty and holds no toy; give another folder with --toy"
-    with pytest.raises(ToyError, match=told), Toy(tmp_path).held(overwrite=True):
+    reported = "is not empty and holds no toy; give another folder with --toy"
+    with pytest.raises(ToyError, match=reported), Toy(tmp_path).held(overwrite=True):
         raise AssertionError
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -1,7 +1,7 @@
 """Asynchronous successive halving (ASHA) as its authors describe it, as a scheduler of Ray Tune.
 
 Li et al. 2018, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2: a trial trains to the next rung
-and waits there; it goes on when it is among the best 1 of `reduction` of all that have reached that rung. Ray Tune's
+and waits there; it continues when it is among the best 1 of `reduction` of all that have reached that rung. Ray Tune's
 ASHAScheduler lets no trial wait: what comes to a rung first passes it, however bad, which cost a quarter more training
 on a grid of 24 (docs/figures.md). Nor does it know trials of earlier starts; here the rungs hold them as well.
 """
@@ -114,7 +114,7 @@ class ASHA(FIFOScheduler):
 
     def on_trial_result(self, tune_controller, trial: Trial, result: dict[str, Any]) -> str:
         if "error" in result or result[TIME] >= self._full:
-            return TrialScheduler.CONTINUE  # it is about to end by itself
+            return TrialScheduler.CONTINUE  # it is about to end anyway
         number = trial.config[NUMBER]
         rung = self._rungs.reach(number, result[TIME], result[SCORE])
         if rung is None or self._rungs.may_pass(number, rung):
@@ -155,7 +155,7 @@ class ASHA(FIFOScheduler):
         return next((trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING), None)
 
     def _promise(self, trial: Trial) -> tuple[bool, int, int]:
-        """Who goes on first: whoever may, of these the one on the highest rung, of these the best."""
+        """Return which trial continues first: of those that may, one on the highest rung, and of these the best."""
         number, rung = trial.config[NUMBER], self._waiting[trial]
         return not self._rungs.may_pass(number, rung), -rung, self._rungs.rank(number, rung)
 

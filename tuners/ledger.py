@@ -1,4 +1,4 @@
-"""Sweep folders: what a sweep leaves behind, and what is read from it when it goes on.
+"""Sweep folders: what a sweep writes, and what is read when it resumes.
 
 SWEEP/sweep.yaml                 the whole sweep, overrides and the training config included
 SWEEP/trials/0007/trial.json     a trial: its settings, state and checkpoint, see `TrialRecord`
@@ -7,8 +7,8 @@ SWEEP/trials/0007/progress.jsonl its reports, one line a validation
 SWEEP/wall_seconds               how long the sweep has run, over all its starts
 SWEEP/ray/                       checkpoints, where Ray Tune keeps them (elsewhere with `scaling.storage`)
 
-The trials' folders are the only ledger. A sweep that was killed goes on by reading them: trials that ended are not run
-again, one that was under way goes on from its checkpoint, and searcher and scheduler are told what was found.
+The trials' folders are the only ledger. A sweep that was killed resumes by reading them: trials that ended are not run
+again, unfinished ones resume from their checkpoints, and searcher and scheduler are given the results.
 """
 
 import json
@@ -66,7 +66,7 @@ class TrialRecord:
             scheduler, because others did better), `failed`.
         reason: why it failed; empty otherwise.
         reports: its validations, ascending by step.
-        checkpoint: where it can go on from; None before the first.
+        checkpoint: from which it can resume; None before the first.
         started, ended: seconds since the epoch; `ended` is None while it runs.
         changes: under PBT, each exploit: {"step": int, "from": number of the copied trial, "values": {…}}.
     """
@@ -105,7 +105,7 @@ def best_trial(trials: list[TrialRecord], metric: str, mode: Literal["max", "min
 
 
 class SweepError(ExpectedError):
-    """A sweep that cannot start or go on; the message says why and what to do instead."""
+    """A sweep that cannot start or resume; the message says why and what to do instead."""
 
 
 class SweepFolder(WorkFolder):
@@ -147,7 +147,7 @@ class SweepFolder(WorkFolder):
 
 @contextmanager
 def open_sweep(folder: Path, plan: Plan, *, overwrite: bool = False) -> Iterator[SweepFolder]:
-    """Start a sweep in a new folder, or go on with the one that is there; one process at a time.
+    """Start a sweep in a new folder, or resume the one in it; one process at a time.
 
     Raises:
         SweepError: the folder holds another sweep, or no sweep but files; or another process is at work in it.

@@ -179,7 +179,7 @@ def importance(trials: Sequence[TrialRecord], metric: str, mode: Mode) -> dict[s
     features = _features([trial for trial, _ in scored])
     distributions: dict[str, BaseDistribution] = {name: _distribution(column) for name, column in features.items()}
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells every study it makes
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it logs every study it makes
     try:
         study = optuna.create_study(direction="maximize" if mode == "max" else "minimize")
     finally:
@@ -327,7 +327,7 @@ def _features(trials: Sequence[TrialRecord]) -> dict[str, list]:
             present = [json.dumps(value, sort_keys=True) for value in present]
         if len(set(present)) < 2:
             continue
-        # Where a setting did not apply, it could not matter: the middle (or most frequent) value stands there, and what
+        # Where a setting did not apply, it could not matter: the middle (or most frequent) value is used, and what
         # its absence brings about counts for the setting that decides on it.
         filler = sorted(present)[len(present) // 2] if numeric else Counter(sorted(present)).most_common(1)[0][0]
         given = iter(present)

@@ -24,7 +24,7 @@ def make_scheduler(plan: Plan, trials: list[TrialRecord], *, planned: int | None
 
 
 class Population(PopulationBasedTraining):
-    """Population-based training (Jaderberg et al. 2017) that keeps values in their ranges and tells who copied whom.
+    """Population-based training (Jaderberg et al. 2017) that keeps values in their ranges and records who copied whom.
 
     Attributes:
         exploits: id of a trial → id of the trial that it copied last.

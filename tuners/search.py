@@ -1,4 +1,4 @@
-"""What is tried next: Optuna behind Ray Tune, told first what earlier starts of the sweep found."""
+"""Chooses the next trials: Optuna behind Ray Tune, given the results of earlier starts of the sweep first."""
 
 import random
 import warnings
@@ -137,7 +137,7 @@ def remaining_points(plan: Plan, trials: list[TrialRecord]) -> list[dict[str, An
 
 
 def _sampler(plan: Plan, done: int) -> optuna.samplers.BaseSampler:
-    seed = plan.settings.seed + 7919 * done  # a sweep that goes on must not draw what it drew before
+    seed = plan.settings.seed + 7919 * done  # a resumed sweep must not draw the same points again
     if plan.settings.search != "tpe":
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():

@@ -13,7 +13,7 @@ class Scheduler(Settings):
 
     kind: Literal["none", "asha", "pbt"] = "none"
     grace: float = Field(default=0.1, gt=0, le=1, description="asha: share that every trial trains")
-    reduction: float = Field(default=3, gt=1, description="asha: one of so many trials goes on at each rung")
+    reduction: float = Field(default=3, gt=1, description="asha: one of this many trials continues at each rung")
     interval: float = Field(default=0.1, gt=0, lt=1, description="pbt: share between two comparisons")
     quantile: float = Field(default=0.25, gt=0, le=0.5, description="pbt: share of the population that copies the best")
     resample: float = Field(default=0.25, ge=0, le=1, description="pbt: how often a value is drawn anew, not changed")
@@ -68,7 +68,7 @@ class SweepSettings(Settings):
     trials: int | None = Field(default=None, ge=1, description="how many; default with search: grid: all points")
     hours: float | None = Field(default=None, gt=0, description="of the whole sweep")
     patience: int | None = Field(
-        default=None, ge=1, description="stop after so many ended trials without a better best"
+        default=None, ge=1, description="stop after this many ended trials without a better one"
     )
     max_concurrent: int | None = Field(
         default=None, ge=1, description="trials at once; default: what the cluster holds"

@@ -32,9 +32,9 @@ def _checked(values: list[Any]) -> list[Any]:
     for value in values:
         parts = value if isinstance(value, list) else [value]
         if not all(part is None or isinstance(part, bool | int | float | str) for part in parts):
-            raise ValueError(f"{value!r} is no number, text, true or false, null or list of these")
+            raise ValueError(f"{value!r} is not a number, text, true or false, null or list of these")
         if _key(value) in keys:
-            raise ValueError(f"{value!r} stands there twice")
+            raise ValueError(f"{value!r} occurs twice")
         keys.append(_key(value))
     return values
 
@@ -79,7 +79,7 @@ class Parameter(Settings):
         if self.step is not None:
             steps = (high - low) / self.step
             if abs(steps - round(steps)) > 1e-6 or (kind == "int" and self.step % 1):
-                raise ValueError(f"{low:g} to {high:g} is no whole number of steps of {self.step:g}")
+                raise ValueError(f"{low:g} to {high:g} is not a whole number of steps of {self.step:g}")
             if steps > MOST_POINTS:
                 raise ValueError(f"more than {MOST_POINTS:,} steps; leave step out")
         return self

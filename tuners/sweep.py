@@ -52,7 +52,7 @@ def run_sweep(
     overwrite: bool = False,
     retry_failed: bool = False,
 ) -> tuple[SweepFacts, list[TrialRecord]]:
-    """Run a sweep, or go on with the one in the folder, on the connected Ray cluster.
+    """Run a sweep, or resume the one in the folder, on the connected Ray cluster.
 
     Args:
         resources: of the cluster (`CPU`, `GPU`), with what it may grow to.
@@ -80,7 +80,7 @@ def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> in
     """Return how many trials may run at once so that each gets its workers and their data tasks.
 
     Raises:
-        ClusterError: the cluster does not hold one trial, or not as many as `max_concurrent` asks for; or it has
+        ClusterError: the cluster does not hold one trial, or fewer than `max_concurrent`; or it has
             several nodes and no storage that they share.
     """
     from tuners.trial import DRIVER_CPUS
@@ -97,10 +97,10 @@ def concurrent_trials(plan: Plan, resources: dict[str, float], nodes: int) -> in
     what = f"a trial needs {needed[scarce]:g} {scarce}s, Ray has {resources.get(scarce, 0):g}"
     if times[scarce] == 0:
         raise ClusterError(f"{what}; lower scaling.workers, scaling.cpus_per_worker or scaling.data_tasks")
-    asked = plan.settings.max_concurrent
-    if asked is not None and asked > times[scarce]:
-        raise ClusterError(f"max_concurrent is {asked}, but {what}, which holds {times[scarce]}; lower max_concurrent")
-    return asked or times[scarce]
+    limit = plan.settings.max_concurrent
+    if limit is not None and limit > times[scarce]:
+        raise ClusterError(f"max_concurrent is {limit}, but {what}, which holds {times[scarce]}; lower max_concurrent")
+    return limit or times[scarce]
 
 
 def check_metric(plan: Plan) -> None:
@@ -211,7 +211,7 @@ def _tuner(plan: Plan, sweep: SweepFolder, trials: list[TrialRecord], watch, *, 
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=watch.scheduler,
-            num_samples=-1 if plan.settings.scheduler.kind == "asha" else count,  # ASHA counts by itself
+            num_samples=-1 if plan.settings.scheduler.kind == "asha" else count,  # ASHA counts them
             # Ray would count paused trials as well, and a population lives side by side.
             max_concurrent_trials=concurrent if plan.settings.scheduler.kind == "none" else None,
             time_budget_s=watch.seconds_left,

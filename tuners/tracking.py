@@ -1,4 +1,4 @@
-"""What TensorBoard and MLflow are told of a sweep.
+"""Reports a sweep to TensorBoard and MLflow.
 
 SWEEP/trials/0007/tensorboard/   scalars of a trial and its settings: `tensorboard --logdir SWEEP` shows all trials, its
                                  HPARAMS tab a row a trial
@@ -6,8 +6,8 @@ SWEEP/mlflow_run_id              the sweep's MLflow run, of the experiment `ocra
                                  $MLFLOW_TRACKING_URI, or `mlflow.db` beside SWEEP
 SWEEP/trials/0007/mlflow_run_id  the trial's run, a child of the sweep's
 
-Both are copies; the trials' records say what is so. A trial that goes on is told from its record anew, so what a killed
-driver or a lost tracking server left out of it is made good.
+Both are copies; the trials' records are authoritative. A resumed trial is reported from its record anew, so what a
+killed driver or a lost tracking server left out of it is made good.
 
 Figures have the trainings' names (`validation/accuracy`, `train/loss`), and `best/METRIC` is the best value so far: the
 HPARAMS tab shows the last value of a scalar, and that of the metric itself need not be its best. Their time is the
@@ -34,15 +34,15 @@ _MLFLOW_TAG_LENGTH = 5000  # characters; what every store holds
 
 
 class Tracker:
-    """Tells TensorBoard and MLflow, as the training config's `logging` asks; lives in the sweep's driver.
+    """Reports to TensorBoard and MLflow, as set by the training config's `logging`; runs in the sweep's driver.
 
     A sink that fails while the sweep runs (a tracking server gone, a full disk) is named once with its error, and the
-    sweep goes on without it until its next start: trials cost hours, and their folders and the report hold all that
+    sweep continues without it until its next start: trials cost hours, and their folders and the report hold all that
     the sink would have shown.
     """
 
     def __init__(self, folder: Path, base: Config, *, metric: str, mode: Mode, parameters: dict[str, Any]):
-        """Open the sinks; a resumed sweep goes on in its MLflow runs.
+        """Open the sinks; a resumed sweep continues its MLflow runs.
 
         Args:
             folder: the sweep's folder.

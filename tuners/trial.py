@@ -4,7 +4,7 @@ Two hosts. `actor`: the trial's own actor is the training worker; Ray Tune hands
 processes, imports and the data in memory are paid for once. `trainer`: the trial is a driver that runs a TorchTrainer,
 for trainings of several workers (a `Tuner` over a TorchTrainer itself is refused by Ray 2.60).
 
-A trial reports once a validation, each time with the checkpoint it could go on from.
+A trial reports once per validation, each time with the checkpoint from which it could resume.
 """
 
 import json
@@ -35,7 +35,7 @@ from tuners.plan import Plan
 SCORE = "score"  # the searched metric, as searchers and schedulers see it
 TIME = "samples"  # what schedulers measure progress in, for batches may differ
 NUMBER = "trial"  # the trial's number, given by the searcher
-CHECKPOINT = "checkpoint"  # where a trial of an interrupted sweep goes on
+CHECKPOINT = "checkpoint"  # from which a trial of an interrupted sweep resumes
 DRIVER_CPUS = 0.1
 
 
@@ -52,7 +52,7 @@ def trainable(plan: Plan, storage: str) -> Callable:
 
 
 def _train_here(values: dict[str, Any], plan: Plan) -> None:
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells each checkpoint
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it logs each checkpoint
     config = plan.trial_config(searched(values, plan))
     reporter = TrialReporter(config, plan.metric, _report)
     # Under population-based training the checkpoint may be another trial's, trained with other values.
@@ -144,7 +144,7 @@ class TrialReporter:
         self._metrics, self._training = {}, {}
 
     def failed(self, reason: str) -> None:
-        """Tell a failure that another try would meet again: the trial ends, the sweep goes on."""
+        """Report a failure that a retry would meet again: the trial ends, the sweep continues."""
         self._send(self._values(0, math.nan) | {"error": reason}, None)
 
     def _values(self, step: int, score: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sweep's eyes: keeps the ledger, tells TensorBoard and MLflow, prints progress, and knows when to stop early."""
+"""Watches the sweep: keeps the ledger, reports to TensorBoard and MLflow, prints progress, and stops early."""
 
 import math
 import time
@@ -111,7 +111,7 @@ class Watch(tune.Callback):
             elif isinstance(self.scheduler, Population) and trial.last_result.get("done"):
                 record.status = "finished"  # it copied a member that was trained in full: nothing was left to train
             else:
-                return  # the sweep's time is over: the trial goes on when the sweep does
+                return  # the sweep's time is over: the trial resumes with the sweep
         self._ended(record)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -79,7 +79,7 @@ def is_passing(error: BaseException) -> bool:
     return cause_of(error) in PASSING
 
 
-def says_no_reason(error: BaseException) -> bool:
+def is_bare_refusal(error: BaseException) -> bool:
     """Return whether storage refused without a reason, as for a HEAD request, whose response has no body: the object or
     the credentials may be the cause."""
     return any(_code(link) in ("400", "403") for link in _chain(error, implied=True))

@@ -7,7 +7,7 @@ from models.deskew.preprocess import ANGLES, BANDS
 
 
 def circular_pad(x: torch.Tensor, margin: int) -> torch.Tensor:
-    """Repeat the angle axis (axis 2) circularly: the spectrum at 90 degrees goes on at -90."""
+    """Repeat the angle axis (axis 2) circularly: the spectrum at 90 degrees continues at -90."""
     return torch.cat([x[:, :, -margin:], x, x[:, :, :margin]], dim=2)
 
 

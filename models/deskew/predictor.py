@@ -14,7 +14,7 @@ from models.runtime import Network
 PEAK_HALF_WIDTH = 1.0  # degrees round the highest bin that make up the answer
 _BATCH = 16  # pages run at once
 _STRIP = 8  # times as long as wide: from here on text runs along or across the picture
-# A picture so narrow holds a word or a digit, whose few strokes point anywhere: a digit 7 "stands" at 83 degrees, with
+# A picture so narrow holds a word or a digit, whose few strokes point anywhere: a digit 7 "runs" at 83 degrees, with
 # a confidence of 0.29. Below this confidence such a picture is taken to be level.
 _SMALL, _SURE_OF_SMALL = 100, 0.5
 

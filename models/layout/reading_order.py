@@ -3,7 +3,7 @@
 The rule, in four steps, all lengths in units of the page's median line height:
 
 1. *Level*: the median direction of the lines is turned out, so slight skew does not matter.
-2. *Rows*: lines that stand beside each other are one row (a table's cells, a receipt's item and price), unless both
+2. *Rows*: lines beside each other are one row (a table's cells, a receipt's item and price), unless both
    are running text: then they are columns.
 3. *Cuts*: recursive XY-cut (Nagy and Seth, 1984). A white corridor from top to bottom separates columns, read left to
    right. Where there is none, the page is cut across into the tallest bands that have one, read top to bottom.
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SAME_ROW = 0.5  # of the lower line's height must overlap for two lines to stand in one row
+_SAME_ROW = 0.5  # of the lower line's height must overlap for two lines to be in one row
 _PROSE_WIDTH = 9.0  # running text has lines at least this wide,
-_PROSE_LINES = 3  # and at least so many of them in one column
+_PROSE_LINES = 3  # and at least this many of them in one column
 _CORRIDOR = 0.8  # narrowest white corridor between columns
 _BLOCK_GAP = 0.9  # white above a row that starts a new block
 _LINE_GAP = 1.2  # largest white between the lines of one paragraph
@@ -75,11 +75,11 @@ def _level(quads: np.ndarray) -> np.ndarray:
 
 
 def _rows(boxes: np.ndarray) -> list[_Row]:
-    """Join lines that stand beside each other, running text excepted."""
+    """Join lines beside each other, except running text."""
     prose = _running_text(boxes)
     rows: list[list[int]] = []
     for index in np.lexsort((boxes[:, 0], boxes[:, 1])).tolist():
-        # Lines come from top to bottom: rows far above cannot match. The last line of a row stands nearest and mostly
+        # Lines come from top to bottom: rows far above cannot match. The last line of a row is nearest and mostly
         # decides; a row may have thousands (a halftone's dots).
         recent = rows[-40:]
         near = _beside(boxes[index], boxes[np.array([row[-1] for row in recent], int)])
@@ -108,7 +108,7 @@ def _rows(boxes: np.ndarray) -> list[_Row]:
 
 
 def _beside(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Beside which of the others (N, 4) a box (4,) stands: bool (N,)."""
+    """Return which of the others (N, 4) are beside a box (4,): bool (N,)."""
     overlap = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
     apart = np.maximum(box[0], others[:, 0]) - np.minimum(box[2], others[:, 2])
     lower = np.minimum(box[3] - box[1], others[:, 3] - others[:, 1])

@@ -1,7 +1,7 @@
 """Counters: their places, how far they can turn in a time, and which of their readings go together.
 
 A *step* is one digit of the last place. A counter never falls, except that it rolls over as a whole (99999.999 to
-00000.000), and takes at most so many steps a day. A reading is what the counter shows, rounded down.
+00000.000), and takes at most a given number of steps per day. A reading is what the counter shows, rounded down.
 """
 
 from bisect import bisect_left

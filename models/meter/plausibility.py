@@ -139,14 +139,14 @@ def _judge_sorted(placed: Sequence[Observation], max_rate: float | None, leading
         for number, each in enumerate(placed)
         if each.success and (digits := counter.digits(each.reading)).isdecimal()
     ]
-    turns = laps(shown, counter, clock)
-    if max(turns) > MOST_LAPS:
-        said = (
-            f"max_rate: at {max_rate:g} a day a counter of {counter} places could roll over {max(turns) - 1:,} times "
+    wraps = laps(shown, counter, clock)
+    if max(wraps) > MOST_LAPS:
+        reason = (
+            f"max_rate: at {max_rate:g} a day a counter of {counter} places could roll over {max(wraps) - 1:,} times "
             "in this history, so nothing can be judged"
         )
-        return [Judgement(each.reading, None, said) for each in placed]
-    chain = heaviest_chain(shown, turns, counter, clock)
+        return [Judgement(each.reading, None, reason) for each in placed]
+    chain = heaviest_chain(shown, wraps, counter, clock)
     history = _History([_Trusted(placed[number], ticks[number], value) for number, value in chain], counter, clock)
     trusted = {number for number, _ in chain}
     numbers = [each.number for each in shown]

@@ -15,7 +15,7 @@ from models.meter_digits.preprocess import cut_strip
 from models.meter_screen.predictor import Screen, ScreenDetector
 
 SMALLEST = 64  # px; shorter photos hold no legible display
-_LOWEST = 6.0  # px of the photo; digits of a lower display cannot be told apart
+_LOWEST = 6.0  # px of the photo; digits of a lower display are illegible
 _OTHER_SHARE = 0.6  # of the first display's presence, from which a second one makes the photo ambiguous
 _TURNED_SHARE = 0.4  # of its presence, from which a display is read upside down too; upright ones have 0.1 to 0.3
 _DOUBTFUL = 0.7  # confidence below which a display is cut out once more
@@ -99,15 +99,15 @@ class MeterPredictor:
 
     def read_display(self, image: np.ndarray, screen: Screen) -> "DisplayReading":
         """Return the reading of a display; of one that may hang upside down, the more probable of both ways."""
-        turns = [(screen.corners, screen.presence)]
+        directions = [(screen.corners, screen.presence)]
         if screen.reversed_presence >= _TURNED_SHARE * screen.presence:
-            turns.append((np.roll(screen.corners, 2, axis=0), screen.reversed_presence))
-        cuts = [cut_strip(image, corners, self.reader.input) for corners, _ in turns]
+            directions.append((np.roll(screen.corners, 2, axis=0), screen.reversed_presence))
+        cuts = [cut_strip(image, corners, self.reader.input) for corners, _ in directions]
         places = self.reader([strip for strip, _ in cuts])
         # Of seven segments most digits are digits upside down too: then what the whole meter looks like decides.
-        likely = [_log_likelihood(places[turn]) + np.log(presence) for turn, (_, presence) in enumerate(turns)]
+        likely = [_log_likelihood(places[turn]) + np.log(presence) for turn, (_, presence) in enumerate(directions)]
         best = int(np.argmax(likely))
-        corners, analog = turns[best][0], screen.meter_class.startswith("analog")
+        corners, analog = directions[best][0], screen.meter_class.startswith("analog")
         reading = self._reading(places[best], cuts[best][0], analog)
         found = DisplayReading(reading, corners, *cuts[best])
         return self._surer(image, found, analog) if reading.confidence < _DOUBTFUL else found

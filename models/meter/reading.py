@@ -1,6 +1,6 @@
 """From a display's places to a reading that may be trusted, or a reason why there is none.
 
-A mechanical counter's wheel turns with the one to its right while that goes from 9 to 0, and stands at a whole digit
+A mechanical counter's wheel turns with the one to its right while that goes from 9 to 0, and is at a whole digit
 otherwise. That a wheel between two digits counts as the lower one until its neighbour is past 0 the network has learned
 from readings; correcting it by the positions it sees made readings worse (a wheel set askew looks like a turning one).
 """
@@ -15,7 +15,7 @@ from models.meter_digits.predictor import UNREADABLE, DigitDecoding, StripDigit
 # Of the usual distance between places; a wider gap holds a place that was not seen. An LCD's point takes room too.
 _GAP, _LCD_GAP = 1.6, 1.7
 # Of that distance: a counter whose end is further from the middle of a wheel has one more there. Corners that cut into
-# the last wheel are common; what stands before the first one is mostly the counter's frame.
+# the last wheel are common; anything before the first one is mostly the counter's frame.
 _ROOM_BEFORE, _ROOM_BEHIND = 1.1, 0.8
 FEWEST_PLACES = 3
 

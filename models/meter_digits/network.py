@@ -37,7 +37,7 @@ class DigitNet(PPOCRv6):
             Of each column of 8 px: classes [batch, columns, classes] (logits in training, else probabilities); box
             [batch, columns, 4]: how far the digit's left, right, top and bottom side are from the column's middle, in
             strip heights, all positive when it lies within; position [batch, columns, 2]: cosine and sine of where the
-            wheel stands, a full turn for ten digits, shorter than 1 where the network is not sure.
+            wheel is, a full turn for ten digits, shorter than 1 where the network is not sure.
         """
         x = self.steps(image)
         classes, box, position = self.head(x), self.box(x), self.position(x)

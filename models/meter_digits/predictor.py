@@ -38,8 +38,8 @@ class StripDigit:
     Attributes:
         character: "0" … "9", or "x".
         confidence: 0..1 that it is that character.
-        fraction: 0..1 that it stands behind the decimal point.
-        position: where a wheel stands, in [0, 10); `firmness` 0..1 says how sure that is.
+        fraction: probability, 0..1, that it is after the decimal point.
+        position: of a wheel, in [0, 10); `firmness` 0..1: how certain that is.
         box: left, top, right, bottom in px of the strip.
     """
 

@@ -15,12 +15,12 @@ from models.meter_screen.preprocess import ScreenInput, to_canvas
 from models.runtime import Network
 
 STRIDE = 8  # px of a cell of the network's output
-CORNER_UNIT = 32.0  # px that a corner's output of 1 stands for
+CORNER_UNIT = 32.0  # px per 1 of a corner's output
 _CANDIDATES = 3  # displays looked at closer
 _LARGE = 0.4  # of the photo's longer side: a display as long as that is seen well enough at once
 _CLOSE = 0.6  # of its width: how long the display is in a closer look
 _SEEN = 0.05  # presence from which a closer look sees anything
-_SURE_SHARE = 0.5  # cells of at least so much of the peak's presence have a say in its corners
+_SURE_SHARE = 0.5  # cells with at least this share of the peak's presence vote on its corners
 _REFINEMENTS = 2
 _END, _REACH = 0.85, 0.3  # half widths: where the cells that know a corner best are, and how far around
 _LEAST_WEIGHT = 0.3
@@ -41,7 +41,7 @@ class ScreenDecoding(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Screen:
     """A display: `corners` float32 (4, 2), TL, TR, BR, BL in reading order, px of the photo; `presence` 0..1 that it is
-    one; `meter_class` and its `class_confidence`; `reversed_presence` 0..1: that it stands the other way up."""
+    one; `meter_class` and its `class_confidence`; `reversed_presence` 0..1: that it is upside down."""
 
     corners: np.ndarray
     presence: float

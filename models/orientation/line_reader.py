@@ -1,4 +1,4 @@
-"""Second look at a page of doubtful orientation: a few of its lines are read as they stand and upside down.
+"""Second look at a page of doubtful orientation: a few of its lines are read as they are and upside down.
 
 A text recogniser is sure of its characters only the right way up, and has seen far more glyphs than the orientation
 network. Scripts it cannot read leave it unsure both ways; then it has no say.
@@ -25,7 +25,7 @@ MIN_LEAD = 0.1  # by which it must be better than the other; English leads by 0.
 
 
 class LineReading(NamedTuple):
-    """What lines say: whether they stand upright, the mean confidence (0..1) of the better direction, and how many
+    """Evidence of lines: whether they are upright, the mean confidence (0..1) of the better direction, and how many
     characters it gave (weighted by confidence)."""
 
     upright: bool
@@ -34,7 +34,7 @@ class LineReading(NamedTuple):
 
 
 class LineReader:
-    """Says whether a level page stands upright or upside down.
+    """Decides whether a level page is upright or upside down.
 
     Args:
         device: see `models.runtime.Network`.
@@ -46,7 +46,7 @@ class LineReader:
         self.recognizer = TextRecognizer(device=device, threads=threads, precision=precision, calibrated=False)
 
     def read(self, image: np.ndarray) -> LineReading | None:
-        """Read lines of a uint8 page (grey or RGB) whose lines are level; None when they do not tell."""
+        """Read lines of a uint8 page (grey or RGB) whose lines are level; None if they give no evidence."""
         lines = text_lines(crop_to_content(to_grey(image)))
         if not lines:
             return None
@@ -64,7 +64,7 @@ class LineReader:
 
 
 def text_lines(grey: np.ndarray) -> list[np.ndarray]:
-    """Up to `LINES` (h, w) crops of the text lines of a page, each levelled by itself, the longest first (for their
+    """Up to `LINES` (h, w) crops of the text lines of a page, each levelled separately, the longest first (for their
     height). Lines may be a few degrees off level."""
     ink = (local_contrast(grey, BACKGROUND_WINDOW) > INK).astype(np.uint8)
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, _JOIN), np.uint8))

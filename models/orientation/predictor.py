@@ -17,14 +17,14 @@ UNSURE = 0.98  # confidence below which a page is looked at again
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How many quarter turns counter-clockwise the page stands: 0, 90, 180 or 270 degrees."""
+    """How far the page is turned counter-clockwise: 0, 90, 180 or 270 degrees."""
 
     degrees: int
     confidence: float
 
 
 class OrientationPredictor:
-    """Finds how many quarter turns a page stands turned, once its lines are level (a residual skew of ±3° is fine).
+    """Finds by how many quarter turns a page is turned, once its lines are level (a residual skew of ±3° is fine).
 
     The bundle's labels are the classes in degrees: `0 90 180 270`, or `0 180` for a two-way bundle.
 
@@ -101,11 +101,11 @@ class OrientationPredictor:
 
     def _look_again(self, tiles: list[np.ndarray], logits: np.ndarray, pages: list[int]) -> None:
         """Average the logits of pages whose lines cannot be read over all turns of their tiles: what the network thinks
-        of all pages alike, whichever way they stand, cancels out."""
+        of all pages alike, whatever their orientation, cancels out."""
         classes = len(self.degrees)
-        for turns in range(1, classes):
-            turned = [np.rot90(tiles[index], turns * 4 // classes, (1, 2)) for index in pages]
-            logits[pages] += np.roll(self._logits(turned), -turns, axis=1)
+        for quarters in range(1, classes):
+            turned = [np.rot90(tiles[index], quarters * 4 // classes, (1, 2)) for index in pages]
+            logits[pages] += np.roll(self._logits(turned), -quarters, axis=1)
         logits[pages] /= classes
 
     def _logits(self, tiles: list[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ _STRIDE = 32  # sides of the network's input are multiples of it
 # A crop of a single line is no page: enlarged until its short side had a page's, its letters came out hundreds of px
 # high and the line in pieces. Ordinary pages (a short side of 272 px and more) need no more than this.
 _MOST_ENLARGED = 2.0
-_ENLARGED_PIXELS = 24_000_000  # a page is not enlarged beyond it; what is larger by itself is looked at as it is
+_ENLARGED_PIXELS = 24_000_000  # pages are not enlarged beyond it; larger pages keep their size
 _MARGIN = 32  # px, after scaling, of paper put around pictures too small to have some: letters touch a crop's edge
 
 

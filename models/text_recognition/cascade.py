@@ -13,12 +13,12 @@ from models.bundle import BundleError
 from models.text_recognition.languages import script, script_weights, scripts
 from models.text_recognition.predictor import RecognizedText, TextRecognizer
 
-# A reading's doubt counts so many times where its letters are another recogniser's. Measured with an early Korean
+# Factor of a reading's doubt where its letters belong to another recogniser's languages. Measured with an early Korean
 # recogniser beside PP-OCRv6: at 1 receipts and forms lose 2 to 4 points of word F1, at 5 less than half a point; at 10
 # Korean lines begin to lose.
 _AWAY = 5
 # Jamo by themselves (ㅇ, ㄱ, ㅡ): what a Korean recogniser takes a lone 0, a 7 or a dash for, and hardly ever in print.
-# That another recogniser lacks them says nothing against it.
+# It is no evidence against a reading that another recogniser lacks them.
 _JAMO = frozenset(map(chr, range(0x3131, 0x318F)))
 
 
@@ -28,13 +28,13 @@ class RecognizerCascade:
     Confidences are comparable because each card calibrates its own. What a recogniser cannot write (Hangul, for one of
     Chinese and English) it does not miss: it leaves such characters out or takes them for others, sure of itself. So a
     reading counts less the more another one, as far as that is sure of itself, holds characters that this reading's
-    recogniser lacks (jamo by themselves aside); and the more of its letters are of scripts of no language asked for.
-    And each recogniser has the say in the scripts of its own languages: the letters that are another one's count with
+    recogniser lacks (single jamo aside); and the more of its letters are of scripts of no requested language.
+    And each recogniser decides about the scripts of its own languages: the letters that are another one's count with
     more doubt.
 
     Args:
         recognizers: in the order in which they read; opened with `min_confidence=0`.
-        own: of each recogniser, the languages (ISO 639-1) that it is here for; together those asked for.
+        own: of each recogniser, the languages (ISO 639-1) that it is used for; together the requested ones.
         sure: a reading of this confidence, in scripts of its recogniser's own for the most part, is not read again.
         min_confidence: a line whose best reading has less comes back as the empty text (with its confidence).
 
@@ -68,7 +68,7 @@ class RecognizerCascade:
         several = self.recognizers if len(networks) > 1 else []
         self._writable = [frozenset(recognizer.characters) for recognizer in several]
         owned = [{name for language in languages for name in scripts(language)} for languages in own]
-        # Latin letters stand in documents of every language.
+        # Documents of every language contain Latin letters.
         self._scripts = {"latin"}.union(*owned)
         self._others = [set().union(*owned) - mine for mine in owned]
 
@@ -105,16 +105,16 @@ class RecognizerCascade:
         for other in readings:
             lacking = _share(
                 other.text,
-                lambda character: character not in writable and character not in _JAMO and self._is_asked(character),
+                lambda char: char not in writable and char not in _JAMO and self._is_requested(char),
             )
             score *= 1 - other.confidence * lacking
         return score
 
     def _strange(self, text: str) -> float:
-        """Share of a text's characters that are letters of scripts of no language asked for."""
-        return _share(text, lambda character: not self._is_asked(character))
+        """Share of a text's characters that are letters of scripts of no requested language."""
+        return _share(text, lambda character: not self._is_requested(character))
 
-    def _is_asked(self, character: str) -> bool:
+    def _is_requested(self, character: str) -> bool:
         return (script(character) or "latin") in self._scripts
 
 

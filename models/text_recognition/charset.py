@@ -77,7 +77,7 @@ class Charset:
         name: for messages.
 
     Raises:
-        CharsetError: names the first character that cannot stand.
+        CharsetError: names the first character that is not allowed.
     """
 
     def __init__(self, characters: Sequence[str], name: str = "charset"):
@@ -189,7 +189,7 @@ def charset(name_or_path: str | Path) -> Charset:
         if not code and len(line) != 1:
             raise CharsetError(f"{path}, line {number}: {line!r} is not one character; write the space as U+0020")
         if code and int(code[1], 16) > 0x10FFFF:
-            raise CharsetError(f"{path}, line {number}: {line} is no code point")
+            raise CharsetError(f"{path}, line {number}: {line} is not a code point")
         characters.append(chr(int(code[1], 16)) if code else line)
     return Charset(characters, path.stem if path.parent == PACKAGED else str(path))
 
@@ -209,18 +209,18 @@ def _problem(character: str, seen: set[str]) -> str:
     if len(character) != 1:
         return "is not one character"
     if character in seen:
-        return "stands there twice"
+        return "occurs twice"
     if unicodedata.category(character) in ("Cc", "Cs", "Cn"):
-        return "is no character of text"
+        return "is not a character of text"
     if unicodedata.normalize("NFC", character) != character:
         return "is not NFC, so no label ever holds it"
     return ""
 
 
 def _rules() -> dict[str, str]:
-    """Character → what may stand for it in a charset that lacks it: the two look or read the same in print."""
+    """Return character → substitutes for charsets that lack it: both look or read the same in print."""
     rules = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # full-width ASCII
-    for code in range(0x3131, 0x3164):  # conjoining jamo that stand alone
+    for code in range(0x3131, 0x3164):  # conjoining jamo on their own
         rules[unicodedata.normalize("NFKC", chr(code))] = chr(code)
     groups = {
         " ": "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u3164",

@@ -12,7 +12,7 @@ from models.text_recognition.language_model import LanguageModel, likeliest
 BLANK = 0
 _IN_NUMBERS = ".,:/-"
 _SURE = 0.98  # a character of this probability is in no doubt
-_ALTERNATIVES, _LEAST_LIKELY = 4, 1e-3  # characters that may stand in a doubtful place, and how likely each must be
+_ALTERNATIVES, _LEAST_LIKELY = 4, 1e-3  # candidates for a doubtful place, and the probability that each must have
 _LEAST = 1e-6  # probabilities are kept so far from 0 and 1 that their log-odds are finite
 
 
@@ -47,7 +47,7 @@ def decode(
     language_weight: float = 0.0,
 ) -> list[tuple[str, float]]:
     """Read the likeliest path: repeats merged, blanks dropped. Where one of its characters is in doubt, the language
-    model has a say in which of the likeliest four it is.
+    model helps to choose among the four most probable characters.
 
     Args:
         probabilities: (N, T, C) float32, softmax over C classes, class 0 blank.

@@ -1,6 +1,6 @@
 """Which character is likely to follow which others: an n-gram model of characters, and what it makes of a line.
 
-A network sees strokes; that 주십시오 is a word and 추십시오 is none is for a language model to say. It is asked only
+A network sees strokes; that 주십시오 is a word and 추십시오 is not is knowledge of a language model. It is used only
 where the network is in doubt, among the characters that the network itself holds possible (shallow fusion).
 """
 
@@ -16,7 +16,7 @@ from common.errors import ExpectedError
 
 FILE = "language_model.npz"  # in a bundle
 ORDER = 4  # characters of the longest n-grams
-START, END = 2, 3  # code points that stand before and behind a text
+START, END = 2, 3  # code points before and after a text
 _DIGIT = ord("0")  # all digits count as this one: a model of texts knows nothing of numbers
 _UNKNOWN = 16.0  # -log probability of a character that the texts never held
 _BACKOFF = -math.log(0.4)
@@ -111,7 +111,7 @@ class LanguageModel:
                 raise ValueError("arrays do not fit")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise LanguageModelError(
-                f"this is no language model ({error}); make one with `ocray language-model`"
+                f"this is not a language model ({error}); make one with `ocray language-model`"
             ) from error
         return cls(np.cumsum(gaps, dtype=np.uint64).astype(np.uint32), values)
 

@@ -1,7 +1,7 @@
 """Languages and their scripts: which language a line that was read is in.
 
 Languages are ISO 639-1 codes. What decides is the script of the letters that were read, not their words: of several
-languages written alike (English and French) the one asked for first is told.
+languages written alike (English and French) the first requested one is returned.
 """
 
 import re
@@ -40,7 +40,7 @@ def bundle_languages(bundle: Bundle) -> tuple[str, ...]:
 
 
 def scripts(language: str) -> tuple[str, ...]:
-    """Scripts of a language, the one that tells it apart first."""
+    """Return the scripts of a language, the most distinctive one first."""
     return _SCRIPTS.get(language, ("latin",))
 
 
@@ -58,22 +58,22 @@ def script(character: str) -> str | None:
     return _NAMES.get(name, name)
 
 
-def line_languages(texts: Sequence[str], read_by: Sequence[str], asked: Sequence[str]) -> list[str]:
+def line_languages(texts: Sequence[str], read_by: Sequence[str], requested: Sequence[str]) -> list[str]:
     """Return the language of each line of a page: always one of the requested ones.
 
-    The script that most of a line's letters are of decides. Of the languages asked for that are written in it, the
-    first one that the line's recogniser reads is told, or else the first one. Ideographs are Japanese where the page
-    has kana, else Chinese, else Japanese or Korean: what was asked for. Lines without letters, or in a script of no
-    language asked for, are the first language asked for.
+    The script of most letters in a line decides. Of the requested languages written in it, the result is the first that
+    the line's recogniser reads, or else the first one. Ideographs are Japanese if the page has kana, else Chinese, else
+    Japanese or Korean, whichever was requested. Lines without letters, or in a script of no requested language, get the
+    first requested language.
 
     Args:
         texts: the lines of one page.
         read_by: languages of each line's recogniser, joined by +.
-        asked: languages asked for; at least one.
+        requested: languages; at least one.
     """
     counts = [script_weights(text) for text in texts]
     kana = any(count["kana"] for count in counts)
-    return [_language(count, reads.split("+"), asked, kana) for count, reads in zip(counts, read_by, strict=True)]
+    return [_language(count, reads.split("+"), requested, kana) for count, reads in zip(counts, read_by, strict=True)]
 
 
 def script_weights(text: str) -> Counter[str]:
@@ -85,15 +85,15 @@ def script_weights(text: str) -> Counter[str]:
     return counts
 
 
-def _language(count: Counter[str], reads: Sequence[str], asked: Sequence[str], kana: bool) -> str:
-    if count["kana"] and "ja" in asked:
+def _language(count: Counter[str], reads: Sequence[str], requested: Sequence[str], kana: bool) -> str:
+    if count["kana"] and "ja" in requested:
         count = count + Counter(kana=count["han"])  # Japanese is written in both
         del count["han"]
     if not count:
-        return asked[0]
+        return requested[0]
     main = max(count, key=count.__getitem__)
     if main == "han":
         order = ("ja", "zh", "ko") if kana else ("zh", "ja", "ko")
-        return next((language for language in order if language in asked), asked[0])
-    written = [language for language in asked if main in scripts(language)]
-    return next((language for language in written if language in reads), (written or asked)[0])
+        return next((language for language in order if language in requested), requested[0])
+    written = [language for language in requested if main in scripts(language)]
+    return next((language for language in written if language in reads), (written or requested)[0])

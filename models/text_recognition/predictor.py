@@ -41,7 +41,7 @@ class CTCDecoding(BaseModel):
     language: str = Field(description="language group read, ISO 639-1 codes joined by +")
     space_bonus: float = Field(default=0.0, ge=0, le=5, description="see `ctc.decode`")
     language_weight: float = Field(
-        default=0.0, ge=0, le=1, description="of the bundle's language model, see `ctc.decode`; 0: it is not asked"
+        default=0.0, ge=0, le=1, description="of the bundle's language model, see `ctc.decode`; 0: not used"
     )
     calibration: ctc.Calibration | None = Field(
         default=None, description="of the confidence; without it, the mean probability of the characters"
@@ -128,7 +128,7 @@ class TextRecognizer:
         )
 
     def _joined(self, pieces: list[tuple[str, float]], joints: list[str]) -> RecognizedText:
-        """One line's pieces, each (text, confidence) counting by its length, put together with what stands between."""
+        """One line's pieces, each (text, confidence) counting by its length, joined with the texts between them."""
         text, confidence = pieces[0]
         if len(pieces) > 1:
             text = "".join(

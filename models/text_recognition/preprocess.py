@@ -11,7 +11,7 @@ from models.geometry import quad_size
 _TALL = 1.5  # a crop this much taller than wide holds vertical text
 _FILLED = 0.8  # of the widest strip: how much of it the pieces of a longer line take, and
 _SEARCHED = 0.1  # how far around a cut's even place a gap between words is looked for
-_BLANK = 0.15  # of the contrast of a window's darkest columns: columns with less stand between letters
+_BLANK = 0.15  # of the contrast of a window's darkest columns: columns with less are between letters
 _WORD_GAP = 0.15  # of the crop's height; wider gaps are between words (0.17 to 0.39; between letters up to 0.12)
 _MOST_PIECES = 64  # some 7,000 characters; pieces of what is longer (rules, borders) are squeezed
 # Batches come in few sizes, so that (batch, width) shapes are few and the runtime's per-shape caches stay small.
@@ -62,7 +62,7 @@ def cut_long_line(crop: np.ndarray, height: int, max_width: int) -> list[tuple[n
     up to 64 pieces that are not, each where the gap between letters is widest; nothing is left out or seen twice.
 
     Returns:
-        (piece, joint): the pieces from left to right, each with what stands between its text and that of the one
+        (piece, joint): the pieces from left to right, each with the text between it and the one
         before: a space where it was cut between words, else (and for the first) nothing.
     """
     width = crop.shape[1]

@@ -1,4 +1,4 @@
-"""Bytes of a document, from a local path or any fsspec URI, asked for with patience (see `patience`)."""
+"""Bytes of a document, from a local path or any fsspec URI, with retries (see `patience`)."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, cast
 
 from fsspec import AbstractFileSystem
 
-from common.storage.causes import says_no_reason
+from common.storage.causes import is_bare_refusal
 from common.storage.locations import local_path, open_filesystem
 from common.storage.patience import patiently
 from pipelines.documents.errors import InaccessibleDocument, access_error
@@ -20,7 +20,7 @@ def read_bytes(uri: str, patience: float | None = None) -> bytes:
 
     Args:
         uri: of the file.
-        patience: seconds for which storage that does not answer is asked again; the job's when None.
+        patience: seconds for which requests are retried; the job's when None.
 
     Raises:
         InaccessibleDocument: missing, no permission, a folder; its cause is chained.
@@ -42,7 +42,7 @@ def read_bytes(uri: str, patience: float | None = None) -> bytes:
 
 
 def file_info(filesystem: AbstractFileSystem, path: str) -> dict[str, Any]:
-    """fsspec's `info`. Raises what the storage raises, asked until it says why.
+    """fsspec's `info`. Raises what the storage raises; repeats the request until there is a reason.
 
     The answer to a HEAD request has no body, so a refused one may be of the file or of credentials that expired; the
     refusal of its first byte says which.
@@ -50,7 +50,7 @@ def file_info(filesystem: AbstractFileSystem, path: str) -> dict[str, Any]:
     try:
         return filesystem.info(path)
     except Exception as error:
-        if says_no_reason(error):
+        if is_bare_refusal(error):
             filesystem.cat_file(path, 0, 1)
         raise
 
@@ -129,7 +129,7 @@ class _PatientFile(io.RawIOBase):
             filesystem, remote = open_filesystem(self._uri)
             self._filesystem = filesystem  # an archive is closed when nobody holds it
             info = file_info(filesystem, remote)
-            if info.get("size") is None:  # a web server that does not tell cannot be asked for parts either
+            if info.get("size") is None:  # a web server that gives no size does not serve ranges either
                 file = io.BytesIO(cast(bytes, filesystem.cat_file(remote)))
             else:
                 file = cast(BinaryIO, filesystem.open(remote, "rb", block_size=self._block_bytes))

@@ -72,6 +72,6 @@ def count_pages(file: BinaryIO, uri: str) -> int:
 def _raise_missing_page(uri: str, page_number: int, pages: int) -> None:
     if pages:
         raise PageNotFound(
-            f"{uri}: page {page_number} is asked for, but {pages} can be reached; the file is cut off or was changed"
+            f"{uri}: page {page_number} was requested, but {pages} can be reached; the file is cut off or was changed"
         )
     raise UnreadableDocument(f"{uri}: damaged TIFF without a page; scan or copy it again")

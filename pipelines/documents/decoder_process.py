@@ -42,8 +42,8 @@ def main() -> None:
 def send(stream: BinaryIO, header: dict[str, Any], payload: Any = b"") -> None:
     """Write one message; `payload` is bytes-like."""
     view = memoryview(payload).cast("B")
-    told = json.dumps(header | {"bytes": view.nbytes}).encode()
-    stream.write(LENGTH.pack(len(told)) + told)
+    message = json.dumps(header | {"bytes": view.nbytes}).encode()
+    stream.write(LENGTH.pack(len(message)) + message)
     stream.write(view)
     stream.flush()
 
@@ -56,18 +56,18 @@ def _receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
     return header, stream.read(header["bytes"])
 
 
-def _answer(asked: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+def _answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
     try:
-        if asked["do"] == "count":
-            return {"pages": count_pages(BytesIO(content), asked["uri"])}, b""
+        if request["do"] == "count":
+            return {"pages": count_pages(BytesIO(content), request["uri"])}, b""
         started = time.perf_counter()
-        image = decode_page(content, asked["uri"], asked["page_number"], Limits(**asked["limits"]))
+        image = decode_page(content, request["uri"], request["page_number"], Limits(**request["limits"]))
         return {"shape": image.shape, "seconds": time.perf_counter() - started}, image
     except DocumentError as error:
         return {"error": type(error).__name__, "message": str(error)}, b""
     except MemoryError:
-        told = f"{asked['uri']}: there is not enough memory for page {asked['page_number']}; scale the page down"
-        return {"error": "PageTooLarge", "message": told}, b""
+        message = f"{request['uri']}: not enough memory for page {request['page_number']}; scale the page down"
+        return {"error": "PageTooLarge", "message": message}, b""
 
 
 def _end_with_parent(parent: int) -> None:

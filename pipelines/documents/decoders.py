@@ -2,7 +2,7 @@
 takes all memory there is, and native code cannot be interrupted.
 
 A few processes share the work. One that takes too long or too much over a page is killed, and the page is an error;
-those who ask for other pages go on meanwhile.
+requests for other pages proceed meanwhile.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _MIB = 2**20
 _LOOK_SECONDS = 0.1
 _SLOW_SECONDS = 0.5  # a page that takes longer is waited for no more: another process is started beside it
 _STUCK_SECONDS = 2.0
-_TRIES = 2  # of a page whose process dies by itself
+_TRIES = 2  # of a page whose process dies on its own
 _STEP_BACK_SECONDS = 3.0  # of computing; what takes longer leaves the processor to others
 _KEPT_MIB = 256  # a process that has grown by more is not used again
 _MOST_SCANS = (
@@ -88,7 +88,7 @@ class Decoders:
         """Return the number of pages of a document.
 
         Args:
-            given_up: asked ten times a second: whether nobody waits for the answer any more.
+            given_up: called ten times a second: whether nobody waits for the result any more.
 
         Raises:
             DocumentError: `pipelines.documents.count_pages`, and as `decode_page` does. DecodersBusy.
@@ -110,8 +110,8 @@ class Decoders:
             PageTooSlow, PageTooLarge: the page is over the limits of this pool. UnreadableDocument: the process crashed
             over it, each time it was tried. Other DocumentErrors, as `decode_page`. DecodersBusy.
         """
-        asked = {"do": "decode", "uri": uri, "page_number": page_number, "limits": asdict(limits)}
-        header, pixels = self._ask(asked, content, given_up)
+        request = {"do": "decode", "uri": uri, "page_number": page_number, "limits": asdict(limits)}
+        header, pixels = self._ask(request, content, given_up)
         image = pixels.reshape(header["shape"])
         image.flags.writeable = False
         return Decoded(image, header["seconds"])
@@ -128,14 +128,14 @@ class Decoders:
         return [process.pid for process in list(self._processes)]
 
     def _ask(
-        self, asked: dict[str, Any], content: bytes, given_up: Callable[[], bool]
+        self, request: dict[str, Any], content: bytes, given_up: Callable[[], bool]
     ) -> tuple[dict[str, Any], np.ndarray]:
         document = _named(content)
         death = None
         for _ in range(_TRIES):
             process = self._take(document, given_up)
             try:
-                header, payload = process.ask(asked, content, self.seconds, self.memory_mib, given_up)
+                header, payload = process.ask(request, content, self.seconds, self.memory_mib, given_up)
             except _Died as error:
                 death = error
                 continue
@@ -148,8 +148,8 @@ class Decoders:
                 raise getattr(errors, header["error"])(header["message"])
             return header, payload
         raise UnreadableDocument(
-            f"{asked['uri']}: the decoder crashed over page {asked['page_number']} ({death}); repair the document or "
-            "export it again"
+            f"{request['uri']}: the decoder crashed over page {request['page_number']} ({death}); repair the "
+            "document or export it again"
         )
 
     def _take(self, document: tuple[int, int], given_up: Callable[[], bool]) -> "_Process":
@@ -215,7 +215,7 @@ def _named(content: bytes) -> tuple[int, int]:
 
 
 class _Died(Exception):
-    """A process ended by itself; the message says how."""
+    """A process ended on its own; the message says how."""
 
 
 class _Process:
@@ -224,7 +224,7 @@ class _Process:
     def __init__(self):
         command = [sys.executable, "-c", _PROGRAM, *sys.path]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        # Both are there, for they were asked for; answers are buffered bytes.
+        # Both exist, for they were requested as pipes; responses are buffered bytes.
         self._requests = cast(BinaryIO, self._process.stdin)
         self._answers = cast(io.BufferedReader, self._process.stdout)
         self._measured = psutil.Process(self._process.pid)
@@ -259,15 +259,15 @@ class _Process:
                 stream.close()
 
     def ask(
-        self, asked: dict[str, Any], content: bytes, seconds: float, memory_mib: int, given_up: Callable[[], bool]
+        self, request: dict[str, Any], content: bytes, seconds: float, memory_mib: int, given_up: Callable[[], bool]
     ) -> tuple[dict[str, Any], np.ndarray]:
         """Return the response's header and its bytes as (n,) uint8. A process that raises anything must not be used
         again."""
         usable, self._usable = self._usable, False
         # It is at work from the last byte of the document on: a child that starts takes no time of a page.
         try:
-            send(self._requests, asked, content)
-            self._wait(asked, seconds, memory_mib, given_up)
+            send(self._requests, request, content)
+            self._wait(request, seconds, memory_mib, given_up)
             header = loads(self._read(LENGTH.unpack(self._read(LENGTH.size))[0]))
             payload = np.empty(header["bytes"], np.uint8)
             self._read_into(payload.data)
@@ -276,7 +276,7 @@ class _Process:
         self._usable = usable and not self._stepped_back and self._grown() < _KEPT_MIB
         return header, payload
 
-    def _wait(self, asked: dict[str, Any], seconds: float, memory_mib: int, given_up: Callable[[], bool]) -> None:
+    def _wait(self, request: dict[str, Any], seconds: float, memory_mib: int, given_up: Callable[[], bool]) -> None:
         """Wait for the first byte of the answer.
 
         Raises:
@@ -284,7 +284,7 @@ class _Process:
         """
         self._memory, computed, started = self._resident(), self._computed(), time.monotonic()
         self._stepped_back = False
-        where = f"{asked['uri']}: page {asked['page_number']}" if asked["do"] == "decode" else asked["uri"]
+        where = f"{request['uri']}: page {request['page_number']}" if request["do"] == "decode" else request["uri"]
         with selectors.DefaultSelector() as selector:
             selector.register(self._answers, selectors.EVENT_READ)
             while not selector.select(_LOOK_SECONDS):
@@ -302,7 +302,7 @@ class _Process:
         """Take the processor only when nobody else wants it, or nearly so: there are pages that are read quickly."""
         self._stepped_back = True
         if hasattr(os, "SCHED_IDLE"):
-            with contextlib.suppress(OSError):  # it has just ended, or this may not be asked for here
+            with contextlib.suppress(OSError):  # it has just ended, or this is not permitted here
                 os.sched_setscheduler(self.pid, os.SCHED_IDLE, os.sched_param(0))
 
     def _computed(self) -> float:

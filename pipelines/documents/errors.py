@@ -9,10 +9,10 @@ class DocumentError(Exception):
 
 
 class InaccessibleDocument(DocumentError):
-    """The bytes cannot be fetched, and asking again will not help: missing, no permission, a folder, no such protocol.
+    """The bytes cannot be fetched, and a retry will not help: missing, no permission, a folder, no such protocol.
 
-    For what passes there is `common.storage.StorageUnavailable`. It says nothing of the document, so its pages are not
-    done: no row of them is committed, and the next run reads them.
+    For passing faults there is `common.storage.StorageUnavailable`. It is no fault of the document, so its pages are
+    not done: no row of them is committed, and the next run reads them.
     """
 
 
@@ -42,7 +42,7 @@ class PageTooSlow(DocumentError):
 
 
 class PageNotFound(DocumentError):
-    """The document has fewer pages than the page number asked for."""
+    """The document has fewer pages than the requested page number."""
 
 
 class ReadingFailed(DocumentError):

@@ -30,7 +30,7 @@ def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
             return len(document)
     file = _RememberingFile(source)
     try:
-        with _opened(cast(BinaryIO, file), uri) as document:  # has what PDFium asks of a file
+        with _opened(cast(BinaryIO, file), uri) as document:  # has what PDFium needs of a file
             pages = len(document)
     except DocumentError as error:
         if file.failure is not None:
@@ -71,7 +71,7 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
     """
     with _opened(content, uri) as document:
         if not 1 <= page_number <= len(document):
-            raise PageNotFound(f"{uri}: page {page_number} is asked for, the PDF has {len(document)}; plan it again")
+            raise PageNotFound(f"{uri}: page {page_number} was requested, the PDF has {len(document)}; plan it again")
         if document.get_formtype() != raw.FORMTYPE_NONE:
             document.init_forms()  # without it what people typed into the fields is not drawn
         page = document[page_number - 1]

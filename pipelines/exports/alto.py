@@ -20,7 +20,8 @@ _SPOOL_BYTES = 8 << 20
 
 
 class AltoWriter(DocumentWriter[Page]):
-    """One ALTO file a document, a `Page` element a page; its `ROTATION` is how far it stands turned counter-clockwise.
+    """Writes one ALTO file per document, one `Page` element per page; `ROTATION` is how far it is turned
+    counter-clockwise.
 
     Lines carry their polygon and baseline. A failed page has QUALITY "Missing" and the error as QUALITY_DETAIL.
     """
@@ -31,7 +32,7 @@ class AltoWriter(DocumentWriter[Page]):
     def __init__(self, stream: BinaryIO, document: Document):
         super().__init__(stream, document)
         self.models: dict[str, str] = {}
-        # The models stand before the pages in the file and are known after them.
+        # The models come before the pages in the file, but are known after them.
         self.layout = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed by close
 
     def add(self, page: Page) -> None:

@@ -80,7 +80,7 @@ def export(
             job_writers.append(JsonlWriter(stream))
             counts[JSONL] = 1
         writer_types = {writer.name: writer for writer in reader.export_formats if writer.name in formats}
-        poor = _Poor(output)
+        earlier = _EarlierExports(output)
         documents = 0
         for stored in store.documents():
             documents += 1
@@ -90,7 +90,7 @@ def export(
             with ExitStack() as document_files:
                 for name, writer_type in writer_types.items():
                     file_name = f"{EXPORTS}/{name}/{document.stem}{writer_type.suffix}"
-                    keep = partial(poor.keeps_earlier, name, file_name)
+                    keep = partial(earlier.keeps_earlier, name, file_name)
                     stream = document_files.enter_context(atomic_file(output, file_name, keep))
                     writer = open_writers[name] = writer_type.open(stream, document, pixels)
                     document_files.callback(writer.close)
@@ -105,15 +105,15 @@ def export(
                 for writer in open_writers.values():
                     writer.finish()
                 missing = {name: writer.missing for name, writer in open_writers.items()}
-                poor.judge(stored.uri, failed == len(stored), missing)
-    poor.tell()
-    return counts | {name: documents - poor.kept[name] for name in writer_types}
+                earlier.begin(stored.uri, failed == len(stored), missing)
+    earlier.log()
+    return counts | {name: documents - earlier.kept[name] for name in writer_types}
 
 
-class _Poor:
-    """Exports that say less than an earlier one of the same document may: the earlier one stays.
+class _EarlierExports:
+    """Earlier exports that are kept because the new one would say less.
 
-    That is so when no page of the document could be read, or when a picture cannot be opened any more.
+    That is so if no page of the document could be read, or if a picture cannot be opened any more.
     """
 
     def __init__(self, output: Storage):
@@ -124,9 +124,9 @@ class _Poor:
         self._document, self._failed = "", False
         self._missing: dict[str, int] = {}
 
-    def judge(self, uri: str, failed: bool, missing: dict[str, int]) -> None:
-        """Take note of the document that is written now: whether all its pages failed, and how many pictures are
-        missing in each format."""
+    def begin(self, uri: str, failed: bool, missing: dict[str, int]) -> None:
+        """Note the document that is being written: whether all its pages failed, and how many pictures are missing in
+        each format."""
         self._document, self._failed, self._missing = uri, failed, missing
 
     def keeps_earlier(self, name: str, file_name: str) -> bool:
@@ -141,11 +141,11 @@ class _Poor:
             self.first_missing = self.first_missing or self._document
         return False
 
-    def tell(self) -> None:
+    def log(self) -> None:
         """Log what was kept and what is missing."""
         for name, count in self.kept.items():
             log.warning(
-                "%d earlier %s exports stay: their documents cannot be read or opened any more; the first: %s",
+                "%d earlier %s exports are kept: their documents cannot be read or opened any more; the first: %s",
                 count,
                 name,
                 self.first_kept,

@@ -1,4 +1,4 @@
-"""Searchable PDF: the upright page image with its text laid over it, invisible, where it stands.
+"""Searchable PDF: the upright page image with its text over it, invisible, in its place.
 
 The text is in a glyphless font, as Tesseract's and OCRmyPDF's is: a TrueType font of 1 KB with one blank glyph, in
 which every UTF-16 code unit is a character code and ToUnicode is the identity. So any script is searchable and can be
@@ -45,8 +45,8 @@ class PdfWriter(DocumentWriter[Page]):
 
     Args:
         load_page: gives a record's original pixels, (H, W, 3) uint8 RGB.
-        load_original: gives the file's own bytes when the page is a JPEG file by itself, else None; they are embedded
-            as they are when the page stands upright already.
+        load_original: returns the file's bytes if the page is a JPEG file, else None; they are embedded unchanged if
+            the page is upright.
         dpi: pixels per inch of the pages, for the size on paper.
     """
 
@@ -115,7 +115,7 @@ class PdfWriter(DocumentWriter[Page]):
 
     def _save(self, stream: BinaryIO, **options) -> None:
         guarded = _GuardedStream(stream)
-        self.pdf.save(cast(BinaryIO, guarded), **options)  # has what pikepdf asks of a stream
+        self.pdf.save(cast(BinaryIO, guarded), **options)  # has what pikepdf needs of a stream
         if guarded.failure is not None:
             raise guarded.failure
 

@@ -1,6 +1,6 @@
 """Reading committed records back: page by page, document by document, in bounded memory.
 
-An index of 16 bytes a page (and each URI once) says where every record lies; the records themselves are fetched row
+An index of 16 bytes per page (and each URI once) locates every record; the records themselves are fetched row
 group by row group, a few of which are kept. A job of a million pages is never held as a whole.
 """
 

@@ -83,7 +83,7 @@ class Page:
 
     @property
     def angle(self) -> float:
-        """How far the page stands turned counter-clockwise, in (-180, 180]; turning it back makes it upright."""
+        """How far the page is turned counter-clockwise, in (-180, 180]; turning it back makes it upright."""
         return wrap_degrees(self.record.turned_degrees)
 
     @property

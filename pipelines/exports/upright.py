@@ -14,8 +14,8 @@ _LEAST_SKEW = 0.1
 
 
 def upright_turn(page: Page) -> float:
-    """Degrees by which the page is to be turned (counter-clockwise) to stand upright; exact quarter turns when its skew
-    is below 0.1 degree."""
+    """Return the degrees by which the page must be turned (counter-clockwise) to be upright; exact quarter turns when
+    its skew is below 0.1 degree."""
     quarter = 90 * round(page.angle / 90)
     return wrap_degrees(-(quarter if abs(page.angle - quarter) < _LEAST_SKEW else page.angle))
 

@@ -56,7 +56,7 @@ class DocumentWriter(ABC, Generic[P]):
         """Write the next page."""
 
     def finish(self) -> None:
-        """Write what stands behind the last page."""
+        """Write what follows the last page."""
 
     def close(self) -> None:
         """Free what the writer holds; called also when writing failed."""

@@ -47,7 +47,7 @@ class ModelSettings(BundleSettings):
 
 
 class ReaderSettings(Settings):
-    """What the YAML of every reader holds. `reader` says which one it is: see `pipelines.readers.registry`."""
+    """Settings in the YAML of every reader. `reader` names the reader: see `pipelines.readers.registry`."""
 
     reader: str
     limits: LimitSettings = LimitSettings()

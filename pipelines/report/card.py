@@ -1,4 +1,4 @@
-"""What the report says of the job itself: its card, `job.json`, as far as it is filled in."""
+"""The job's own facts in the report: its card, `job.json`, as far as it is filled in."""
 
 import shlex
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class JobCard:
-    """The card of a job. What it does not say is None or empty, which the report shows as unknown.
+    """The card of a job. Missing facts are None or empty, which the report shows as unknown.
 
     Attributes:
         skipped: files that were passed over, by reason, and documents that were named more than once; empty: none.

@@ -74,7 +74,7 @@ def _milliseconds() -> Histogram:
 
 @dataclass
 class Summary(Generic[R]):
-    """What the report tells of all pages, whatever read them, and the records of those that it shows."""
+    """Figures of all pages for the report, the same for every reader, and the records of the pages that it shows."""
 
     documents: int = 0
     ok: int = 0
@@ -95,7 +95,7 @@ def shared_pass(
 ) -> Iterator[tuple[int, int, pa.RecordBatch, np.ndarray]]:
     """Yield (part, first row, batch, mask of its good rows) over all parts, with `columns` and those of all readers.
 
-    On the way what is told of all readers is added to `summary`; it is complete when the pass is.
+    Along the way, the figures common to all readers are added to `summary`, which is complete after the pass.
     """
     documents: set[int] = set()
     # (-page id, part, row): page ids are hashes, so the least of them are a fair sample, the same at every run.

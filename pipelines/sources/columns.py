@@ -25,14 +25,15 @@ class ManifestColumns(Protocol):
         ...
 
     def values(self, manifest: str, row: int, cells: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what a row says of its document, by the names of `manifest_fields`; None: nothing.
+        """Return the values of a row, by the names of `manifest_fields`; None if it has none.
 
         Args:
             manifest: its URI, for messages. row: its number, 1-based, without the header.
             cells: of the columns that are `present`: text, or what pyarrow makes of a cell.
 
         Raises:
-            RowError: what it says makes no sense. InputError: no row of this manifest can make sense.
+            RowError: its values are invalid.
+            InputError: no row of this manifest can be valid.
         """
         ...
 

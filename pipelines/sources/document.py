@@ -35,7 +35,7 @@ class Document:
         row: 0-based row of a Parquet file, else -1.
         image_column: the Parquet column of the encoded image, else empty.
         error: why it cannot be read, when listing already knows.
-        values: what its manifest says of it, see `pipelines.sources.columns`; None: nothing.
+        values: its row in the manifest, see `pipelines.sources.columns`; None: nothing.
     """
 
     uri: str

@@ -74,7 +74,7 @@ def list_documents(
 
 
 def _named_twice(earlier: Document, later: Document, columns: ManifestColumns | None) -> Document:
-    """One document of two inputs: what either says of it holds, when they do not contradict each other."""
+    """Merge one document of two inputs: values of either hold, unless they contradict each other."""
     if columns is None or later.values is None or later.values == earlier.values:
         return earlier
     if earlier.values is None:

@@ -15,7 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem, sync
 
 from common.storage import StorageUnavailable
-from common.storage.causes import Cause, access_problem, cause_of, is_passing, says_no_reason
+from common.storage.causes import Cause, access_problem, cause_of, is_bare_refusal, is_passing
 from common.storage.locations import (
     Place,
     is_uri,
@@ -47,7 +47,7 @@ _REQUESTS_AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What a row of a table says of its document; `uri` as it is named there, empty for a row that holds the image."""
+    """A row of a table about its document; `uri` as written there, empty for a row that holds the image."""
 
     uri: str
     version: str
@@ -55,7 +55,7 @@ class _Row:
     error: PageError | None
 
     def about(self, document: Document) -> Document:
-        """Return the document with what the row says of it."""
+        """Return the document with the values of the row."""
         if self.values is None and self.error is None:
             return document
         return replace(document, values=self.values, error=document.error or self.error)
@@ -284,13 +284,13 @@ def _look_up_remote(rows: list[tuple[_Row, Place]]) -> Iterator[Document]:
 def _infos(filesystem: AbstractFileSystem, paths: list[str], uri: str) -> list[dict | Exception]:
     """fsspec's `info` of each path, or its exception; many requests at once where the file system can.
 
-    Those that storage does not answer are asked for again, together. `uri` is one of them, for messages.
+    Requests that storage does not answer are retried together. `uri` is one of them, for messages.
     """
     answers: dict[str, dict | Exception] = {}
 
     def ask() -> None:
         waiting = [path for path in dict.fromkeys(paths) if path not in answers or is_unanswered(answers[path])]
-        answers.update(zip(waiting, _asked(filesystem, waiting), strict=True))
+        answers.update(zip(waiting, _infos_of(filesystem, waiting), strict=True))
         for answer in answers.values():
             if isinstance(answer, Exception) and is_passing(answer):
                 raise answer
@@ -303,12 +303,12 @@ def _infos(filesystem: AbstractFileSystem, paths: list[str], uri: str) -> list[d
     return [answers[path] for path in paths]
 
 
-def _asked(filesystem: AbstractFileSystem, paths: list[str]) -> list[dict | Exception]:
+def _infos_of(filesystem: AbstractFileSystem, paths: list[str]) -> list[dict | Exception]:
     infos: list[dict | Exception | None] = [None] * len(paths)
     if isinstance(filesystem, AsyncFileSystem):
         infos = cast("list[dict | Exception | None]", sync(filesystem.loop, _gather, filesystem, paths))
     return [
-        _info(filesystem, path) if info is None or (isinstance(info, Exception) and says_no_reason(info)) else info
+        _info(filesystem, path) if info is None or (isinstance(info, Exception) and is_bare_refusal(info)) else info
         for path, info in zip(paths, infos, strict=True)
     ]
 

@@ -1,8 +1,8 @@
 """Files below a folder or matching a glob, with size and version tag from the listing itself.
 
 Locally `os.scandir` and one stat a file; remotely one flat listing (1,000 objects a request on S3), no request a file.
-What is found is spelled so that its URI leads back to it (`common.storage.locations`). Storage is asked with
-patience; credentials that are missing or expired are told at once, for whoever starts a job must mend them.
+Files are spelled so that their URI leads back to them (`common.storage.locations`). Requests to storage are retried,
+but missing or expired credentials are an error at once: the user must provide them.
 """
 
 import os

@@ -36,7 +36,7 @@ class StageSpec(Generic[R]):
         return self.stage(**self.kwargs)
 
 
-# What stands around a call of a stage: given its name and the pages (`pipelines.watchdog.Watchdog.watching`).
+# Makes the context of a stage's call from its name and the pages (`pipelines.watchdog.Watchdog.watching`).
 Watch = Callable[[str, Sequence[Page[Any]]], AbstractContextManager[None]]
 
 

@@ -17,7 +17,7 @@ from models.text_recognition.preprocess import crop_line
 from pipelines.page import Page
 from pipelines.readers.documents.record import Line, PageRecord
 
-# A turned page larger than both (a large scan that stands askew) is reduced before it is turned. The detector looks at
+# A turned page larger than both (a large scan that is skewed) is reduced before it is turned. The detector looks at
 # pages whose shorter side has at most half of this.
 _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
 
@@ -32,7 +32,7 @@ def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
 class TextDetectionStage:
     """Finds text lines on the upright page and cuts them from the ORIGINAL pixels, which are interpolated only once.
 
-    The page itself is dropped here: what goes on are the crops.
+    The page itself is dropped here: only the crops are needed further.
     """
 
     name = "text_detection"
@@ -64,7 +64,7 @@ class TextRecognitionStage:
 
     Args:
         recognizers: bundles in the order in which they read, each with the languages it is there for.
-        languages: ISO 639-1 codes asked for; each line is told to be in one of them.
+        languages: requested ISO 639-1 codes; each line gets one of them.
         sure, min_confidence: see `RecognizerCascade`.
     """
 

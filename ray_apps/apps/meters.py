@@ -52,7 +52,7 @@ def api(service: ServedReader[MetersReader]) -> FastAPI:
         false and a `reason`; a photo that cannot be opened is a problem.
 
         `meter_id`, `time`, `max_rate` and `history` may be further parts of the form or members of the JSON body; all
-        but `history` may stand in the query instead. With `time` and `history` each reading has a `judgement`."""
+        but `history` may be in the query instead. With `time` and `history` each reading has a `judgement`."""
         handled = await service.handle(request, service.select(pages), PhotoForm)
         query = {"meter_id": meter_id, "time": time, "max_rate": max_rate}
         form = handled.form.model_copy(

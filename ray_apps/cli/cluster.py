@@ -41,7 +41,7 @@ def connect(
 ) -> bool:
     """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine;
     its Prometheus metrics are at `metrics_port` (default: any free port). With `dashboard` the local Ray has one: Ray
-    Train asks it every second whether its controller lives. With `this_machine_only` all ports of the local Ray listen
+    Train checks every second whether its controller lives. With `this_machine_only` all ports of the local Ray listen
     on 127.0.0.1, those with metrics too, which ask for no token. With `worker_output` what its workers print is seen
     here.
 
@@ -148,23 +148,23 @@ def _variable(name: str, value: str) -> Iterator[None]:
 @contextmanager
 def _core_log_held_back() -> Iterator[None]:
     """Within, the log of Ray's core, which it writes to this process's stderr whatever its level, is kept apart; other
-    lines are told at the end."""
+    lines are printed at the end."""
     try:
         terminal = os.dup(2)
     except OSError:  # a service without a stderr
         yield
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as told:
-        os.dup2(told.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
-            told.seek(0)
-            for line in told:
+            captured.seek(0)
+            for line in captured:
                 if not _CORE_LOG.match(line):
                     os.write(2, line)
 

@@ -83,11 +83,11 @@ def _import(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         progress=_progress,
     )
-    _tell(summary, args.output)
+    _print_summary(summary, args.output)
     return ExitCode.OK
 
 
-def _tell(summary: Summary, output: Path) -> None:
+def _print_summary(summary: Summary, output: Path) -> None:
     what = {"lines": "lines", "regions": "pages", "meters": "meters"}[summary.layout]
     left_out = f", {summary.left_out:,} left out (see {output / 'left_out.jsonl'})" if summary.left_out else ""
     print(f"imported {summary.imported:,} {what}{left_out}")

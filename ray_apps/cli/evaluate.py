@@ -74,5 +74,5 @@ def _config_path(args: argparse.Namespace) -> str | Path:
         return args.config
     own = Path(args.model) / CONFIG_FILE
     if not own.is_file():
-        raise ConfigError(f"{args.model} is no run folder: name the task's config with --config")
+        raise ConfigError(f"{args.model} is not a run folder: name the task's config with --config")
     return own

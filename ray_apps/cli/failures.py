@@ -8,7 +8,7 @@ from common.storage.errors import FULL, UNUSABLE, OutputError, OutputFull
 
 
 def explain(error: BaseException) -> ExpectedError | None:
-    """Return the expected error that `error` is, or that a Ray worker raised, or that stands for a file system's
+    """Return the expected error that `error` is, or that a Ray worker raised, or that replaces a file system's
     refusal; None for an unexpected error."""
     cause: BaseException | None = error
     while cause is not None and type(cause).__module__.startswith("ray."):

@@ -107,7 +107,7 @@ def _parsers(chosen: str | None = None) -> tuple[argparse.ArgumentParser, dict[s
 def _unknown(name: str) -> str:
     nearest = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(COMMANDS)}"
-    return f"there is no command {name}; {hint}"
+    return f"unknown command {name}; {hint}"
 
 
 def _explain(command: Command, error: BaseException) -> ExpectedError | None:

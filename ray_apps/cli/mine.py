@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if card is None:
         raise JobError(f"no job at {args.job} (no job.json there)")
     if card["config"].get("reader", DEFAULT) != "documents":
-        raise JobError(f"{args.job} is no job of the documents reader: lines are mined from its jobs")
+        raise JobError(f"{args.job} is not a job of the documents reader: lines are mined from its jobs")
     try:
         store = RecordStore(args.job, PageRecord)
     except FileNotFoundError as error:
@@ -95,11 +95,11 @@ def run(args: argparse.Namespace) -> int:
         )
     except LayoutError as error:
         raise JobError(str(error)) from error
-    _tell(args, written, [candidate.confidence for candidate in chosen], lost)
+    _print_summary(args, written, [candidate.confidence for candidate in chosen], lost)
     return ExitCode.OK
 
 
-def _tell(args: argparse.Namespace, written: int, confidences: list[float], lost: Lost) -> None:
+def _print_summary(args: argparse.Namespace, written: int, confidences: list[float], lost: Lost) -> None:
     what = "1 line" if written == 1 else f"{written:,} lines"
     print(f"{what}, read with confidence {min(confidences):.2f} to {max(confidences):.2f}, in {args.output}")
     if lost.pages:

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=spelled_uri,
         required=True,
         metavar="URI",
-        help="folder for the results; a rerun goes on there",
+        help="folder for the results; the same command resumes there",
     )
     parser.add_argument(
         "--reader", choices=reader_names(), help="what the pages are (default: as --config says, documents)"

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     for name, value in _SERVE_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if not (args.address or os.environ.get("RAY_ADDRESS")):
-        build_apps(config)  # what is wrong with an app is told before anything starts
+        build_apps(config)  # an invalid app fails before anything starts
     connect(args.address, args.metrics_port, this_machine_only=http["host"] in _LOCAL_HOSTS)
     signals = _Signals()  # after Ray has set its own
     try:

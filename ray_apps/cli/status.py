@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     silent = (datetime.now(timezone.utc) - datetime.fromisoformat(card["updated"])).total_seconds()
     state = card["state"]
     if state == "running" and silent > _SILENT_SECONDS:
-        state = f"stopped without a word {duration(silent)} ago; the same command goes on where it stopped"
+        state = f"no progress for {duration(silent)} (process probably killed); run the same command to resume"
     elif state == "interrupted":
-        state = "interrupted; the same command goes on where it stopped"
+        state = "interrupted; run the same command to resume"
     counts = card["counts"]
     print(f"{card['name']}: {state}")
     if "failure" in card and card["state"] == "failed":

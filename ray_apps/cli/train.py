@@ -1,4 +1,4 @@
-"""`ocray train CONFIG`: train a network with Ray Train, or without Ray; started again, it goes on where it stopped."""
+"""`ocray train CONFIG`: train a network with Ray Train, or without Ray; the same command resumes it."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. train.lr=1e-3")
     parser.add_argument("--no-ray", action="store_true", help="in this process (or under torchrun), without Ray")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in the run folder first")
-    parser.add_argument("--stop-after-minutes", type=positive_number, help="save and end then; start again to go on")
+    parser.add_argument("--stop-after-minutes", type=positive_number, help="save and stop; the same command resumes")
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)")
 
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         load_config(args.config, args.set),
         folder,
         use_ray=not args.no_ray,
-        # With the dashboard: Ray Train asks it every second whether its controller lives.
+        # With the dashboard: Ray Train checks every second whether its controller lives.
         connect=lambda: cluster.connect(args.address, dashboard=True, worker_output=True),
         command=args.command_line,
         overwrite=args.overwrite,

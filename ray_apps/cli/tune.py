@@ -1,4 +1,4 @@
-"""`ocray tune SWEEP`: search a training's settings with Ray Tune; started again, it goes on where it stopped."""
+"""`ocray tune SWEEP`: search a training's settings with Ray Tune; the same command resumes it."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trials", type=positive, help="trials in all, those of earlier starts included")
     parser.add_argument("--hours", type=positive_number, help="hours in all, those of earlier starts included")
-    parser.add_argument("--patience", type=positive, help="stop after so many trials without a better one")
+    parser.add_argument("--patience", type=positive, help="stop after this many trials without a better one")
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, from their checkpoints")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier sweep in the sweep folder first")
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else Ray starts on this machine)")

@@ -16,7 +16,7 @@ class ClientError(Exception):
 
 
 class ApiError(ClientError):
-    """The server, or a proxy before it, answered that it did not do what was asked.
+    """The server, or a proxy in front of it, refused the request.
 
     Attributes:
         status: HTTP status.

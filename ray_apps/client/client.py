@@ -6,7 +6,7 @@
         answer = client.read("letter.pdf", pages="1-3")
         print(answer.pages[0].text)
 
-It waits and asks again when the server is busy, restarts, or drops the connection. An answer that says no is an
+It waits and retries when the server is busy, restarts, or drops the connection. A response that refuses is an
 ApiError. Importing it loads neither Ray nor any part that reads.
 """
 
@@ -47,7 +47,7 @@ Upright = Literal["none", "jpeg", "png"]
 Value = TypeVar("Value")
 
 _CONNECT_SECONDS = 10.0
-_LONGEST_PAUSE = 60.0  # seconds between two tries, whatever the server asks for
+_LONGEST_PAUSE = 60.0  # seconds between two attempts, whatever the server requests
 _REDIRECTS = range(300, 400)
 _ENDED = ("finished", "failed", "cancelled")
 
@@ -61,12 +61,12 @@ class Client:
         timeout: seconds the server may be silent while it reads. What takes longer is a job (`submit`).
         retries: further tries when the server is busy (429, 503), not ready (502, 504), unreachable, or drops the
             connection. Pauses double from about half a second, are spread, and are never shorter than `Retry-After`
-            asks for, up to a minute. A time-out is not tried again: the server is working on it.
+            requests, up to a minute. A time-out is not retried: the server is still working.
     """
 
     def __init__(self, url: str, api_key: str | None = None, timeout: float = 120, retries: int = 5):
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r} is no address of a server; it starts with http:// or https://")
+            raise ValueError(f"{url!r} is not the address of a server; it starts with http:// or https://")
         self.url = url.rstrip("/")
         self.timeout = timeout
         self.retries = retries
@@ -153,13 +153,13 @@ class Client:
             ApiError, TransportError. OSError: the file cannot be read.
         """
         _one_of(source, uri)
-        said: dict[str, Any] = {"meter_id": meter_id, "max_rate": max_rate, "time": time and time.isoformat()}
+        fields: dict[str, Any] = {"meter_id": meter_id, "max_rate": max_rate, "time": time and time.isoformat()}
         if history is not None:
-            said["history"] = [{"time": when.isoformat(), "reading": reading} for when, reading in history]
+            fields["history"] = [{"time": when.isoformat(), "reading": reading} for when, reading in history]
         if source is not None:
             name, content = _content(source)
-            said |= {"name": name, "content": base64.b64encode(content).decode()}
-        body = {**said, "uri": uri}
+            fields |= {"name": name, "content": base64.b64encode(content).decode()}
+        body = {**fields, "uri": uri}
         return parse(MeterAnswer, self._request("POST", "/v1/meters", _options(pages), json=body))
 
     def read_many(
@@ -224,10 +224,10 @@ class Client:
         return parse(JobAnswer, self._request("GET", _job_path(job_id)))
 
     def wait(self, job_id: str, *, poll: float = 2.0, timeout: float | None = None) -> JobAnswer:
-        """Wait until a job is finished, failed or cancelled; asks every `poll` seconds.
+        """Wait until a job is finished, failed or cancelled; check every `poll` seconds.
 
         Raises:
-            TimeoutError: it goes on after `timeout` seconds. ApiError, TransportError.
+            TimeoutError: it is not done after `timeout` seconds. ApiError, TransportError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (job := self.job(job_id)).state not in _ENDED:
@@ -334,7 +334,7 @@ class _Patient(Retry):
             seconds = super().get_retry_after(response)
         except InvalidHeader:
             return None
-        # Not exactly what was asked for: all who were refused together would come back together.
+        # Not exactly what was requested: clients that were refused together would return together.
         return None if seconds is None else min(_LONGEST_PAUSE, seconds) * random.uniform(1.0, 1.5)
 
     def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None) -> "_Patient":
@@ -349,7 +349,7 @@ def _one_of(source: Source | None, uri: str | None) -> None:
 
 
 def _content(source: Source) -> tuple[str, bytes]:
-    """File name, as far as there is one, and bytes: whole, so that they can be sent again."""
+    """Return the file name, if there is one, and all bytes, so that they can be sent again."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return "", bytes(source)
     if isinstance(source, (str, os.PathLike)):

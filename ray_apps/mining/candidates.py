@@ -86,8 +86,8 @@ def disagreements(
     Args:
         read: texts of line crops by the second recogniser.
         load_page: original pixels of a record, (H, W, 3) uint8 RGB.
-        lines: so many are read again, on pages drawn at random (always the same ones for an output).
-        lost: is told of pages that cannot be opened.
+        lines: how many are read again, on random pages (always the same ones for an output).
+        lost: called with pages that cannot be opened.
     """
     found: list[Candidate] = []
     left = lines
@@ -145,7 +145,7 @@ def _below(part: int, first: int, batch: pa.RecordBatch, limit: float) -> Iterat
 
 
 def _worst(pool: Sequence[Candidate], per_document: int) -> list[Candidate]:
-    """Worst first, of each document only so many as could be spared for near-duplicates."""
+    """Return the worst first, for each document only as many as near-duplicates may use up."""
     of_document: Counter[str] = Counter()
     kept = []
     for candidate in sorted(pool, key=lambda c: (-c.badness, c.document_uri, c.part, c.row, c.line)):

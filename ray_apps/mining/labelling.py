@@ -58,7 +58,7 @@ def write_labelling(
 
     Args:
         title: of the page.
-        lost: is told of pages that cannot be opened; their lines are left out.
+        lost: called with pages that cannot be opened; their lines are left out.
         overwrite: replace an earlier folder of this kind, labels and all.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How many requests an ingress replica takes on at once; the rest is told at once to come back."""
+"""Limits how many requests an ingress replica handles at once; the rest is refused at once, to be retried."""
 
 import math
 from collections import Counter
@@ -10,26 +10,26 @@ from ray_apps.serving.settings import FlowSettings
 
 
 class Arriving:
-    """A request body that arrives: its bytes count against what all of them may hold."""
+    """A request body that is arriving: its bytes count against the limit of all bodies."""
 
     def __init__(self, admission: "Admission"):
         self._admission = admission
         self.bytes = 0
 
     def add(self, count: int) -> None:
-        """`count` bytes more are there. Raises Problem 503: bodies that arrive hold all they may."""
+        """Count `count` more bytes. Raises Problem 503: the limit of all bodies is reached."""
         self.bytes += count
         self._admission.arriving_bytes += count
         flow = self._admission.flow
         if self._admission.arriving_bytes > flow.receiving_mib * 2**20:
-            raise refused("busy", "too much arrives at once; try again later", flow.retry_after_s)
+            raise refused("busy", "too many bytes arrive at once; try again later", flow.retry_after_s)
 
 
 class Admission:
-    """Counts requests: first those whose body arrives, then those that are read or wait. Refusing before the body is
-    read keeps memory and the time of a refusal bounded, and Serve's own refusals (`max_queued_requests`, plain text)
-    for what even this cannot take. Bodies have more room, of their own, since a slow one costs little, and no client
-    has all of either."""
+    """Counts requests: first those whose body is arriving, then those that are read or wait. Refusing before the body
+    is read bounds memory and the time of a refusal, and leaves Serve's own refusals (`max_queued_requests`, plain text)
+    to overloads beyond this. Arriving bodies have a separate, higher limit, since a slow one costs little. No client
+    may use up either limit."""
 
     def __init__(self, flow: FlowSettings):
         self.flow = flow

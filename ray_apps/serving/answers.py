@@ -1,4 +1,4 @@
-"""What the HTTP API answers. Pages are the bulk job's records; the rest is an envelope round them."""
+"""Responses of the HTTP API. Pages are the bulk job's records; the rest is an envelope around them."""
 
 import base64
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
@@ -42,7 +42,7 @@ class UprightImage(Answer):
 
 
 class ReadPage(PageRecord):
-    """A page's record, and its upright image when that was asked for."""
+    """A page's record, and its upright image if requested."""
 
     upright: UprightImage | None = None
 
@@ -78,7 +78,7 @@ class DocumentAnswer(PagesAnswer[ReadPage]):
 
 
 class StraightenedPage(Answer):
-    """How a page stands: turning it clockwise by `orientation_degrees + skew_degrees` makes it upright."""
+    """How a page is turned: turning it clockwise by `orientation_degrees + skew_degrees` makes it upright."""
 
     page_number: int
     width: int
@@ -105,7 +105,7 @@ class DeskewAnswer(PagesAnswer[StraightenedPage]):
 
 
 class Judgement(Answer):
-    """Whether a reading can be right, given the earlier ones of its meter."""
+    """Whether a reading is plausible, given the earlier ones of its meter."""
 
     plausible: bool | None = Field(description="null when there is nothing to judge by")
     reason: str = Field(description="why it is not, or was not judged: a code, a colon and the figures in words")
@@ -113,7 +113,7 @@ class Judgement(Answer):
 
 
 class MeterPage(MeterRecord):
-    """A photo's record, and what is thought of its reading when a history came with it."""
+    """A photo's record, and the judgement of its reading if a history came with it."""
 
     judgement: Judgement | None = None
 
@@ -135,7 +135,7 @@ class RecognizeAnswer(Answer):
 
 
 class JobAnswer(Answer):
-    """A job: where it stands, and where its result will be."""
+    """A job: its state, and where its result will be."""
 
     id: str
     state: Literal["queued", "running", "finished", "failed", "cancelled"]
@@ -146,13 +146,14 @@ class JobAnswer(Answer):
     created: str = Field(description="ISO 8601, UTC")
     updated: str = Field(description="ISO 8601, UTC")
     error: PageError | None = Field(default=None, description="why the job as a whole failed")
-    trouble: str | None = Field(default=None, description="why the job does not get on at the moment")
+    trouble: str | None = Field(default=None, description="why the job makes no progress at the moment")
     status_url: str
     result_url: str
 
 
 class JobResultAnswer(Answer):
-    """Pages of a job, in page order. Those of a running job come as they are read: ask again from `next_offset`."""
+    """Pages of a job, in page order. Those of a running job arrive as they are read: request more from
+    `next_offset`."""
 
     job: JobAnswer
     pages: list[ReadPage]
@@ -160,7 +161,7 @@ class JobResultAnswer(Answer):
 
 
 class ModelAnswer(Answer):
-    """A model that reads: the card of its bundle."""
+    """A model of the app: the card of its bundle."""
 
     stage: str
     name: str

@@ -32,9 +32,9 @@ from ray_apps.serving.settings import OWN_DEPLOYMENTS, AppSettings
 CONFIGS = config_folder("serve")
 logger = logging.getLogger("ray.serve")
 _START_SECONDS = 180
-_SECONDS_BETWEEN_LOOKS = 0.25
+_POLL_SECONDS = 0.25
 _SECONDS_TO_ANSWER = 10
-_CORES_PER_INGRESS = 8  # an HTTP side that takes the readers' cores away helps nobody
+_CORES_PER_INGRESS = 8  # more ingresses would take cores from the readers
 
 
 def load(reference: str | Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def settings_type(app: dict[str, Any]) -> type[AppSettings]:
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         reason = error
     raise ConfigError(
-        f"import_path {path!r} is no builder of an app ({reason}); for example ray_apps.apps.meters:build"
+        f"import_path {path!r} is not the builder of an app ({reason}); for example ray_apps.apps.meters:build"
     )
 
 
@@ -85,7 +85,7 @@ def _no_unknown(model: type[BaseModel], content: dict[str, Any], where: str) -> 
 
 
 def build_apps(config: dict[str, Any]) -> None:
-    """Build the apps in this process, as Serve will in one of its own.
+    """Build the apps in this process, as Serve will in its own.
 
     Raises:
         ConfigError, BundleError: what the apps' builders raise.
@@ -96,8 +96,8 @@ def build_apps(config: dict[str, Any]) -> None:
 
 
 def fit(config: dict[str, Any], resources: dict[str, float], replicas: int | None) -> None:
-    """Bound the replicas of autoscaled deployments by `replicas` and by what fits into `resources` when all grow alike;
-    Serve would ask for more for ever.
+    """Limit the replicas of autoscaled deployments to `replicas` and to what fits into `resources` if all grow alike;
+    Serve would request more for ever.
 
     Raises:
         PlacementError: not even the least number of replicas fits.
@@ -172,14 +172,14 @@ def start(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> 
 
 
 def drain(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> None:
-    """Have the apps take no more requests on (`/readyz` and requests are answered with 503), and wait until those that
-    they have are answered; until `ended`, or as long as the HTTP sides may take to shut down.
+    """Make the apps refuse new requests (`/readyz` and requests are answered with 503), and wait until the others are
+    answered; until `ended`, or as long as the ingresses may take to shut down.
     """
     apps = [app["name"] for app in config["applications"]]
     ingresses = [d for app in config["applications"] for d in app.get("deployments", []) if d["name"] == "ingress"]
     seconds = max((d.get("graceful_shutdown_timeout_s", 20) for d in ingresses), default=20)
     deadline = time.monotonic() + seconds
-    told = False
+    announced = False
     while not ended() and time.monotonic() < deadline:
         try:
             inside = sum(_inside(app) for app in apps)
@@ -188,10 +188,10 @@ def drain(config: dict[str, Any], ended: Callable[[], bool] = lambda: False) -> 
             return
         if not inside:
             return
-        if not told:
-            print(f"ending: {inside} requests are answered first; Ctrl-C once more ends at once", flush=True)
-            told = True
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        if not announced:
+            print(f"shutting down after {inside} open requests; press Ctrl-C again to stop at once", flush=True)
+            announced = True
+        time.sleep(_POLL_SECONDS)
 
 
 def _inside(app: str) -> int:

@@ -1,4 +1,4 @@
-"""What every request of an app passes first: whether the server still takes requests on, and whether it is meant."""
+"""The first check of every request: whether the server still accepts requests, and whether it is addressed."""
 
 import re
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ray_apps.serving.metrics import RequestMetrics
 from ray_apps.serving.problems import Problem, problem_answer, refused
 
-# Asked by those who watch over the server, by whatever address they know it.
+# Requested by monitoring, under any address.
 _PROBES = ("/healthz", "/readyz")
 _RETRY_AFTER_S = 5
 
 
 class Gate:
-    """ASGI middleware: counts the requests inside, turns them away once the server ends, refuses a foreign `Host`.
+    """ASGI middleware: counts the requests inside, refuses them once the server ends, and refuses a foreign `Host`.
 
     Args:
         app: the app behind it.
-        hosts: names this server is known by (`ocr.example.org`, `*.example.org`); none: any.
-        state: shared with who ends the server.
-        metrics: counts what is turned away.
+        hosts: host names of this server (`ocr.example.org`, `*.example.org`); none: any.
+        state: shared with the code that ends the server.
+        metrics: counts refusals.
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str], state: "GateState", metrics: RequestMetrics):
@@ -52,7 +52,7 @@ class Gate:
         if self.state.ends:
             return refused("ending", "the server is shutting down; send the request again", _RETRY_AFTER_S)
         if self.hosts and not any(_matches(request.headers.get("host", ""), host) for host in self.hosts):
-            return Problem(421, "this server is not known by the name in the Host header")
+            return Problem(421, "this server does not have the name in the Host header")
         return None
 
 
@@ -71,7 +71,8 @@ def _matches(host: str, pattern: str) -> bool:
 
 
 def _with_own_location(send: Send) -> Send:
-    """`send`, with redirects to a path alone: the framework puts the request's Host in front, whoever wrote it."""
+    """Return `send` with redirects reduced to a path: the framework would prepend the request's Host, which anyone can
+    forge."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in (301, 302, 307, 308):

@@ -34,21 +34,21 @@ class KeyCheck:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = request.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         if not given:
-            raise Problem(401, "this server wants an API key: header X-API-Key", {"WWW-Authenticate": "Bearer"})
+            raise Problem(401, "this server requires an API key: header X-API-Key", {"WWW-Authenticate": "Bearer"})
         digest = _digest(given)
-        # Every key is compared, and digests are of one length: the time taken tells nothing.
+        # Compare against all keys in constant time, so that timing does not reveal which key matched.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
             raise Problem(401, "the API key is not known", {"WWW-Authenticate": "Bearer"})
         request.state.owner = digest.hex()
 
 
 def owner(request: Request) -> str | None:
-    """Who asks: the SHA-256 of the API key, in hex; None where no keys are wanted. Only behind a `KeyCheck`."""
+    """Return the client's identity: the SHA-256 of its API key, in hex; None without keys. Only behind a `KeyCheck`."""
     return getattr(request.state, "owner", None)
 
 
 def client(request: Request) -> str:
-    """Who asks, as far as room is shared out: the API key's owner, else the address the request comes from."""
+    """Return whose share a request counts against: the API key's owner, else the address that it comes from."""
     return owner(request) or (request.client.host if request.client else "")
 
 

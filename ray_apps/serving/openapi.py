@@ -18,8 +18,8 @@ its `X-Request-ID`.
 
 def documents(own: Sequence[str], known: Sequence[str]) -> str:
     """Return the description of the API. `own` languages are read unless a request names others of `known`."""
-    asked = f"`languages` chooses what is read, the commonest first: {', '.join(known)}. Without it: {','.join(own)}."
-    return f"{_DOCUMENTS}\n{asked}\n"
+    languages = f"`languages` are read, most frequent first, of {', '.join(known)}. Default: {','.join(own)}."
+    return f"{_DOCUMENTS}\n{languages}\n"
 
 
 METERS = """Reads photos of water, gas and electricity meters: display → digits → reading.

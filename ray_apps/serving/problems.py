@@ -84,8 +84,8 @@ def install(app: FastAPI, metrics: RequestMetrics) -> None:
     @app.exception_handler(StorageUnavailable)
     async def document(request: Request, error: DocumentError | StorageUnavailable) -> JSONResponse:
         # As the error of a page that cannot be decoded: the same trouble, found before there were pages.
-        told = PageError(stage="decode", type=type(error).__name__, message=str(error))
-        return await problem(request, page_problem(told))
+        failure = PageError(stage="decode", type=type(error).__name__, message=str(error))
+        return await problem(request, page_problem(failure))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -119,6 +119,6 @@ def _answer(
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for error answers."""
-    # Written out: FastAPI would put a model of its own under application/json.
+    # Written out: FastAPI would put its own model under application/json.
     schema = {MEDIA_TYPE: {"schema": ProblemAnswer.model_json_schema()}}
     return {status: {"description": HTTPStatus(status).phrase, "content": schema} for status in statuses}

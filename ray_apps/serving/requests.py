@@ -1,4 +1,4 @@
-"""What is asked for: a document and how it is to be read."""
+"""A request: a document, and the options of reading it."""
 
 import hashlib
 from dataclasses import dataclass

@@ -107,7 +107,7 @@ class AppSettings(Settings):
     def _names_are_free(cls, stages: dict[str, list[str]]) -> dict[str, list[str]]:
         taken = set(OWN_DEPLOYMENTS) & stages.keys()
         if taken:
-            raise ValueError(f"{taken.pop()} is the name of a deployment of its own; choose another")
+            raise ValueError(f"{taken.pop()} is the name of another deployment of the app; choose another name")
         return stages
 
 

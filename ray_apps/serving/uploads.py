@@ -147,7 +147,8 @@ class _InMemoryParser(MultiPartParser):
 
 async def _multipart(request: Request, settings: AppSettings, form: type[_Form]) -> Upload[_Form]:
     parser = _InMemoryParser(request.headers, _stream(request, settings), max_files=1, max_fields=len(form.parts))
-    expected = f"send one part, `file`{''.join(f', optionally `{part}`' for part in form.parts)}"
+    others = f", and optionally {', '.join(f'`{part}`' for part in form.parts)}" if form.parts else ""
+    expected = f"send one part, `file`{others}"
     try:
         parts = await parser.parse()
     except MultiPartException as error:

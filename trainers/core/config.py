@@ -75,7 +75,7 @@ class ScalingSettings(Settings):
         default=2, ge=0, description="tasks that make samples for a train worker at once (0: it makes its own)"
     )
     cpus_per_data_task: float = Field(default=0.25, gt=0)
-    max_failures: int = Field(default=3, ge=0, description="how often a crashed run goes on from its last checkpoint")
+    max_failures: int = Field(default=3, ge=0, description="how often a crashed run resumes from its last checkpoint")
     storage: str | None = Field(default=None, description="shared folder or URI of checkpoints; several nodes need it")
 
 

@@ -22,7 +22,7 @@ def present_spelling(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a source's settings in today's spelling; None where they are not in the former one.
 
     Args:
-        content: `data.train` or `data.validation`. A former key may stand beside `kind`, where an override added it.
+        content: `data.train` or `data.validation`. A former key may occur beside `kind`, where an override added it.
     """
     written = {key: value for key, value in content.items() if value is not None and value is not False}
     keys = [key for key in _KINDS if key in written]

@@ -5,7 +5,7 @@ the driver), the train workers and the sample-making tasks run anywhere. Checkpo
 RUN/ray), which several nodes must share, and the last one is copied to RUN/checkpoint at the end.
 
 Ray Train resumes a run silently when its name exists. Here the run folder decides (see `trainers/core/runs.py`), and a
-resume is told in plain words.
+resume is described in plain words.
 """
 
 import os
@@ -42,11 +42,11 @@ def launch(
     overwrite: bool = False,
     stop_after_minutes: float | None = None,
 ) -> Outcome:
-    """Train, or go on training, in a run folder.
+    """Train, or resume training, in a run folder.
 
     Args:
         connect: called where Ray is needed and not connected; says whether a cluster was joined, which may grow
-            (default: a Ray of its own is started on this machine).
+            (default: a new Ray on this machine).
 
     Raises:
         RunError: the folder cannot be used (see `open_run`), or the cluster is too small.
@@ -117,7 +117,7 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None, 
         config,
         name=run.folder.name,
         storage=scaling.storage or str(run.folder.resolve() / "ray"),
-        callback=_tell(config, run),
+        callback=_run_callback(config, run),
         stop_after_minutes=stop_after_minutes,
     )
     on_ctrl_c = signal.getsignal(signal.SIGINT)
@@ -126,7 +126,8 @@ def _train_with_ray(config: Config, run: Run, stop_after_minutes: float | None, 
     except SystemExit as error:  # Ray Train ends the program, as if all were well, when it is interrupted
         raise KeyboardInterrupt from error
     except ray.train.TrainingFailedError as error:
-        raise TrainingError(f"{run.folder}: {error}; its last checkpoint is kept, start it again to go on") from error
+        message = f"{run.folder}: {error}; its last checkpoint is kept; run the same command to resume"
+        raise TrainingError(message) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, on_ctrl_c)
@@ -143,7 +144,7 @@ def torch_trainer(config: Config, *, name: str, storage: str, callback, stop_aft
     """Return the Ray Train trainer of a config: `fit()` resumes the run under `storage`/`name`, if there is one.
 
     Args:
-        callback: a `ray.train.UserCallback` that is told every report, see `RayReporter`.
+        callback: a `ray.train.UserCallback` that receives every report, see `RayReporter`.
     """
     import ray.train
     from ray.train.torch import TorchTrainer
@@ -244,11 +245,11 @@ class RayReporter:
         ray.train.report({"event": event, "step": step, **values}, checkpoint=checkpoint)
 
 
-def _tell(config: Config, run: Run):
+def _run_callback(config: Config, run: Run):
     """Return the Ray Train callback that informs the run's reporter; it runs in the controller, beside the driver."""
     import ray.train
 
-    class Tell(ray.train.UserCallback):
+    class RunCallback(ray.train.UserCallback):
         def __init__(self, config: Config, folder: Path):
             self.config = config
             self.folder = folder
@@ -268,9 +269,11 @@ def _tell(config: Config, run: Run):
 
         def after_exception(self, run_context, worker_exceptions):
             for rank, error in worker_exceptions.items():
-                print(f"train worker {rank} failed (scaling.max_failures says how often to go on): {error}", flush=True)
+                print(
+                    f"train worker {rank} failed (scaling.max_failures sets how often to resume): {error}", flush=True
+                )
 
-    return Tell(config, run.folder.resolve())
+    return RunCallback(config, run.folder.resolve())
 
 
 def demand(config: Config) -> dict[str, float]:
@@ -283,7 +286,7 @@ def demand(config: Config) -> dict[str, float]:
 def preflight(config: Config, resources: Mapping[str, float], nodes: int, may_grow: bool = False) -> None:
     """Refuse a run that Ray would let wait for ever.
 
-    On a cluster that may grow, a lack of CPUs or GPUs is only told.
+    On a cluster that may grow, a lack of CPUs or GPUs is only printed.
 
     Raises:
         RunError: too few CPUs or GPUs, or several nodes without shared storage.

@@ -2,7 +2,7 @@
 
 Data-parallel over processes when `world_size` > 1 (the caller has set up the process group), bf16 autocast where the
 device has it, AdamW under a cosine with linear warm-up, gradient clipping, an exponential moving average (EMA) of the
-weights that is what is validated and exported, validation, and checkpoints from which a run goes on exactly: on a CPU
+weights that is what is validated and exported, validation, and checkpoints from which a run resumes exactly: on a CPU
 a training that was killed and resumed ends with bit-identical weights.
 
 Exactness needs no saved generator states: every step seeds torch from (seed, step, rank), samples are functions of
@@ -44,7 +44,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 class TrainingError(ExpectedError):
-    """A training that cannot go on; the message says why and at which step."""
+    """A training that cannot continue; the message says why and at which step."""
 
     exit_code = ExitCode.FAILED
 
@@ -54,7 +54,7 @@ class Outcome:
     """How a training ended."""
 
     step: int
-    finished: bool  # False: stopped early by `stop_after_minutes`; start again to go on
+    finished: bool  # False: stopped early by `stop_after_minutes`; start again to resume
     metrics: dict[str, float] = field(default_factory=dict)  # of the last validation
     best: float | None = None
     best_step: int = 0
@@ -75,7 +75,7 @@ def train(
 
     Args:
         reporter: called on every rank at the same steps, with the same values.
-        checkpoint_dir: rank 0 writes `last.pt` (everything needed to go on) and `best.pt` (the best validated EMA
+        checkpoint_dir: rank 0 writes `last.pt` (everything needed to resume) and `best.pt` (the best validated EMA
             weights) here; every rank reads them when it resumes.
         feed: this worker's batches; its share says which of how many workers this is. By default the only worker, which
             makes its samples in this process.
@@ -97,7 +97,7 @@ def train(
     torch.manual_seed(settings.seed)
     network = task.network()
     if settings.initial_weights and not (checkpoint_dir / LAST_FILE).is_file():
-        _load_initial(task, network, settings.initial_weights, tell=rank == 0)
+        _load_initial(task, network, settings.initial_weights, announce=rank == 0)
     network.to(device)
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     optimizer = make_optimizer(network, settings, task.rate_factors())
@@ -236,12 +236,12 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def _load_initial(task: Task, network: nn.Module, source: str, tell: bool) -> None:
+def _load_initial(task: Task, network: nn.Module, source: str, announce: bool) -> None:
     weights, labels = task.published_weights(source) or (load_weights(source), load_labels(source))
-    weights, told = task.adapt_weights(network, weights, labels, source)
+    weights, message = task.adapt_weights(network, weights, labels, source)
     strict_load(network, weights, source)
-    if told and tell:
-        print(told, flush=True)
+    if message and announce:
+        print(message, flush=True)
 
 
 def _autocast(device: torch.device, settings: TrainSettings):

@@ -1,4 +1,4 @@
-"""Where a training tells its progress: console, `progress.jsonl`, TensorBoard, MLflow.
+"""Where a training reports its progress: console, `progress.jsonl`, TensorBoard, MLflow.
 
 `progress.jsonl` is append-only: after a resume the steps since the last checkpoint appear again, and the later line of
 a step is the one that counts.
@@ -25,7 +25,7 @@ _MLFLOW_PARAMETER_LENGTH = 6000  # characters; MLflow would cut there too, with 
 
 
 class Reporter(Protocol):
-    """What the loop tells, on every rank at the same steps."""
+    """What the loop reports, on every rank at the same steps."""
 
     def started(self, step: int) -> None:
         """Training begins with `step` steps done; more than 0 after a resume."""
@@ -186,7 +186,7 @@ def _mlflow_client(store_folder: Path):
 class MLflow:
     """An MLflow run of the experiment `ocray/TASK`, at $MLFLOW_TRACKING_URI or in `mlflow.db` beside the run folder.
 
-    A resumed run goes on in the same MLflow run. Compare runs with `mlflow ui --backend-store-uri
+    A resumed run continues the same MLflow run. Compare runs with `mlflow ui --backend-store-uri
     sqlite:///runs/mlflow.db`.
     """
 
@@ -218,7 +218,7 @@ def missing_sink_named() -> Iterator[None]:
 
 
 class RunReporter:
-    """Tells several sinks; what the config asks for, in a run folder."""
+    """Reports to several sinks, those of the config, in a run folder."""
 
     def __init__(self, folder: Path, config: Config):
         self._folder = folder
@@ -231,7 +231,7 @@ class RunReporter:
                 self._sinks.append(MLflow(folder, config))
 
     def started(self, step: int) -> None:
-        how = f"goes on from step {step} of" if step else "starts:"
+        how = f"resumes at step {step} of" if step else "starts:"
         print(f"run {self._folder} {how} {self._total_steps} steps", flush=True)
 
     def log(self, step: int, values: dict[str, float]) -> None:

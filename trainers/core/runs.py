@@ -2,7 +2,7 @@
 
 RUN/config.yaml       the whole config, overrides included
 RUN/run.json          who hosts the run (ray or plain), the command that started it
-RUN/checkpoint/       last.pt (to go on from), best.pt (best validated EMA weights)
+RUN/checkpoint/       last.pt (to resume from), best.pt (best validated EMA weights)
 RUN/progress.jsonl    every report
 RUN/tensorboard/      and mlflow.db beside RUN
 RUN/result.json       written at the end: a run that has one is finished
@@ -45,7 +45,7 @@ class Run(WorkFolder):
     def config(self) -> Config:
         """Return the config that the run was started with."""
         if not self.exists:
-            raise RunError(f"{self.folder} is no run: it has no {CONFIG_FILE}")
+            raise RunError(f"{self.folder} is not a run: it has no {CONFIG_FILE}")
         return load_config(self.folder / CONFIG_FILE)
 
     def command(self) -> str:
@@ -58,7 +58,7 @@ class Run(WorkFolder):
 
 @contextmanager
 def open_run(folder: Path, config: Config, *, host: str, command: str, overwrite: bool = False) -> Iterator[Run]:
-    """Start a run in a new folder, or go on with the unfinished run that is there; one process at a time.
+    """Start a run in a new folder, or resume the unfinished run in it; one process at a time.
 
     Args:
         host: "ray" or "plain"; each keeps checkpoints its own way, so a run stays with the one that started it.
@@ -91,7 +91,7 @@ def _check_same(run: Run, config: Config, host: str) -> None:
     started_by = json.loads((run.folder / RUN_FILE).read_text("utf-8"))["host"]
     if started_by != host:
         how = "with --no-ray" if started_by == "plain" else "without --no-ray"
-        raise RunError(f"{run.folder} was started {how}; go on with it the same way, or {remedy}")
+        raise RunError(f"{run.folder} was started {how}; resume it the same way, or {remedy}")
 
 
 def _prefixed(prefix: str, values: dict) -> dict:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 
 def write_log(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, text: Path, table: Path) -> None:
-    """Write the rows, whose keys stand in the schema's order, to both files. In the text, white space within a value is
+    """Write the rows, whose keys are in the schema's order, to both files. In the text, white space within a value is
     single spaces, figures have four places and what is not known is empty."""
     pq.write_table(pa.Table.from_pylist(rows, schema), table, compression="zstd")
     with text.open("w", encoding="utf-8") as file:

@@ -171,7 +171,7 @@ class Task(ABC, Generic[SettingsT, SourceT]):
         Args:
             folder: is made, earlier files in it are replaced.
             predictions: as `metrics` took them: sample i of the validation split is their row i.
-            pictures: so many samples are shown with their images, the worst ones.
+            pictures: how many samples, the worst ones, are shown with their images.
 
         Returns:
             What the folder holds now, in one line.
@@ -199,7 +199,7 @@ class Task(ABC, Generic[SettingsT, SourceT]):
             source: for messages.
 
         Returns:
-            The weights to load, and what to tell the user; "" for nothing.
+            The weights to load, and a message for the user; "" for nothing.
 
         Raises:
             WeightsError: they cannot be made to fit.

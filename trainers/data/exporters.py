@@ -1,6 +1,6 @@
 """Data sets in the two layouts, written for other tools: LMDB of the deep-text-recognition-benchmark, PaddleOCR labels.
 
-Each split becomes a folder of its own. These formats have no place for names and groups: they hold numbers instead.
+Each split becomes a separate folder. These formats have no place for names and groups: they hold numbers instead.
 """
 
 import io

@@ -328,4 +328,4 @@ def _open(file, path: str) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file)
     except pa.ArrowInvalid as error:
-        raise LayoutError(f"{path} is no Parquet file that can be read: {error}") from error
+        raise LayoutError(f"{path} is not a readable Parquet file: {error}") from error

@@ -26,11 +26,11 @@ class MeterDigit:
 
     Attributes:
         character: "0" … "9", or "x": cannot be read.
-        position: where the wheel stands, in [0, 10): 3.7 = 3 on its way to 4, seven tenths of the turn done; None:
+        position: of the wheel, in [0, 10): 3.7 = 3 on its way to 4, seven tenths of the turn done; None:
             not known, or no wheel.
         box: float32 (4, 2), x and y in px of the image, from the digit's own top left, clockwise as it is read; None:
             not known.
-        fraction: whether it stands behind the decimal point (coloured wheels).
+        fraction: whether it is after the decimal point (coloured wheels).
     """
 
     character: str
@@ -58,7 +58,7 @@ class MeterSample:
             upside down has its TL at the lower right); a strip's are the image's own; None: no display, or not known.
         reading: digits left to right, "." before the fraction, "x" for a place that cannot be read; None: not labelled.
         leading_zeros: whether the reading holds all the zeros that the display shows; if not it is a number, and zeros
-            may stand before it and behind its point.
+            may be before it and after its point.
         digits: left to right; None: not labelled.
         name: unique in its set.
         group: one physical meter, or one contributor; None: not known.

@@ -75,14 +75,14 @@ def meter_metrics(meters: Sequence[ReadMeter]) -> dict[str, float]:
                 "found_label": np.array([_label(meter.found_class) for meter in screens]),
             }
         )
-    asked = [meter for meter in meters if meter.reading is not None and meter.truth is not None]
-    if asked:
+    labelled = [meter for meter in meters if meter.reading is not None and meter.truth is not None]
+    if labelled:
         metrics |= reading_metrics(
             {
-                "true": np.array([meter.truth for meter in asked], object),
-                "read": np.array([meter.reading for meter in asked], object),
-                "exact": np.array([meter.leading_zeros for meter in asked]),
-                "success": np.array([meter.success for meter in asked]),
+                "true": np.array([meter.truth for meter in labelled], object),
+                "read": np.array([meter.reading for meter in labelled], object),
+                "exact": np.array([meter.leading_zeros for meter in labelled]),
+                "success": np.array([meter.success for meter in labelled]),
             }
         )
     hopeless = [meter for meter in meters if meter.reading is not None and not_legible(meter)]

@@ -153,7 +153,7 @@ class LineShards:
             image = Image.open(io.BytesIO(self._images[row]))
             return LineSample(np.asarray(ImageOps.exif_transpose(image).convert("RGB")), self.text(row))
         except (OSError, ValueError, SyntaxError) as error:
-            raise LinesError(f"{self.location}: line {row} ({self.text(row)!r}) is no image: {error}") from error
+            raise LinesError(f"{self.location}: line {row} ({self.text(row)!r}) cannot be decoded: {error}") from error
 
     def name(self, index: int) -> str:
         """Return the line's `name` in its file; FILE#ROW without names."""

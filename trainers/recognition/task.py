@@ -333,13 +333,13 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
         for name, tensor in heads.items():
             tensor[targets] = weights[name][sources].to(tensor.dtype)
         shared = len(pairs) - 1
-        told = (
+        message = (
             f"{source}: {len(weights) - len(_HEAD)} tensors loaded, all but the last layer ({', '.join(_HEAD)}): "
             f"the charset is another one. {shared:,} of its {len(new):,} characters and the blank were carried over, "
             f"{len(new) - shared:,} start from random weights, {len(labels) - shared:,} of the old are gone. "
             "Accuracy starts near zero where lines hold new characters; that is normal and passes with training"
         )
-        return weights | heads, told
+        return weights | heads, message
 
     def export(self) -> Export:
         example = torch.randn(2, 3, self.form.height, 160)

@@ -1,4 +1,4 @@
-"""Where a setting's values stand on an axis: at named levels, by their logarithm or as they are."""
+"""Positions of a setting's values on an axis: at named levels, logarithmic or linear."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from common.svg import nice_ticks
 from tuners.results import ABSENT, DASH, cell, is_number, spans_decades, text
 
-MOST_LEVELS = 6  # up to so many numbers that come again stand at even distances, each with its label
+MOST_LEVELS = 6  # up to this many repeated numbers are spaced evenly, each with its label
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class PPOCRv6(CTCNetwork):
     Args:
         classes: outputs, the blank included.
         height: px of the strips, a multiple of 16: 48 as published, 32 for 0.44 of the work.
-        step: px of a step, 8 as published, or 4: strips of 32 px need it for thin letters that stand close.
+        step: px of a step, 8 as published, or 4: strips of 32 px need it for thin letters close together.
         parts: see `CTCNetwork`.
     """
 

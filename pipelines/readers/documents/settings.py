@@ -36,7 +36,7 @@ class TextRecognitionSettings(Settings):
         languages = [language for named in recognizers.values() for language in named]
         twice = sorted({language for language in languages if languages.count(language) > 1})
         if twice:
-            raise ValueError(f"{', '.join(twice)} stands twice; name one recogniser for each language")
+            raise ValueError(f"{', '.join(twice)} occurs twice; name one recogniser for each language")
         if not all(recognizers.values()):
             raise ValueError("every recogniser needs a language")
         return recognizers

@@ -72,8 +72,8 @@ class MeterColumns(BaseModel):
         if meter is None and when is None:
             return None
         if meter is None or when is None:
-            given, lacks = (self.time, self.meter_id) if meter is None else (self.meter_id, self.time)
-            raise RowError(f"{where}: {given} but no {lacks}; give both, or neither to read it without judging it")
+            given, missing = (self.time, self.meter_id) if meter is None else (self.meter_id, self.time)
+            raise RowError(f"{where}: {given} but no {missing}; give both, or neither to read it without judging it")
         return {
             "meter_id": _meter_id(meter),
             "time": self._utc(when, where),
@@ -89,7 +89,7 @@ class MeterColumns(BaseModel):
             if self.time_zone is None:
                 raise InputError(
                     f"{where}: time {value} has no time zone; write it as {moment.isoformat()}+09:00 (or …Z for UTC), "
-                    "or say which zone is meant with columns.time_zone in the configuration"
+                    "or set columns.time_zone in the configuration"
                 )
             moment = moment.replace(tzinfo=ZoneInfo(self.time_zone))
         return moment.astimezone(timezone.utc)

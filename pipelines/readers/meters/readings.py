@@ -126,8 +126,8 @@ def _each(counts: Counter[str]) -> str:
 def write_readings(ledger: Ledger, manifest: pa.Table, max_rate: float | None) -> Findings:
     """Judge the committed readings of the manifest's photos and write them to `OUT/readings.parquet` as a whole.
 
-    Readings of one meter stand together there, in order of time. Meter and time are those of `manifest`, which may have
-    been mended since the photo was read.
+    Readings of one meter are consecutive there, in order of time. Meter and time are those of `manifest`, which may
+    have been mended since the photo was read.
 
     Args:
         manifest: MANIFEST_SCHEMA. Of several rates for one meter the highest holds.
@@ -172,7 +172,7 @@ def judge_rows(rows: pa.Table, max_rate: float | None) -> tuple[pa.Table, Findin
 
 
 def _judge_meter(photos: list[dict[str, Any]], max_rate: float | None) -> list[Judgement]:
-    said = [photo["max_rate"] for photo in photos if photo["max_rate"] is not None]
+    rates = [photo["max_rate"] for photo in photos if photo["max_rate"] is not None]
     observations = [
         Observation(
             photo["time"],
@@ -183,7 +183,7 @@ def _judge_meter(photos: list[dict[str, Any]], max_rate: float | None) -> list[J
         for photo in photos
     ]
     displays = [(photo["meter_class"], photo["reading"]) for photo in photos if photo["success"]]
-    return judge(observations, max(said, default=max_rate), shows_leading_zeros(displays))
+    return judge(observations, max(rates, default=max_rate), shows_leading_zeros(displays))
 
 
 def shows_leading_zeros(displays: Iterable[tuple[str, str]]) -> bool:

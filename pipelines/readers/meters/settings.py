@@ -7,8 +7,8 @@ from pipelines.readers.meters.columns import MeterColumns
 
 
 class MetersReaderSettings(ReaderSettings):
-    """`columns` say where manifests hold a photo's meter and time; `max_rate` (units a day) is the most that a meter
-    can turn whose manifest says no other."""
+    """`columns` name the manifest's columns of a photo's meter and time; `max_rate` (units per day) is the fastest that
+    a meter can run, unless its manifest gives another rate."""
 
     reader: str = "meters"
     meter_screen: BundleSettings

@@ -1,4 +1,4 @@
-"""Figures of a meters job: its committed parts, and what `readings.parquet` says of them."""
+"""Figures of a meters job: of its committed parts and of `readings.parquet`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ def _shares() -> Histogram:
 
 @dataclass
 class MeterSummary(Summary[MeterRecord]):
-    """What the report tells of photos of meters besides.
+    """Further figures of photos of meters for the report.
 
     Attributes:
         classes: photos of each class; "": without a display.
         class_confidence, confidence: of the class and of the reading, where a display was found.
-        findings: what they came to; `judged` says whether `readings.parquet` was there to tell.
+        findings: their judgements; `judged`: whether `readings.parquet` exists.
         implausible, unread: records that are shown. judgements: rows of `readings.parquet` by page id, of all shown.
     """
 

@@ -13,7 +13,7 @@ from ray_apps.serving.requests import Document, ReadOptions
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
 
-# All changes of state there are. A job that runs when its server stops goes on as `running` in the next one.
+# All changes of state. A job that runs when its server stops stays `running` in the next one.
 _NEXT: dict[State, set[State]] = {
     "queued": {"running", "failed", "cancelled"},
     "running": {"running", "finished", "failed", "cancelled"},
@@ -26,14 +26,14 @@ _ID = re.compile(r"[0-9]{14}-[0-9a-f]{32}")
 
 
 class JobNotFound(LookupError):
-    """There is no such job: never was, deleted, or kept for as long as results are kept."""
+    """There is no such job: it never existed, was deleted, or has expired."""
 
     def __str__(self) -> str:
         return f"no job {self.args[0][:64]!r}; it may have been deleted, or its time to be kept is over"
 
 
 def new_id() -> str:
-    """`YYYYMMDDhhmmss-` (UTC) and 128 random bits: ids cannot be guessed, and tell their age without being opened."""
+    """Return `YYYYMMDDhhmmss-` (UTC) and 128 random bits: ids cannot be guessed, and show their age."""
     return f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}-{secrets.token_hex(16)}"
 
 

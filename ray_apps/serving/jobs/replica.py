@@ -45,7 +45,7 @@ class JobsReplica:
         return self.runner
 
     async def describe(self) -> dict[str, dict[str, str]]:
-        """No networks run here; answering says that jobs are taken on, `trouble` why they are not."""
+        """Return no networks, since none run here; `trouble` says why jobs are not accepted, if they are not."""
         with contextlib.suppress(StoreFails):  # documents are read without it
             await self._start()
         trouble = self.runner.calls.trouble

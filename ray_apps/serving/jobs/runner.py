@@ -30,7 +30,7 @@ logger = logging.getLogger("ray.serve")  # Serve gives its lines the replica and
 
 
 class TryAgain(Exception):
-    """A page was not read, through no fault of its own: the readers are busy or restarting.
+    """A page was not read because the readers are busy or restarting. It is not at fault.
 
     Args:
         retry_after_s: wait at least so long, in seconds.
@@ -42,7 +42,7 @@ class TryAgain(Exception):
 
 
 class JobsFull(Exception):
-    """No more jobs are taken on at the moment."""
+    """No more jobs are accepted at the moment."""
 
 
 class KeyReused(ValueError):
@@ -50,19 +50,19 @@ class KeyReused(ValueError):
 
 
 class JobRunner:
-    """Takes jobs on, reads them, tells about them.
+    """Accepts jobs, reads them, and reports their state.
 
-    A job is opened in the order in which jobs came, as long as the open documents fit into memory (512 MiB). The open
-    ones take turns, a page each, so a small job does not wait for a large one to end.
+    Jobs are opened in order of arrival, as long as the open documents fit into memory (512 MiB). Open jobs are read in
+    turn, one page each, so that a small job does not wait for a large one.
 
     Args:
         store: where jobs are.
-        read_page: reads a page of a document (1-based number). A page that cannot be read is an error page. `TryAgain`
-            has it called again later, without end; what else it raises becomes the error of the page. All pages of a
+        read_page: reads a page of a document (1-based number). A page that cannot be read is an error page. After
+            `TryAgain` it is called again later, without limit; other exceptions become the page's error. All pages of a
             job get the same Document object while the job is open.
         pages_in_flight: pages being read at once, over all jobs.
         max_waiting: unfinished jobs, running ones included.
-        keep_hours: a job and its result are deleted so long after it ended.
+        keep_hours: a job and its result are deleted this long after it ended.
         owner_share: of `max_waiting`, what one owner may have.
 
     Methods that take an `owner` (see `JobRecord.owner`) know no jobs of others: JobNotFound.
@@ -87,7 +87,7 @@ class JobRunner:
         self.calls = StoreCalls(2 * pages_in_flight + 4)
         self._jobs: dict[str, ActiveJob] = {}  # all unfinished ones
         self._waiting: asyncio.Queue[ActiveJob] = asyncio.Queue()
-        self._turns: deque[ActiveJob] = deque()  # open ones that have pages to hand out
+        self._rotation: deque[ActiveJob] = deque()  # open ones that have pages to hand out
         self._changed = asyncio.Condition()  # of `_turns`, of open documents, of `_stopping`
         self._submitting: dict[object, asyncio.Task[JobRecord]] = {}
         self._creating = 0
@@ -135,8 +135,8 @@ class JobRunner:
     async def submit(
         self, document: Document, options: ReadOptions, key: str | None = None, owner: str | None = None
     ) -> JobRecord:
-        """Take on a job; with an idempotency `key` that came before from the same `owner`, the job that was taken on
-        then. A caller that gives up waiting does not undo it.
+        """Accept a job; with an idempotency `key` that came before from the same `owner`, return the job that was
+        accepted then. A caller that gives up waiting does not undo it.
 
         Raises:
             JobsFull: as many jobs as may be are unfinished, or the runner stops. KeyReused. StoreFails.
@@ -189,7 +189,7 @@ class JobRunner:
         if self._stopping:
             raise JobsFull("the server is shutting down; submit the job again in a moment")
         if len(self._jobs) + self._creating >= self.max_waiting:
-            raise JobsFull(f"{self.max_waiting} jobs are unfinished, and no more are taken on; submit it again later")
+            raise JobsFull(f"{self.max_waiting} jobs are unfinished, and no more are accepted; submit it again later")
         share = math.ceil(self.max_waiting * self.owner_share)
         if owner is not None and sum(job.record.owner == owner for job in self._jobs.values()) >= share:
             raise JobsFull(f"{share} jobs of yours are unfinished, a client's share; submit it again later")
@@ -244,7 +244,7 @@ class JobRunner:
             job.todo = deque(number for number in job.record.options.pages if number not in done)
             async with self._changed:
                 if not job.over:
-                    self._turns.append(job)
+                    self._rotation.append(job)
                 self._changed.notify_all()
 
     async def _work(self) -> None:
@@ -257,19 +257,19 @@ class JobRunner:
                     await job.write(self._write(job, page))
                 if job.record.is_complete and not job.over:
                     await self._end(job, "finished")
-            except Exception as error:  # ours, not the page's: the other jobs go on
+            except Exception as error:  # a fault of ocray, not of the page: other jobs continue
                 logger.exception("job %s fails at page %d", job.id, number)
                 await self._end(job, "failed", _error(error))
 
     async def _next_page(self) -> tuple[ActiveJob, int] | None:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._turns or self._stopping)
+            await self._changed.wait_for(lambda: self._rotation or self._stopping)
             if self._stopping:
                 return None
-            job = self._turns.popleft()
+            job = self._rotation.popleft()
             number = job.todo.popleft()
             if job.todo:
-                self._turns.append(job)
+                self._rotation.append(job)
             return job, number
 
     async def _read(self, job: ActiveJob, number: int) -> ReadPage | None:
@@ -286,7 +286,7 @@ class JobRunner:
                 return _error_page(job.document, number, error)
 
     async def _read_once(self, document: Document, number: int, options: ReadOptions) -> ReadPage:
-        # A task of its own tells a read that was cancelled somewhere below from a worker that is cancelled.
+        # A separate task distinguishes a read that was cancelled from a worker that is cancelled.
         read = asyncio.ensure_future(self.read_page(document, number, options))
         try:
             await asyncio.wait([read])
@@ -320,14 +320,14 @@ class JobRunner:
         job.document = None
         self._jobs.pop(job.id, None)
         async with self._changed:
-            if job in self._turns:
-                self._turns.remove(job)
+            if job in self._rotation:
+                self._rotation.remove(job)
             self._changed.notify_all()
 
     async def _save_counts(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
-            # Shielded: a thread that writes goes on when its task is cancelled, and must keep the job's lock meanwhile.
+            # Shielded: a writing thread continues when its task is cancelled, and must hold the job's lock meanwhile.
             await asyncio.shield(asyncio.gather(*(self._save(job) for job in list(self._jobs.values()))))
 
     async def _save(self, job: ActiveJob) -> None:

@@ -90,7 +90,7 @@ class JobStore:
         return record
 
     def save(self, record: JobRecord) -> JobRecord:
-        """Write a record, unless the job has ended here by another hand; returns what stands here afterwards."""
+        """Write a record, unless another runner has ended the job; return the record in the store afterwards."""
         stored = self.load(record.id)
         if stored.ended:
             return stored
@@ -126,7 +126,7 @@ class JobStore:
         return done, failed & done
 
     def result(self, job_id: str, offset: int = 0, limit: int = 100) -> JobResult:
-        """Up to `limit` pages from the `offset`-th (0-based) of the pages asked for, fewer when they are large.
+        """Return up to `limit` of the requested pages, from the `offset`-th (0-based) on; fewer if they are large.
 
         Of a job that has not ended: the pages before the first one that is not done yet, so that a client that follows
         `next_offset` sees each page once; it may well be `offset` itself. Of a cancelled or failed job: those there

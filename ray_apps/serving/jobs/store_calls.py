@@ -21,7 +21,7 @@ logger = logging.getLogger("ray.serve")  # Serve gives its lines the replica and
 
 
 class StoreFails(Exception):
-    """The job store cannot keep or give what is asked now. `is_full`: for want of room."""
+    """The job store cannot be read or written now. `is_full`: it has no room."""
 
     def __init__(self, message: str, is_full: bool):
         super().__init__(message, is_full)

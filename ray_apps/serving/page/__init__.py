@@ -65,7 +65,7 @@ def page_routes(reads: str, beside: Mapping[str, str | None] | None = None) -> A
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
-        # Relative, since a proxy may have put both apps below a path of its own.
+        # Relative, since a proxy may serve both apps below another path.
         here = request.scope.get("root_path") or "/"
         apps = {reads: ""} | {name: f"{posixpath.relpath(prefix, here)}/" for name, prefix in prefixes.items()}
         attributes = "".join(f' data-{name}="{html.escape(address)}"' for name, address in apps.items())

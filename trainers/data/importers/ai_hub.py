@@ -3,7 +3,7 @@
 Fonts: {"images": [{id, width, height, file_name}], "annotations": [{id, image_id, text, attributes: {type: 글자(음절) |
 단어(어절) | 문장}}]}. Scenes ("Text in the wild" and sets with a JSON an image): an annotation also has bbox
 [x, y, w, h], attributes.class is character, word or ignored, and illegible text is null or "xxx". Words and their
-characters are both boxed, so only types that were asked for are taken.
+characters are both boxed, so only requested types are imported.
 """
 
 import argparse

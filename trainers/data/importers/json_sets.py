@@ -172,7 +172,7 @@ class _Items:
                 if len(self._text) - self._at > _LARGEST_ITEM or not self._more():
                     raise self._malformed(error.msg) from error
                 continue
-            # A number that ends where the text read so far ends may go on.
+            # A number at the end of the text read so far may continue.
             if end == len(self._text) and self._more():
                 continue
             self._at = end

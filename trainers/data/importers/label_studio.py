@@ -47,7 +47,7 @@ from trainers.data.importers.rows import LeftOut, MeterFound, Row, RowError, Ski
 from trainers.data.meter_sample import CHARACTERS, METER_CLASSES, MeterClass
 
 _FURTHER = "further displays on an image (the largest one counts)"
-_REMARKS = "typed texts that are no reading"
+_REMARKS = "typed texts that are not readings"
 _OVERLAPPING = "digits that another one overlaps (the surer, else the larger one counts)"
 
 
@@ -178,7 +178,7 @@ def _add_rectangle(labels: _Labels, value: dict, meanings: list[str], score: obj
     elif meanings[0] == DISPLAY:
         labels.displays.append(quad)
     else:
-        raise RowError("rectangle is no digit, fraction area or display", meanings[0])
+        raise RowError("rectangle is not a digit, fraction area or display", meanings[0])
 
 
 def _meanings(value: dict, names: LabelNames) -> list[str]:

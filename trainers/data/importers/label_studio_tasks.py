@@ -71,7 +71,7 @@ def image_reference(task: dict) -> str:
 
 
 def _paths(reference: str) -> list[str]:
-    """File names that a reference may stand for, the likeliest first."""
+    """Return the file names that a reference may mean, most likely first."""
     parts = urlsplit(reference)
     local = parse_qs(parts.query).get("d")
     path = unquote(local[0] if local else parts.path).lstrip("/")
@@ -97,7 +97,7 @@ def find(reference: str, finders: list[ImageFinder]) -> Path:
 
 
 def frame(results: list[dict]) -> tuple[float, float] | None:
-    """Width and height that percentages refer to; None: not told."""
+    """Return the width and height that percentages refer to; None if unknown."""
     for result in results:
         try:
             size = float(result["original_width"]), float(result["original_height"])

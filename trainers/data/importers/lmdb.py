@@ -33,7 +33,7 @@ def read(source: Path) -> Iterator[Row]:
         raise SourceError(f"{source} does not exist")
     files = [source] if source.is_file() else sorted(source.rglob("data.mdb"))
     if not files:
-        raise SourceError(f"{source} holds no data.mdb: it is no LMDB")
+        raise SourceError(f"{source} holds no data.mdb: it is not an LMDB")
     for file in files:
         prefix = "" if len(files) == 1 else f"{file.parent.relative_to(source).as_posix()}/"
         try:
@@ -45,15 +45,15 @@ def read(source: Path) -> Iterator[Row]:
 
 def _lines(store, file: Path, prefix: str) -> Iterator[Row]:
     with store.begin(buffers=False) as transaction:
-        told = transaction.get(COUNT_KEY)
-        if told is None:
-            detail = "an LMDB of the deep-text-recognition-benchmark tells its size there; write it anew"
+        declared = transaction.get(COUNT_KEY)
+        if declared is None:
+            detail = "an LMDB of the deep-text-recognition-benchmark stores its size there; write it anew"
             yield LeftOut(str(file), "LMDB without num-samples", detail)
             return
-        if not told.isdigit():
-            yield LeftOut(f"{file}:num-samples", "num-samples is no number", repr(told[:40]))
+        if not declared.isdigit():
+            yield LeftOut(f"{file}:num-samples", "num-samples is not a number", repr(declared[:40]))
             return
-        count, entries = int(told), store.stat()["entries"]
+        count, entries = int(declared), store.stat()["entries"]
         if count > entries:
             yield LeftOut(
                 f"{file}:num-samples", "fewer samples than num-samples", f"{count}, but {entries} keys in all"

@@ -30,7 +30,7 @@ _FRACTION = re.compile(r"\bfraction(al)?\b|\bdecimals?\b|\bcomma\b")
 _DISPLAY = re.compile(r"(\w+ )?(screen|display|roi)|counter|meter")
 _READING = re.compile(r"(?=.*[0-9x])[0-9x]*(\.[0-9x]+)?")
 
-_SAME_PLACE = 0.5  # of the narrower digit's width: digits that share more stand in one place
+_SAME_PLACE = 0.5  # of the narrower digit's width: digits that share more are in one place
 _GAP = 1.75  # pitches between two digits, from which on a place between them is taken for missing
 _STRIP_DIGITS = 0.3  # of the image's height, from which on digits are taken for those of a strip
 _SAME_SHAPE = 0.02  # relative difference of two aspect ratios
@@ -91,7 +91,7 @@ def display_corners(points: object) -> np.ndarray:
     until four are left; the corner nearest the first point comes first.
 
     Raises:
-        RowError: fewer than four points, values that are no numbers, or no area.
+        RowError: fewer than four points, values that are not numbers, or no area.
     """
     try:
         polygon = np.array(points, np.float32).reshape(-1, 2)
@@ -126,7 +126,7 @@ def ordered_digits(
         corners: float32 (4, 2) px, the display's; None: not known.
 
     Raises:
-        RowError: a digit of the fraction stands before one of the integer part.
+        RowError: a digit of the fraction is before one of the integer part.
     """
     along = _direction([digit.quad for digit in found] if corners is None else [corners])
     places: list[DigitFound] = []
@@ -141,7 +141,7 @@ def ordered_digits(
     digits = _with_gaps(digits, along)
     behind = [digit.fraction for digit in digits]
     if behind != sorted(behind):
-        raise RowError("digits of the fraction stand before the others", "".join(digit.character for digit in digits))
+        raise RowError("digits of the fraction are before the others", "".join(digit.character for digit in digits))
     return tuple(digits), reading_of(digits), len(found) - len(places)
 
 
@@ -154,7 +154,7 @@ def clean_reading(text: str, fraction_digits: int = 0) -> str:
     if not reading:
         raise RowError("empty label")
     if not _READING.fullmatch(reading):
-        raise RowError("reading is no number", repr(text)[:60])
+        raise RowError("reading is not a number", repr(text)[:60])
     whole, _, fraction = reading.partition(".")
     fraction = fraction.ljust(fraction_digits, "0")
     return f"{whole}.{fraction}" if fraction else whole
@@ -177,10 +177,10 @@ def fitted(found: MeterFound, size: tuple[int, int]) -> tuple[np.ndarray | None,
     if found.size is not None:
         scale = np.array([width / found.size[0], height / found.size[1]])
         if found.size != (1, 1) and abs(scale[0] / scale[1] - 1) > _SAME_SHAPE:
-            told = "{:g} × {:g}".format(*found.size)
+            expected = "{:g} × {:g}".format(*found.size)
             raise RowError(
                 "image has another size than its labels",
-                f"{width} × {height} px as it is seen (EXIF applied), labels for {told}",
+                f"{width} × {height} px as it is seen (EXIF applied), labels for {expected}",
             )
     digits = found.digits
     if digits is not None:
@@ -271,7 +271,7 @@ def _turned(quad: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 def _with_gaps(digits: Sequence[MeterDigit], along: np.ndarray) -> list[MeterDigit]:
     """Return the digits with an "x" for each gap between two into which another would fit."""
-    if len(digits) < 3:  # a pitch cannot be told
+    if len(digits) < 3:  # a pitch cannot be estimated
         return list(digits)
     centres = np.array([sum(_span(digit.box, along)) / 2 for digit in digits if digit.box is not None])
     steps = np.diff(centres) / max(float(np.median(np.diff(centres))), 1e-9)

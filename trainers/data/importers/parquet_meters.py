@@ -37,7 +37,7 @@ class MeterColumns:
     """Names of the columns; None: the one of the layout's own name, where there is one.
 
     Attributes:
-        position: of single digits: where the wheel stands ("3.7"), or the digit that is seen ("3", a whole number).
+        position: of single digits: the wheel's position ("3.7"), or the digit that is seen ("3", a whole number).
         split: "train", or "val", "validation", "test" and the like, for validation; None: divided by group and name.
     """
 
@@ -52,10 +52,10 @@ class MeterColumns:
 
     def there(self, path: Path, names: Sequence[str]) -> dict[str, str]:
         """Column of each field in a file. Raises SourceError: one that is named, or the image's, is missing."""
-        told = {key: name for key, name in asdict(self).items() if name is not None}
-        checked(path, list(told.values()), names)
+        given = {key: name for key, name in asdict(self).items() if name is not None}
+        checked(path, list(given.values()), names)
         own = (*_OWN, "reading", "corners", "meter_class", "name", "group")
-        return {key: key for key in own if key in names} | told
+        return {key: key for key in own if key in names} | given
 
 
 def read(
@@ -77,9 +77,9 @@ def read(
         columns: their names.
         images: folder that paths in the image column are relative to; default: the file's folder.
         kind: of all rows without a column `kind`; default: "strip" with a column of positions, else "photo".
-        meter_class: of all rows, where no column tells it.
-        leading_zeros: whether readings have all the zeros that displays begin with, where no column tells it.
-        fraction_digits: readings had the zeros at their end dropped: fill the fraction up to so many digits.
+        meter_class: of all rows without a column for it.
+        leading_zeros: whether readings have all the zeros that displays begin with, without a column for it.
+        fraction_digits: readings had the zeros at their end dropped: fill the fraction up to this many digits.
 
     Raises:
         SourceError: nothing there, or a file without these columns.
@@ -96,8 +96,8 @@ def read(
         if isinstance(record, LeftOut):
             yield record
             continue
-        told = {key: record[column] for key, column in chosen[path].items()}
-        fields = {**defaults, "meter_class": meter_class, **{k: v for k, v in told.items() if v is not None}}
+        given = {key: record[column] for key, column in chosen[path].items()}
+        fields = {**defaults, "meter_class": meter_class, **{k: v for k, v in given.items() if v is not None}}
         try:
             yield _meter(path, place, fields, labels, ImageFinder([images or path.parent]), fraction_digits)
         except RowError as error:
@@ -180,7 +180,7 @@ def _class(name: object, labels: LabelNames):
         return None
     meaning = labels.meaning(str(name))
     if meaning not in METER_CLASSES:
-        raise RowError("label of the image is no class of meters", str(name))
+        raise RowError("label of the image is not a class of meters", str(name))
     return meaning
 
 
@@ -224,7 +224,7 @@ def _digits(digits: object, position: object) -> tuple[MeterDigit, ...] | None:
             for digit in digits  # type: ignore[attr-defined]
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RowError("digits are no list of character, position, box and fraction", repr(digits)[:80]) from error
+        raise RowError("digits are not a list of character, position, box and fraction", repr(digits)[:80]) from error
     if unknown := [digit.character for digit in made if len(digit.character) != 1 or digit.character not in CHARACTERS]:
         raise RowError("unknown character of a digit", repr(unknown[0]))
     return made
@@ -237,7 +237,7 @@ def _digit_at(position: object) -> MeterDigit:
     try:
         value = float(text)
     except ValueError as error:
-        raise RowError("position is no number", repr(position)[:60]) from error
+        raise RowError("position is not a number", repr(position)[:60]) from error
     if not 0 <= value < 10:
         raise RowError("position is not from 0 to below 10", text)
     return MeterDigit(str(int(value)), value if "." in text else None)

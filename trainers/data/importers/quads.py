@@ -31,7 +31,7 @@ def quad_of_points(points: object, *, sort: bool = False) -> Quad:
         sort: the first point is any corner: take the corners for those of upright text.
 
     Raises:
-        RowError: fewer than four points, values that are no numbers, or no area.
+        RowError: fewer than four points, values that are not numbers, or no area.
     """
     try:
         corners = np.array([(float(x), float(y)) for x, y in points], np.float32)  # type: ignore[union-attr]

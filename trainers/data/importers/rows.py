@@ -44,7 +44,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Rows that were not asked for, for example annotations of single characters."""
+    """Rows that were not requested, for example annotations of single characters."""
 
     what: str
     count: int = 1
@@ -64,7 +64,7 @@ class LineFound:
 
 @dataclass(frozen=True)
 class PageFound:
-    """A page as the source has it. `size`: width and height in px its labels were made for, where that is told."""
+    """A page as the source has it. `size`: width and height in px that its labels refer to, if known."""
 
     place: str
     name: str

@@ -46,7 +46,7 @@ class Summary:
         regions, ignored_regions: on the pages written.
         meters: how many of the meters written are of a kind or class, or have a label of some sort.
         reasons: how many rows were left out, by reason.
-        skipped: what was not asked for, and how much of it.
+        skipped: what was not requested, and how much of it.
         understood: how names of the source were understood, and how often.
         characters: how often each character occurs in the labels written.
         examples: the first rows left out.
@@ -127,8 +127,8 @@ def import_rows(
             work = _Import(layout, report, grouping)
             for number, row in enumerate(rows, 1):
                 for key, made in work.take(row):
-                    told = row.split if isinstance(row, MeterFound) else None
-                    split = told or split_of(key, validation, seed)
+                    own_split = row.split if isinstance(row, MeterFound) else None
+                    split = own_split or split_of(key, validation, seed)
                     writer.add(made, split)
                     work.summary.rows[split] += 1
                 if progress and number % 1000 == 0:
@@ -311,13 +311,13 @@ def _compile(pattern: str | None) -> re.Pattern | None:
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise SourceError(f"--group-pattern {pattern} is no regular expression: {error}") from error
+        raise SourceError(f"--group-pattern {pattern} is not a regular expression: {error}") from error
 
 
 def _nothing(source: Path, summary: Summary) -> str:
     skipped = ", ".join(f"{count:,} {what}" for what, count in summary.skipped.items())
     faults = "; ".join(islice(summary.examples, 3))
-    told = " · ".join(part for part in (f"skipped: {skipped}" if skipped else "", faults) if part)
+    skips = " · ".join(part for part in (f"skipped: {skipped}" if skipped else "", faults) if part)
     return f"nothing could be read from {source}" + (
-        f" ({summary.left_out:,} left out): {told}" if told else ": it is empty"
+        f" ({summary.left_out:,} left out): {skips}" if skips else ": it is empty"
     )

@@ -83,7 +83,7 @@ def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         while raw := file.readline(_LONGEST_LINE):
             number += 1
             if len(raw) == _LONGEST_LINE:
-                raise TextError(f"line {number} is longer than {_LONGEST_LINE // 2**20} MB: this is no label file")
+                raise TextError(f"line {number} is longer than {_LONGEST_LINE // 2**20} MB: this is not a label file")
             yield number, raw.rstrip(b"\r\n")
 
 

@@ -55,7 +55,7 @@ _SHARES = 2.0  # coordinates up to here are shares of the image, not px: no disp
 def read(source: Path, names: LabelNames, *, features: Mapping[str, str] | None = None) -> Iterator[Row]:
     """Meters of a TFRecord file, or of all in a folder and below.
 
-    Splits that file names tell (`NAME-train.tfrecord-00000-of-00001`) are kept where there are both.
+    Splits given by file names (`NAME-train.tfrecord-00000-of-00001`) are kept if both exist.
 
     Args:
         source: file or folder.
@@ -68,7 +68,7 @@ def read(source: Path, names: LabelNames, *, features: Mapping[str, str] | None 
     wanted = dict(FEATURES)
     for key, name in (features or {}).items():
         if key not in FEATURES:
-            raise SourceError(f"--feature {key}={name}: there is no {key}; known: {', '.join(FEATURES)}")
+            raise SourceError(f"--feature {key}={name}: unknown key {key}; known: {', '.join(FEATURES)}")
         wanted[key] = (name,)
     paths = _files(source)
     splits: dict[Path, Split | None] = {path: _split(path) for path in paths}
@@ -130,8 +130,8 @@ class _Reader:
             raise RowError("record without an image", f"its features are {', '.join(sorted(features))}; see --feature")
         size = load_image(image[0])[1]
         classes, digits_found, fractions, displays = self._objects(features, size)
-        if (told := self._class(features)) is not None:
-            classes = [told]
+        if (label := self._class(features)) is not None:
+            classes = [label]
         corners = self._corners(features, size)
         if corners is None and displays:
             corners = displays[0]
@@ -204,7 +204,7 @@ class _Reader:
             return None
         meaning = self._label(feature, values[0], CLASS_NAMES)
         if meaning not in METER_CLASSES:
-            raise RowError("label of the image is no class of meters", f"{feature}: {meaning}")
+            raise RowError("label of the image is not a class of meters", f"{feature}: {meaning}")
         return meaning
 
     def _objects(

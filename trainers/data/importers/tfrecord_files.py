@@ -78,7 +78,7 @@ def _records(file: io.BufferedIOBase) -> Iterator[bytes | tuple[str, str]]:
 
 
 def _read(file: io.BufferedIOBase, length: int) -> bytes:
-    """Up to `length` bytes, piece by piece: a length that is no true one would otherwise take all memory."""
+    """Up to `length` bytes, piece by piece: a length that is not the true one would otherwise take all memory."""
     pieces = []
     while length > 0 and (piece := file.read(min(length, _PIECE))):
         pieces.append(piece)
@@ -91,7 +91,7 @@ def _features(data: bytes, place: str) -> Features | LeftOut:
     try:
         message.ParseFromString(data)
     except DecodeError as error:
-        return LeftOut(place, "record is no tf.train.Example", str(error))
+        return LeftOut(place, "record is not a tf.train.Example", str(error))
     found: dict[str, list[bytes] | np.ndarray] = {}
     for name, feature in message.features.feature.items():
         kind = feature.WhichOneof("kind")
