@@ -10,7 +10,7 @@ from ray_apps.cli.main import main as ocray
 from tests.tiny_task import TinyNetwork, TinySettings, TinyTask, tiny_config
 from trainers.core.checkpoint import WeightsError, load_weights, strict_load
 from trainers.core.evaluate import evaluate
-from trainers.core.export import ExportError, check_parity, export_network, export_run, to_onnx
+from trainers.core.export import ModelExportError, check_parity, export_network, export_run, to_onnx
 from trainers.core.launch import launch
 from trainers.core.runs import Run, RunError
 
@@ -69,7 +69,7 @@ def test_weights_come_back_from_the_bundle(run, bundle):
 
 def test_wrong_network_is_noticed(bundle, tmp_path):
     task = TinyTask(TinySettings(), {}, 0)
-    with pytest.raises(ExportError, match=r"OpenVINO: logits is .* off"):
+    with pytest.raises(ModelExportError, match=r"OpenVINO: logits is .* off"):
         check_parity(TinyNetwork(8, 0.0).eval(), task.export(), bundle)
 
     class Unused(TinyNetwork):
@@ -77,7 +77,7 @@ def test_wrong_network_is_noticed(bundle, tmp_path):
             super().__init__(8, 0.0)
             self.idle = torch.nn.Linear(2, 2)
 
-    with pytest.raises(ExportError, match=r"does not use idle\.weight, idle\.bias"):
+    with pytest.raises(ModelExportError, match=r"does not use idle\.weight, idle\.bias"):
         export_network(task, Unused(), bundle.card, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 

@@ -12,7 +12,7 @@ from tests.labelled_images import ocray as ocray_output
 from tests.render_fonts import font_set
 from trainers.data.layouts import LINES_SCHEMA
 from trainers.render.lines import render_line
-from trainers.render.lines.shards import Settings, contact_sheet, render_shards
+from trainers.render.lines.shards import LineRendering, contact_sheet, render_shards
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def fonts(tmp_path, monkeypatch):
 
 
 def test_shards_hold_the_lines_of_their_seeds(fonts, tmp_path):
-    paths = render_shards(tmp_path / "out", 5, Settings("validation", 9), rows=2)
+    paths = render_shards(tmp_path / "out", 5, LineRendering("validation", 9), rows=2)
     assert all(pq.read_schema(path).equals(LINES_SCHEMA) for path in paths)
     assert [p.name for p in paths] == [f"validation-9-0000{i}.parquet" for i in range(3)]
     rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
@@ -37,7 +37,7 @@ def test_shards_hold_the_lines_of_their_seeds(fonts, tmp_path):
 
 
 def test_a_second_run_does_only_what_is_missing(fonts, tmp_path, monkeypatch):
-    out, settings = tmp_path / "out", Settings("train", 1)
+    out, settings = tmp_path / "out", LineRendering("train", 1)
     paths = render_shards(out, 4, settings, rows=2)
     before = {path: path.read_bytes() for path in paths}
     paths[1].unlink()
@@ -66,16 +66,16 @@ def test_an_interrupted_shard_leaves_no_file(fonts, tmp_path, monkeypatch):
 
     monkeypatch.setattr("trainers.render.lines.source.render_line", broken)
     with pytest.raises(KeyboardInterrupt):
-        render_shards(tmp_path / "out", 4, Settings("train", 1), rows=2)
+        render_shards(tmp_path / "out", 4, LineRendering("train", 1), rows=2)
     assert [p.name for p in (tmp_path / "out").glob("*")] == ["train-1-00000.parquet"]
 
 
 def test_shards_of_other_settings_are_not_taken_for_finished(fonts, tmp_path):
-    render_shards(tmp_path / "out", 2, Settings("train", 1), rows=2)
+    render_shards(tmp_path / "out", 2, LineRendering("train", 1), rows=2)
     with pytest.raises(ValueError, match=r"train-1-00000.parquet holds lines of other settings.*another --out"):
-        render_shards(tmp_path / "out", 2, Settings("train", 1, charset=" 0123456789"), rows=2)
+        render_shards(tmp_path / "out", 2, LineRendering("train", 1, charset=" 0123456789"), rows=2)
     with pytest.raises(ValueError, match="at least 1"):
-        render_shards(tmp_path / "out", 0, Settings("train"))
+        render_shards(tmp_path / "out", 0, LineRendering("train"))
 
 
 def test_the_command_writes_a_sheet_and_shards(fonts, tmp_path):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.train
 
 def test_console_line():
     values = {"train/loss": 0.53104, "train/lr": 1e-3, "samples_per_second": 1812.3, "eta_seconds": 3725.2}
-    assert console_line(50, 1000, values) == "step 50/1000  loss 0.531  lr 1.0e-03  1,812.3 samples/s  ETA 1:02:06"
+    assert console_line(50, 1000, values) == "step 50/1000  loss 0.531  lr 1.0e-03  1,812.3 samples/s  1 h 2 min left"
 
 
 def test_run_leaves_progress_tensorboard_and_mlflow(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from ray_apps.cli.main import main as ocray
 from trainers.core.checkpoint import WeightsError, load_labels, load_state, load_weights
 from trainers.core.config import Config, parse_config
 from trainers.core.evaluate import evaluate
-from trainers.core.export import ExportError, export_run
+from trainers.core.export import ModelExportError, export_run
 from trainers.core.launch import launch
 from trainers.core.loop import TrainingError, train
 from trainers.core.reporters import Silent
@@ -372,7 +372,7 @@ def test_korean_charsets_share_jamo(tmp_path):
 def test_a_charset_that_changed_under_a_run_is_noticed(run, tmp_path):
     backwards = tmp_path / "backwards.txt"
     Charset("9876543210 ").save(backwards)
-    with pytest.raises(ExportError, match="other labels"):
+    with pytest.raises(ModelExportError, match="other labels"):
         export_run(run, tmp_path / "bundle", run.config().changed({"settings.charset": str(backwards)}, "test"))
     with pytest.raises(TrainingError, match="other labels"):
         settings = config("", str(backwards)).train

@@ -24,7 +24,7 @@ _ILLEGIBLE = "_illegible"
 
 
 @dataclass(frozen=True, slots=True)
-class MeterDigit:
+class ReadDigit:
     """A place: `character` ("0" … "9", or "x": cannot be read), `box` float32 (4, 2), px of the photo, from the digit's
     own top left, `confidence` 0..1, `fraction`: behind the decimal point."""
 
@@ -58,7 +58,7 @@ class MeterReading:
     meter_class: str = ""
     class_confidence: float = 0.0
     corners: np.ndarray | None = None
-    digits: tuple[MeterDigit, ...] = ()
+    digits: tuple[ReadDigit, ...] = ()
     fraction_digits: int = 0
 
 
@@ -148,7 +148,7 @@ class MeterPredictor:
         to_photo = np.linalg.inv(found.matrix)
         before = len(reading.digits) - reading.fraction_digits
         digits = (
-            MeterDigit(place.character, map_points(to_photo, _quad(place.box)), place.confidence, number >= before)
+            ReadDigit(place.character, map_points(to_photo, _quad(place.box)), place.confidence, number >= before)
             for number, place in enumerate(reading.digits)
         )
         return MeterReading(

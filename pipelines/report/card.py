@@ -20,7 +20,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class JobCard:
+class JobFacts:
     """The card of a job. Missing facts are None or empty, which the report shows as unknown.
 
     Attributes:
@@ -40,10 +40,10 @@ class JobCard:
     versions: dict[str, str]
 
 
-def read_card(card: Mapping[str, Any]) -> JobCard:
+def read_card(card: Mapping[str, Any]) -> JobFacts:
     """Return what `job.json` holds for people."""
     hosts = card.get("hosts")
-    return JobCard(
+    return JobFacts(
         name=str(card.get("name") or "ocray"),
         state=str(card.get("state") or ""),
         created=_moment(card.get("created")),

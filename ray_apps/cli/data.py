@@ -10,8 +10,8 @@ from common.cli import share
 from common.errors import ExitCode
 from trainers.data.exporters import Exported, export_lmdb, export_paddleocr
 from trainers.data.importers.importer import Importer, importers
-from trainers.data.importers.rows import SourceError
-from trainers.data.importers.run import MANY_BAD, Summary, import_rows
+from trainers.data.importers.rows import ImportSourceError
+from trainers.data.importers.run import MANY_BAD, ImportSummary, import_rows
 from trainers.data.splits import SPLITS
 
 LAYOUTS = {
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     if args.images is not None and not args.images.is_dir():
-        raise SourceError(f"--images {args.images} is not a folder")
+        raise ImportSourceError(f"--images {args.images} is not a folder")
     summary = import_rows(
         args.importer.read(args),
         args.output,
@@ -87,7 +87,7 @@ def _import(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _print_summary(summary: Summary, output: Path) -> None:
+def _print_summary(summary: ImportSummary, output: Path) -> None:
     what = {"lines": "lines", "regions": "pages", "meters": "meters"}[summary.layout]
     left_out = f", {summary.left_out:,} left out (see {output / 'left_out.jsonl'})" if summary.left_out else ""
     print(f"imported {summary.imported:,} {what}{left_out}")

@@ -110,7 +110,7 @@ def _lines(args: argparse.Namespace) -> None:
         from models.text_recognition.charset import charset
 
         characters = "".join(charset(args.charset).characters)
-    settings = line_shards.Settings(args.split, args.seed, args.texts, characters, args.balance, args.rare)
+    settings = line_shards.LineRendering(args.split, args.seed, args.texts, characters, args.balance, args.rare)
     if args.sheet:
         lines = settings.lines()
         samples = (lines.line(number) for number in range(min(args.count, _ON_SHEET)))

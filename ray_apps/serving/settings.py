@@ -18,7 +18,7 @@ _FETCHABLE = ("s3://", "gs://", "gcs://", "az://", "abfs://", "abfss://", "file:
 OWN_DEPLOYMENTS = ("ingress", "jobs")
 
 
-class LimitSettings(Settings):
+class RequestLimits(Settings):
     """Limits that are checked before anything is decoded."""
 
     upload_mib: float = Field(default=50, gt=0)
@@ -28,13 +28,13 @@ class LimitSettings(Settings):
     pages: int = Field(default=50, ge=1, description="read in one request")
 
 
-class DocumentLimits(LimitSettings):
+class DocumentLimits(RequestLimits):
     """Limits of documents. A document over `pages` can be sent as a job."""
 
     job_pages: int = Field(default=5000, ge=1, description="read in one job")
 
 
-class PhotoLimits(LimitSettings):
+class PhotoLimits(RequestLimits):
     """Limits of photos. Pixels written as JSON numbers take about a hundred bytes each to parse: fewer are accepted."""
 
     json_megapixels: float = Field(default=6, gt=0, description="of an image given as nested lists of numbers")
@@ -82,7 +82,7 @@ class AppSettings(Settings):
     device: str = "cpu"
     threads: int = Field(default=1, ge=1, description="CPU threads of a replica's networks")
     stages: dict[str, list[str]]
-    limits: LimitSettings = LimitSettings()
+    limits: RequestLimits = RequestLimits()
     flow: FlowSettings = FlowSettings()
     uri_prefixes: list[str] = Field(default=[], description="documents may be named by URIs below these; none: never")
     allowed_hosts: list[str] = Field(

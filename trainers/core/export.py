@@ -42,7 +42,7 @@ _ONNX_RUNTIME = "ONNX Runtime"
 _LEAST_HALVED = 1024  # elements; smaller tensors are not worth a node
 
 
-class ExportError(ExpectedError):
+class ModelExportError(ExpectedError):
     """A network that cannot be exported faithfully; the message says where it differs."""
 
     exit_code = ExitCode.FAILED
@@ -66,7 +66,7 @@ def export_run(
     Raises:
         RunError: no run there.
         WeightsError: no validated weights yet, or weights that do not fit.
-        ExportError: the exported network differs from torch's.
+        ModelExportError: the exported network differs from torch's.
     """
     config = config or run.config()
     # Exporting needs no samples; the shards may be elsewhere.
@@ -76,7 +76,9 @@ def export_run(
     strict_load(network, state["weights"], run.folder)
     fields = task.card_fields()
     if state.get("labels", fields.labels) != fields.labels:
-        raise ExportError(f"{run.folder} was trained with other labels than its config gives now; give the old ones")
+        raise ModelExportError(
+            f"{run.folder} was trained with other labels than its config gives now; give the old ones"
+        )
     if average:
         others = [_alike(task, network, fields.labels, other) for other in average]
         strict_load(network, _mean([state["weights"], *others]), run.folder)
@@ -160,13 +162,13 @@ def to_onnx(network: nn.Module, export: Export) -> bytes:
         verbose=False,
     )
     if program is None:
-        raise ExportError("torch made no ONNX program")
+        raise ModelExportError("torch made no ONNX program")
     model = program.model_proto
     initializers = {tensor.name for tensor in model.graph.initializer}
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
     names = [name for name in names if not name.startswith(export.training_only)]
     if unused := [name for name in names if name not in initializers]:
-        raise ExportError(f"forward() does not use {', '.join(unused)}: remove them from {type(network).__name__}")
+        raise ModelExportError(f"forward() does not use {', '.join(unused)}: remove them from {type(network).__name__}")
     entry = model.metadata_props.add()
     entry.key, entry.value = ONNX_WEIGHT_NAMES, " ".join(names)
     onnx.checker.check_model(model)
@@ -221,7 +223,7 @@ def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
     Differences may be up to TOLERANCE times the output's largest magnitude (or 1, where that is less).
 
     Raises:
-        ExportError: names the runtime, the output and the difference.
+        ModelExportError: names the runtime, the output and the difference.
     """
     runtimes: dict[str, Callable[..., Mapping[str, Any]]] = {"OpenVINO": Network(bundle)}
     if _ONNX_RUNTIME in parity_runtimes():
@@ -243,11 +245,11 @@ def check_parity(network: nn.Module, export: Export, bundle: Bundle) -> None:
             answer = run(arrays)
             for name, truth in expected.items():
                 if answer[name].shape != truth.shape:
-                    raise ExportError(f"{runtime}: {name} is {answer[name].shape}, torch gives {truth.shape}")
+                    raise ModelExportError(f"{runtime}: {name} is {answer[name].shape}, torch gives {truth.shape}")
                 difference = float(np.abs(answer[name] - truth).max())
                 allowed = TOLERANCE * max(1.0, float(np.abs(truth).max()))
                 if not difference <= allowed:
-                    raise ExportError(f"{runtime}: {name} is {difference:.2g} off torch's, allowed {allowed:.2g}")
+                    raise ModelExportError(f"{runtime}: {name} is {difference:.2g} off torch's, allowed {allowed:.2g}")
 
 
 def _random_like(example: torch.Tensor, batch: int, generator: torch.Generator) -> torch.Tensor:

@@ -5,7 +5,6 @@ a step is the one that counts.
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from common.config import ConfigError
+from common.durations import duration
 from trainers.core.config import Config
 
 PROGRESS_FILE = "progress.jsonl"
@@ -252,15 +252,14 @@ def end_mlflow_run(folder: Path, status: str) -> None:
 
 
 def console_line(step: int, total_steps: int, values: dict[str, float]) -> str:
-    """`step 50/1000  loss 0.53  lr 1.0e-03  812 samples/s  ETA 0:12:08`."""
+    """Return `step 50/1000  loss 0.53  lr 1.0e-03  812 samples/s  12 min 8 s left`."""
     parts = [f"step {step}/{total_steps}"]
     for name, value in values.items():
         label = name.removeprefix("train/")
         if name == "samples_per_second":
             parts.append(f"{value:,.1f} samples/s")
         elif name == "eta_seconds":
-            seconds = math.ceil(value)
-            parts.append(f"ETA {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}")
+            parts.append(f"{duration(value)} left")
         else:
             parts.append(f"{label} {value:.1e}" if name == "train/lr" else f"{label} {value:.4g}")
     return "  ".join(parts)

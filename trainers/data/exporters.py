@@ -27,7 +27,7 @@ _BATCH_ROWS = 1000
 _MAP_BYTES = 2**28  # of an LMDB at first; it grows
 
 
-class ExportError(ExpectedError):
+class DataExportError(ExpectedError):
     """A data set that cannot be exported this way; the message names the remedy."""
 
 
@@ -43,13 +43,13 @@ def export_lmdb(source: Path, output: Path, *, overwrite: bool = False) -> Expor
     """Write *lines* as `output/SPLIT/data.mdb`, an LMDB a split; of a source without splits, `output/data.mdb`.
 
     Raises:
-        ExportError: the data set holds no lines, or a line whose text the layout does not allow.
+        DataExportError: the data set holds no lines, or a line whose text the layout does not allow.
         LayoutError: `source` cannot be read, or `output` not be used.
         SourceError: the package lmdb is not installed.
     """
     lmdb = import_lmdb()
     if (layout := layout_of(source)) != "lines":
-        raise ExportError(f"{source} holds {layout}, LMDB holds lines; import it with --layout lines first")
+        raise DataExportError(f"{source} holds {layout}, LMDB holds lines; import it with --layout lines first")
     done = Exported()
     with whole_folder(output, overwrite=overwrite, may_hold=("data.mdb", "lock.mdb")) as folder:
         for split, place in _splits(source):
@@ -76,12 +76,12 @@ def export_paddleocr(source: Path, output: Path, *, overwrite: bool = False) -> 
     "###" (its text is lost), an unknown text an empty transcription.
 
     Raises:
-        ExportError: the data set holds neither.
+        DataExportError: the data set holds neither.
         LayoutError: `source` cannot be read, or `output` not be used.
     """
     writers: dict[str, Callable[[Path, Path, Exported], int]] = {"lines": _recognition, "regions": _detection}
     if (layout := layout_of(source)) not in writers:
-        raise ExportError(f"{source} holds {layout}; PaddleOCR's label files hold {' and '.join(writers)}")
+        raise DataExportError(f"{source} holds {layout}; PaddleOCR's label files hold {' and '.join(writers)}")
     write = writers[layout]
     done = Exported()
     may_hold = (IMAGES_FOLDER, RECOGNITION_FILE, DETECTION_FILE)

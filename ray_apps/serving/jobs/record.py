@@ -109,7 +109,7 @@ class JobRecord(BaseModel):
         return JobAnswer(**own, pages=len(self.options.pages), status_url=url, result_url=f"{url}/result")
 
 
-class JobResult(NamedTuple):
+class JobPages(NamedTuple):
     """Pages of a job in page order; `next_offset` is where the next ones start, None when there will be none."""
 
     record: JobRecord

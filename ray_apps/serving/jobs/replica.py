@@ -9,7 +9,7 @@ from common.storage import Storage, StorageUnavailable
 from pipelines.readers.documents.reader import DocumentsReader
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.chain import DocumentsChain, Unavailable
-from ray_apps.serving.jobs.record import JobRecord, JobResult
+from ray_apps.serving.jobs.record import JobPages, JobRecord
 from ray_apps.serving.jobs.runner import JobRunner, TryAgain
 from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.jobs.store_calls import StoreFails
@@ -59,7 +59,7 @@ class JobsReplica:
     async def job(self, job_id: str, owner: str | None = None) -> JobRecord:
         return await (await self._start()).job(job_id, owner)
 
-    async def result(self, job_id: str, offset: int, limit: int, owner: str | None = None) -> JobResult:
+    async def result(self, job_id: str, offset: int, limit: int, owner: str | None = None) -> JobPages:
         return await (await self._start()).result(job_id, offset, limit, owner)
 
     async def cancel(self, job_id: str, owner: str | None = None) -> JobRecord:

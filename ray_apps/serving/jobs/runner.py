@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pipelines.records import PageError, page_id
 from ray_apps.serving.answers import ReadPage
 from ray_apps.serving.jobs.active import ActiveJob
-from ray_apps.serving.jobs.record import JobNotFound, JobRecord, JobResult, State
+from ray_apps.serving.jobs.record import JobNotFound, JobPages, JobRecord, State
 from ray_apps.serving.jobs.store import JobStore
 from ray_apps.serving.jobs.store_calls import StoreCalls, pause
 from ray_apps.serving.requests import Document, ReadOptions
@@ -157,7 +157,7 @@ class JobRunner:
         record = _owned(job.record if job else await self.calls.ask(self.store.load, job_id), owner)
         return record.model_copy(update={"trouble": self.calls.trouble}) if job else record
 
-    async def result(self, job_id: str, offset: int = 0, limit: int = 100, owner: str | None = None) -> JobResult:
+    async def result(self, job_id: str, offset: int = 0, limit: int = 100, owner: str | None = None) -> JobPages:
         """Return finished pages of a job, as `JobStore.result` does. Raises: JobNotFound, StoreFails."""
         await self.job(job_id, owner)
         result = await self.calls.ask(self.store.result, job_id, offset, limit)

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from common.storage import Storage
 from ray_apps.serving.answers import ReadPage
-from ray_apps.serving.jobs.record import JobNotFound, JobRecord, JobResult, is_id, new_id, now, time_in
+from ray_apps.serving.jobs.record import JobNotFound, JobPages, JobRecord, is_id, new_id, now, time_in
 from ray_apps.serving.requests import Document, ReadOptions
 
 _AT_ONCE = 8  # files read side by side: an object store answers each in tens of milliseconds
@@ -125,7 +125,7 @@ class JobStore:
         failed = {int(name) for name in self.storage.list(f"{job_id}/failed", "")}
         return done, failed & done
 
-    def result(self, job_id: str, offset: int = 0, limit: int = 100) -> JobResult:
+    def result(self, job_id: str, offset: int = 0, limit: int = 100) -> JobPages:
         """Return up to `limit` of the requested pages, from the `offset`-th (0-based) on; fewer if they are large.
 
         Of a job that has not ended: the pages before the first one that is not done yet, so that a client that follows
@@ -140,12 +140,12 @@ class JobStore:
             chunk = numbers[offset : min(offset + _AT_ONCE, end)]
             for content in self._read_all(_page_file(job_id, number) for number in chunk):
                 if content is None and not record.ended:
-                    return JobResult(record, pages, offset)
+                    return JobPages(record, pages, offset)
                 if content is not None:
                     pages.append(ReadPage.model_validate_json(content))
                     size += len(content)
                 offset += 1
-        return JobResult(record, pages, offset if offset < len(numbers) else None)
+        return JobPages(record, pages, offset if offset < len(numbers) else None)
 
     def delete(self, job_id: str) -> None:
         """Delete a job with its result."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from trainers.data.importers.rows import LeftOut, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut
 from trainers.data.importers.text_files import TextError, stream_encoding
 
 _CHUNK = 2**20
@@ -17,13 +17,13 @@ _LARGEST_ITEM = 64 * 2**20
 
 
 def json_files(source: Path) -> list[Path]:
-    """Return the JSON file `source`, or all below the folder `source`. Raises SourceError: there is none."""
+    """Return the JSON file `source`, or all below the folder `source`. Raises ImportSourceError: there is none."""
     if source.is_file():
         return [source]
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     if not (paths := sorted(source.rglob("*.json"))):
-        raise SourceError(f"{source} holds no JSON files; name the label file or its folder")
+        raise ImportSourceError(f"{source} holds no JSON files; name the label file or its folder")
     return paths
 
 

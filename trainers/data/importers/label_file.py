@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainers.data.importers.image_files import ImageFinder
 from trainers.data.importers.importer import Importer
-from trainers.data.importers.rows import LeftOut, LineFound, Row, RowError, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut, LineFound, Row, RowError
 from trainers.data.importers.text_files import TextError, numbered_lines
 
 _PATTERNS = ("gt_*.txt", "gt.txt", "labels.txt")
@@ -60,9 +60,9 @@ def _label_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     if not (paths := sorted({path for pattern in _PATTERNS for path in source.rglob(pattern)})):
-        raise SourceError(f"{source} holds no {', '.join(_PATTERNS)}; name the label file")
+        raise ImportSourceError(f"{source} holds no {', '.join(_PATTERNS)}; name the label file")
     return paths
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.data.importers.importer import Importer
-from trainers.data.importers.rows import LeftOut, LineFound, Row, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut, LineFound, Row
 
 COUNT_KEY = b"num-samples"
 
@@ -18,11 +18,11 @@ def label_key(number: int) -> bytes:
 
 
 def import_lmdb():
-    """Return the package `lmdb`. Raises SourceError: it is not installed."""
+    """Return the package `lmdb`. Raises ImportSourceError: it is not installed."""
     try:
         import lmdb
     except ModuleNotFoundError as error:
-        raise SourceError("lmdb is not installed; LMDB needs the extra: pip install 'ocray[train]'") from error
+        raise ImportSourceError("lmdb is not installed; LMDB needs the extra: pip install 'ocray[train]'") from error
     return lmdb
 
 
@@ -30,10 +30,10 @@ def read(source: Path) -> Iterator[Row]:
     """Yield the lines of an LMDB (the folder with data.mdb, or that file), or of all LMDBs below a folder."""
     lmdb = import_lmdb()
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     files = [source] if source.is_file() else sorted(source.rglob("data.mdb"))
     if not files:
-        raise SourceError(f"{source} holds no data.mdb: it is not an LMDB")
+        raise ImportSourceError(f"{source} holds no data.mdb: it is not an LMDB")
     for file in files:
         prefix = "" if len(files) == 1 else f"{file.parent.relative_to(source).as_posix()}/"
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from trainers.data.importers.image_files import ImageFinder
 from trainers.data.importers.importer import Importer
 from trainers.data.importers.quads import quad_of_points
-from trainers.data.importers.rows import LeftOut, LineFound, PageFound, Row, RowError, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut, LineFound, PageFound, Row, RowError
 from trainers.data.importers.text_files import TextError, numbered_lines
 from trainers.data.layouts import Layout, Region
 
@@ -49,12 +49,12 @@ def _label_files(source: Path, layout: Layout) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     wanted = (DETECTION_FILE,) if layout == "regions" else (RECOGNITION_FILE, DETECTION_FILE)
     for name in wanted:
         if paths := sorted(source.rglob(name)):
             return paths
-    raise SourceError(f"{source} holds no {' and no '.join(wanted)}; name the label file")
+    raise ImportSourceError(f"{source} holds no {' and no '.join(wanted)}; name the label file")
 
 
 def _is_detection(path: Path) -> bool:

@@ -35,7 +35,7 @@ def read(source: Path, *, columns: Columns | None = None, images: Path | None = 
         images: folder that paths in the image column are relative to; default: the file's folder.
 
     Raises:
-        SourceError: nothing there, or a file without these columns.
+        ImportSourceError: nothing there, or a file without these columns.
     """
     columns = columns or Columns()
     for path, place, record in records(source, lambda path, there: checked(path, columns.all(), there)):

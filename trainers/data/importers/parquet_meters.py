@@ -33,7 +33,7 @@ _SPLITS: dict[str, Split] = {
 
 
 @dataclass(frozen=True)
-class MeterColumns:
+class MeterFileColumns:
     """Names of the columns; None: the one of the layout's own name, where there is one.
 
     Attributes:
@@ -51,7 +51,7 @@ class MeterColumns:
     split: str | None = None
 
     def there(self, path: Path, names: Sequence[str]) -> dict[str, str]:
-        """Column of each field in a file. Raises SourceError: one that is named, or the image's, is missing."""
+        """Column of each field in a file. Raises ImportSourceError: one that is named, or the image's, is missing."""
         given = {key: name for key, name in asdict(self).items() if name is not None}
         checked(path, list(given.values()), names)
         own = (*_OWN, "reading", "corners", "meter_class", "name", "group")
@@ -62,7 +62,7 @@ def read(
     source: Path,
     labels: LabelNames,
     *,
-    columns: MeterColumns | None = None,
+    columns: MeterFileColumns | None = None,
     images: Path | None = None,
     kind: Kind | None = None,
     meter_class: str | None = None,
@@ -82,9 +82,9 @@ def read(
         fraction_digits: readings had the zeros at their end dropped: fill the fraction up to this many digits.
 
     Raises:
-        SourceError: nothing there, or a file without these columns.
+        ImportSourceError: nothing there, or a file without these columns.
     """
-    columns = columns or MeterColumns()
+    columns = columns or MeterFileColumns()
     chosen: dict[Path, dict[str, str]] = {}
 
     def choose(path: Path, there: Sequence[str]) -> list[str]:
@@ -123,7 +123,7 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
 
 def read_requested(options: argparse.Namespace) -> Iterator[Row]:
     """Call `read` with the options of the command line."""
-    columns = MeterColumns(
+    columns = MeterFileColumns(
         image=options.image_column,
         reading=options.reading_column,
         corners=options.corners_column,

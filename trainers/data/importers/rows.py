@@ -12,7 +12,7 @@ from trainers.data.meter_sample import Kind, MeterClass, MeterDigit
 from trainers.data.splits import Split
 
 
-class SourceError(ExpectedError):
+class ImportSourceError(ExpectedError):
     """A source that cannot be imported at all; the message names the file and the remedy."""
 
 

@@ -17,6 +17,7 @@ from trainers.data.importers.image_files import decode_upright, load_image
 from trainers.data.importers.meter_labels import fitted
 from trainers.data.importers.quads import as_array, outside
 from trainers.data.importers.rows import (
+    ImportSourceError,
     LeftOut,
     LineFound,
     MeterFound,
@@ -24,7 +25,6 @@ from trainers.data.importers.rows import (
     Row,
     RowError,
     Skipped,
-    SourceError,
     Understood,
     clean_label,
 )
@@ -38,7 +38,7 @@ _KEPT_EXAMPLES = 5
 
 
 @dataclass
-class Summary:
+class ImportSummary:
     """What an import came to.
 
     Attributes:
@@ -98,7 +98,7 @@ def import_rows(
     group_pattern: str | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> Summary:
+) -> ImportSummary:
     """Write rows of an importer as a data set; memory holds a few MB of images, and about 150 bytes a row to find
     duplicates.
 
@@ -113,11 +113,11 @@ def import_rows(
         progress: called with the number of rows looked at, every 1,000.
 
     Raises:
-        SourceError: nothing was imported, or the rows do not suit the layout; the message says why.
+        ImportSourceError: nothing was imported, or the rows do not suit the layout; the message says why.
         LayoutError: `output` cannot be used.
     """
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise SourceError(f"the output {output} lies in the source {source}; choose a place outside")
+        raise ImportSourceError(f"the output {output} lies in the source {source}; choose a place outside")
     grouping = _compile(group_pattern)
     with whole_folder(output, overwrite=overwrite, may_hold=REPORT_FILES) as folder:
         with (
@@ -135,7 +135,7 @@ def import_rows(
                     progress(number)
         summary = work.summary
         if not summary.imported:
-            raise SourceError(_nothing(source, summary))
+            raise ImportSourceError(_nothing(source, summary))
         if not summary.left_out:
             (folder / "left_out.jsonl").unlink()
         settings = {"source": str(source), "validation": validation, "seed": seed, "group_pattern": group_pattern}
@@ -148,7 +148,7 @@ class _Import:
     """Turns rows found into rows to write, and counts."""
 
     def __init__(self, layout: Layout, report: TextIO, grouping: re.Pattern | None):
-        self.summary = Summary(layout)
+        self.summary = ImportSummary(layout)
         self._report = report
         self._grouping = grouping
         self._contents: set[int] = set()
@@ -171,7 +171,7 @@ class _Import:
 
     def _line(self, found: LineFound) -> Iterator[tuple[str, _Made]]:
         if self.summary.layout == "regions":
-            raise SourceError(f"{found.source} holds text lines without boxes; import it with --layout lines")
+            raise ImportSourceError(f"{found.source} holds text lines without boxes; import it with --layout lines")
         text = clean_label(found.text)
         image, _ = load_image(found.image)
         self._once(image, text)
@@ -311,10 +311,10 @@ def _compile(pattern: str | None) -> re.Pattern | None:
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise SourceError(f"--group-pattern {pattern} is not a regular expression: {error}") from error
+        raise ImportSourceError(f"--group-pattern {pattern} is not a regular expression: {error}") from error
 
 
-def _nothing(source: Path, summary: Summary) -> str:
+def _nothing(source: Path, summary: ImportSummary) -> str:
     skipped = ", ".join(f"{count:,} {what}" for what, count in summary.skipped.items())
     faults = "; ".join(islice(summary.examples, 3))
     skips = " · ".join(part for part in (f"skipped: {skipped}" if skipped else "", faults) if part)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainers.data.importers.image_files import ImageFinder
-from trainers.data.importers.rows import LeftOut, RowError, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut, RowError
 from trainers.data.importers.text_files import TextError, stream_encoding
 
 _BATCH_ROWS = 64
@@ -74,9 +74,9 @@ def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     if not (paths := sorted(path for ending in ("parquet", "csv") for path in source.rglob(f"*.{ending}"))):
-        raise SourceError(f"{source} holds no Parquet and no CSV files")
+        raise ImportSourceError(f"{source} holds no Parquet and no CSV files")
     return paths
 
 
@@ -99,7 +99,7 @@ def _csv(path: Path, choose: Callable[[Path, Sequence[str]], list[str]]) -> Iter
 
 
 def checked(path: Path, columns: list[str], there: Sequence[str]) -> list[str]:
-    """Return the columns. Raises SourceError: the file does not have all of them."""
+    """Return the columns. Raises ImportSourceError: the file does not have all of them."""
     if missing := [column for column in columns if column not in there]:
-        raise SourceError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, there))}")
+        raise ImportSourceError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, there))}")
     return columns

@@ -28,7 +28,7 @@ from trainers.data.importers.meter_labels import (
     ordered_digits,
 )
 from trainers.data.importers.quads import as_array, quad_of_points
-from trainers.data.importers.rows import LeftOut, MeterFound, Row, RowError, Skipped, SourceError
+from trainers.data.importers.rows import ImportSourceError, LeftOut, MeterFound, Row, RowError, Skipped
 from trainers.data.importers.tfrecord_files import Features, examples
 from trainers.data.meter_sample import CHARACTERS, METER_CLASSES
 from trainers.data.splits import Split
@@ -63,12 +63,12 @@ def read(source: Path, names: LabelNames, *, features: Mapping[str, str] | None 
         features: names of features in the place of those in `FEATURES`.
 
     Raises:
-        SourceError: nothing there, or a key of `features` that is none of `FEATURES`.
+        ImportSourceError: nothing there, or a key of `features` that is none of `FEATURES`.
     """
     wanted = dict(FEATURES)
     for key, name in (features or {}).items():
         if key not in FEATURES:
-            raise SourceError(f"--feature {key}={name}: unknown key {key}; known: {', '.join(FEATURES)}")
+            raise ImportSourceError(f"--feature {key}={name}: unknown key {key}; known: {', '.join(FEATURES)}")
         wanted[key] = (name,)
     paths = _files(source)
     splits: dict[Path, Split | None] = {path: _split(path) for path in paths}
@@ -92,13 +92,13 @@ def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise SourceError(f"{source} does not exist")
+        raise ImportSourceError(f"{source} does not exist")
     endings = ("tfrecord", "tfrecords", "tfrec", "record")
     # NAME-train.tfrecord-00000-of-00001: the ending is anywhere in the name.
     found = (path for path in source.rglob("*") if path.is_file())
     paths = sorted(path for path in found if {part.partition("-")[0] for part in path.name.split(".")[1:]} & {*endings})
     if not paths:
-        raise SourceError(f"{source} holds no TFRecord files (*.tfrecord*); name the file or its folder")
+        raise ImportSourceError(f"{source} holds no TFRecord files (*.tfrecord*); name the file or its folder")
     return paths
 
 

@@ -3,7 +3,7 @@
 Like the page renderer it needs numpy, Pillow and fontTools alone; pyarrow only where Parquet is read or written.
 """
 
-from trainers.render.lines.line import LineSample, render_line
+from trainers.render.lines.line import RenderedLine, render_line
 from trainers.render.lines.source import RenderedLines
 
-__all__ = ["LineSample", "RenderedLines", "render_line"]
+__all__ = ["RenderedLine", "RenderedLines", "render_line"]

@@ -27,7 +27,7 @@ _TRIES = 100
 
 
 @dataclass(frozen=True)
-class LineSample:
+class RenderedLine:
     """`image` (h, w, 3) uint8 RGB, h from 24 to 96 px; `text` exactly what is drawn (NFC); `kind` of text, of
     `trainers.render.texts.lines.SHARES`."""
 
@@ -52,7 +52,7 @@ def render_line(
     split: Split = "train",
     balance: bool = False,
     rare: float = SHARES["rare"],
-) -> LineSample:
+) -> RenderedLine:
     """Render one line of text as a text detector would have cut it out. The result depends on the arguments alone.
 
     Args:
@@ -78,7 +78,7 @@ def render_line(
         medium = rng.choices(list(_MEDIA), media)[0]
         face = _face(desk, text, medium)
         if face is not None:
-            return LineSample(_draw(desk, writer, text, face, medium), text, kind)
+            return RenderedLine(_draw(desk, writer, text, face, medium), text, kind)
     raise FontsMissingError(
         f"no face of the {split} split draws the characters of any of {_TRIES} texts: run `make fonts`, "
         "or leave characters that the fonts lack out of the charset"

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from trainers.render.errors import RenderError
 from trainers.render.fonts import FontSet, system_fonts
-from trainers.render.lines.line import LineSample
+from trainers.render.lines.line import RenderedLine
 from trainers.render.lines.source import RenderedLines
 from trainers.render.page import Split
 from trainers.render.shards import plan_shards, write_missing, write_whole
@@ -25,7 +25,7 @@ _lines: RenderedLines | None = None
 
 
 @dataclass(frozen=True)
-class Settings:
+class LineRendering:
     """What the lines of a run depend on, besides the installed fonts. `texts`: a Parquet file with a column `text`, or
     None; `charset`: all allowed characters, or None; `balance`, `rare`: see `render_line`."""
 
@@ -43,7 +43,7 @@ class Settings:
         return RenderedLines(self.split, self.seed, texts, charset=self.charset, balance=self.balance, rare=self.rare)
 
 
-def encode(sample: LineSample, number: int) -> bytes:
+def encode(sample: RenderedLine, number: int) -> bytes:
     """JPEG bytes of quality 85 to 95, by number, with its colours at full resolution."""
     low, high = _QUALITIES
     buffer = io.BytesIO()
@@ -51,13 +51,13 @@ def encode(sample: LineSample, number: int) -> bytes:
     return buffer.getvalue()
 
 
-def _load(settings: Settings) -> None:
+def _load(settings: LineRendering) -> None:
     """Read the texts once a process."""
     global _lines
     _lines = settings.lines()
 
 
-def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
+def write_shard(path: Path, first: int, rows: int, settings: LineRendering) -> int:
     """Render lines `first` … `first + rows - 1` into a Parquet file that appears whole or not at all: columns `image`
     (encoded bytes), `text`, `name`, `group` (null), `source`. Returns the bytes written. `_load` comes first."""
     import pyarrow as pa
@@ -78,7 +78,7 @@ def write_shard(path: Path, first: int, rows: int, settings: Settings) -> int:
     return write_whole(table, path, row_group_size=500)
 
 
-def _finished(path: Path, rows: int, settings: Settings) -> bool:
+def _finished(path: Path, rows: int, settings: LineRendering) -> bool:
     """Return whether a shard exists already. Raises RenderError: it exists, with lines of other settings."""
     import pyarrow.parquet as pq
 
@@ -93,7 +93,7 @@ def _finished(path: Path, rows: int, settings: Settings) -> bool:
     return metadata.num_rows == rows
 
 
-def render_shards(out: Path, count: int, settings: Settings, processes: int = 1, rows: int = ROWS) -> list[Path]:
+def render_shards(out: Path, count: int, settings: LineRendering, processes: int = 1, rows: int = ROWS) -> list[Path]:
     """Write `count` lines as `out/SPLIT-SEED-NNNNN.parquet`, `rows` to a shard. Finished shards are kept, so an
     interrupted run resumes and a larger `count` goes on from a smaller one. Returns all paths in order.
 
@@ -106,7 +106,7 @@ def render_shards(out: Path, count: int, settings: Settings, processes: int = 1,
 
 
 def contact_sheet(
-    samples: Iterable[LineSample], columns: int = 4, width: int = 460, fonts: FontSet | None = None
+    samples: Iterable[RenderedLine], columns: int = 4, width: int = 460, fonts: FontSet | None = None
 ) -> Image.Image:
     """Return lines at their size (wider ones scaled to the column's `width` px), each with its label beneath, in the
     face with the most characters. Columns are filled downwards."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from trainers.render.fonts import FontSet
-from trainers.render.lines.line import LineSample, render_line
+from trainers.render.lines.line import RenderedLine, render_line
 from trainers.render.page import Split
 from trainers.render.texts.lines import SHARES
 from trainers.render.texts.source import TextSource
@@ -41,6 +41,6 @@ class RenderedLines:
             "rare": rare,
         }
 
-    def line(self, index: int) -> LineSample:
+    def line(self, index: int) -> RenderedLine:
         """Return the line of `index`, 0 or above."""
         return render_line((self.seed, index), split=self.split, **self._options)

@@ -29,7 +29,7 @@ _PUMP_MORE = (
 
 
 @dataclass(frozen=True)
-class Face:
+class MeterFace:
     """`image` RGB and `shape` "L", the meter's outline; `window` and `digits` of the display in px of it, None and ()
     without one; `round_face`: a dial, to be put into a body."""
 
@@ -88,7 +88,7 @@ def _furnished(board: Board, window: tuple[float, float, float, float] | None, h
             thing()
 
 
-def round_face(desk: Desk, display: Display | None, diameter: float) -> Face:
+def round_face(desk: Desk, display: Display | None, diameter: float) -> MeterFace:
     """Return a water meter's dial under glass in its rim. `diameter`: of the dial, px."""
     rng = desk.rng
     side = round(diameter)
@@ -111,7 +111,7 @@ def round_face(desk: Desk, display: Display | None, diameter: float) -> Face:
 
 def _rimmed(
     desk: Desk, dial: Image.Image, window: tuple[float, float, float, float] | None, digits: tuple[MeterDigit, ...]
-) -> Face:
+) -> MeterFace:
     """Return the dial in rings of plastic and metal, with the shadow that the rim throws on it."""
     rng, side = desk.rng, dial.width
     rim = round(side * rng.uniform(0.03, 0.14))
@@ -160,10 +160,10 @@ def _rimmed(
     ImageDraw.Draw(shape).ellipse((0, 0, full - 1, full - 1), fill=255)
     if window is not None:
         window = tuple(v + rim for v in window)  # type: ignore[assignment]
-    return Face(image, shape, window, tuple(replace(d, box=d.known_box + np.float32(rim)) for d in digits), True)
+    return MeterFace(image, shape, window, tuple(replace(d, box=d.known_box + np.float32(rim)) for d in digits), True)
 
 
-def square_face(desk: Desk, display: Display | None, width: float) -> Face:
+def square_face(desk: Desk, display: Display | None, width: float) -> MeterFace:
     """Return the plate of an electricity, gas or heat meter. `width` px."""
     rng = desk.rng
     size = (round(width), round(width * rng.uniform(0.65, 1.45)))
@@ -190,10 +190,10 @@ def square_face(desk: Desk, display: Display | None, width: float) -> Face:
     board.shade(rng.uniform(0.6, 1.0))
     shape = Image.new("L", size)
     ImageDraw.Draw(shape).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), u * rng.choice((0, 0.4, 1.5)), fill=255)
-    return Face(board.image, shape, window, digits, False)
+    return MeterFace(board.image, shape, window, digits, False)
 
 
-def pump_panel(desk: Desk, display: Display, width: float) -> Face:
+def pump_panel(desk: Desk, display: Display, width: float) -> MeterFace:
     """Return a dispenser's panel around its display, larger than the photo will be. `width` px."""
     rng = desk.rng
     size = (round(width), round(width * rng.uniform(0.7, 1.0)))
@@ -220,4 +220,4 @@ def pump_panel(desk: Desk, display: Display, width: float) -> Face:
             text, h * rng.uniform(0.3, 0.7), rng.choice((board.ink, board.ink, (200, 30, 40))), bold=rng.random() < 0.5
         )
     board.shade(rng.uniform(0.55, 1.0))
-    return Face(board.image, Image.new("L", size, 255), window, digits, False)
+    return MeterFace(board.image, Image.new("L", size, 255), window, digits, False)

@@ -13,7 +13,7 @@ from trainers.render.fonts import FontSet
 from trainers.render.meters import damage
 from trainers.render.meters.desk import new_desk
 from trainers.render.meters.display import Display, rectangle
-from trainers.render.meters.faces import Face, pump_panel, round_face, square_face
+from trainers.render.meters.faces import MeterFace, pump_panel, round_face, square_face
 from trainers.render.meters.geometry import moved, posed, warped
 from trainers.render.meters.ground import background, body, paper_with_digits, pipe, plumbing
 from trainers.render.meters.lcd import draw_lcd
@@ -85,7 +85,7 @@ def render_photo(seed: int | tuple[int, ...], split: Split = "train", *, fonts: 
     )
 
 
-def _meter(desk: Desk, scene: str, size: tuple[int, int]) -> tuple[Display, Face, float]:
+def _meter(desk: Desk, scene: str, size: tuple[int, int]) -> tuple[Display, MeterFace, float]:
     """Return (display, meter, its scale in the photo)."""
     rng = desk.rng
     shown = size[0] * (rng.uniform(0.3, 1.15) if scene == "pump" else 2 ** rng.triangular(-3.06, -0.15, -1.2))
@@ -123,7 +123,7 @@ def _roll(rng: random.Random) -> float:
     return rng.choices(forms, (0.66, 0.14, 0.09, 0.08, 0.03))[0]
 
 
-def _hung(desk: Desk, face: Face, display: Display, factor: float, size: tuple[int, int], tight: bool) -> _Shot:
+def _hung(desk: Desk, face: MeterFace, display: Display, factor: float, size: tuple[int, int], tight: bool) -> _Shot:
     """Return the meter in front of its background, in perspective."""
     rng = desk.rng
     assert face.window is not None
@@ -172,7 +172,7 @@ def _near(point: tuple[float, float], spread: float, rng: random.Random) -> tupl
     return x + rng.gauss(0, spread), y + rng.gauss(0, spread)
 
 
-def _paste(image: Image.Image, face: Face, matrix: np.ndarray, outline: np.ndarray) -> None:
+def _paste(image: Image.Image, face: MeterFace, matrix: np.ndarray, outline: np.ndarray) -> None:
     """Put the face into the picture where `matrix` takes it, working on its part of the picture alone."""
     x0, y0 = np.maximum(0, np.floor(outline.min(axis=0))).astype(int).tolist()
     x1, y1 = np.minimum(image.size, np.ceil(outline.max(axis=0))).astype(int).tolist()
@@ -200,7 +200,7 @@ def _without_display(desk: Desk, size: tuple[int, int]) -> _Shot:
         face = (round_face if rng.random() < 0.6 else square_face)(desk, None, min(_LARGEST, side))
     else:
         paper = paper_with_digits(desk, (round(side), round(side * rng.uniform(0.5, 1.3))))
-        face = Face(paper, Image.new("L", paper.size, 255), None, (), False)
+        face = MeterFace(paper, Image.new("L", paper.size, 255), None, (), False)
     pose = posed(_roll(rng), rng.gauss(0, 0.25), rng.gauss(0, 0.25), side * 4)
     w, h = face.image.size
     matrix = (
