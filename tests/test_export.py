@@ -133,7 +133,7 @@ def test_the_mean_of_two_runs(run, tmp_path, capsys):
 
 def test_door_errors(run, tmp_path, capsys):
     assert ocray(["export", str(tmp_path), "--output", str(tmp_path / "b")]) == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run" in capsys.readouterr().err
     assert ocray(["export", str(run.folder), "--output", str(tmp_path / "b"), "--set", "card.version=2"]) == 0
     assert load_bundle(tmp_path / "b").name == "tiny@2"
     assert ocray(["evaluate", str(tmp_path / "b")]) == 2

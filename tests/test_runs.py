@@ -54,7 +54,7 @@ def test_other_folders_are_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="holds no run"):
         start(tmp_path, overwrite=True)
-    with pytest.raises(RunError, match="is no run"):
+    with pytest.raises(RunError, match="is not a run"):
         Run(tmp_path).config()
     assert (tmp_path / "thesis.txt").exists()
 

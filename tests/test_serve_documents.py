@@ -252,7 +252,7 @@ def test_languages_that_nobody_reads_are_refused(app, page):
     assert "nothing here reads de; known: en, zh, fr, ko" in problem(app.read(page, languages="en,de"), 422)["detail"]
     assert "each once" in problem(app.read(page, languages="en,en"), 422)["detail"]
     assert "languages" in problem(app.read(page, languages="English"), 422)["errors"][0]["where"]
-    assert "en, zh, fr, ko. Without it: en." in app.get("openapi.json").json()["info"]["description"]
+    assert "known: en, zh, fr, ko. Default: en." in app.get("openapi.json").json()["info"]["description"]
 
 
 def test_a_header_opens_no_recogniser(app, page):

@@ -57,7 +57,7 @@ def make_task(**settings) -> DetectionTask:
 
 def published(task: DetectionTask, capsys) -> torch.nn.Module:
     network = task.network()
-    _load_initial(task, network, "ppocrv6-det@small", tell=True)
+    _load_initial(task, network, "ppocrv6-det@small", announce=True)
     assert "all 162 tensors loaded; the threshold branch starts anew" in capsys.readouterr().out
     return network
 
