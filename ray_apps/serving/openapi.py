@@ -18,7 +18,9 @@ its `X-Request-ID`.
 
 def documents(own: Sequence[str], known: Sequence[str]) -> str:
     """Return the description of the API. `own` languages are read unless a request names others of `known`."""
-    languages = f"`languages` sets what is read, most frequent first; known: {', '.join(known)}. Default: {','.join(own)}."
+    languages = (
+        f"`languages` sets what is read, most frequent first; known: {', '.join(known)}. Default: {','.join(own)}."
+    )
     return f"{_DOCUMENTS}\n{languages}\n"
 
 
