@@ -26,6 +26,7 @@ COME_WITH = {
     "starlette": "ray",
     "uvicorn": "ray",
     "urllib3": "requests",
+    "aiohttp": "ray",
 }
 # Declared, and needed though nothing imports them.
 WITHOUT_IMPORT = {

@@ -34,6 +34,7 @@ COMMANDS = {
     "ocr": Command("read documents and meters in bulk", resumes=True),
     "status": Command("show the progress of a bulk job"),
     "export-records": Command("export a job's records, or write its report, again"),
+    "submit": Command("run a command on a cluster", resumes=True),
     "serve": Command("answer requests over HTTP"),
     "mine": Command("select a job's least certain lines for labelling"),
     "data": Command("import and export labelled images", trains=True),

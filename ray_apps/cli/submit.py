@@ -1,0 +1,56 @@
+"""Run a command on a cluster: ship the code, follow the log, return the command's exit code.
+
+ocray submit ocr --input s3://bucket/scans --output s3://bucket/results
+ocray submit --address http://127.0.0.1:8265 train deskew --run /shared/runs/deskew
+
+The same command is one job: given again while the job runs, it follows that job.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from common.config import ConfigError, nearest
+from common.errors import ExitCode
+from ray_apps.submission.job import Follower, job_id, open_client, submit
+from ray_apps.submission.payload import pack
+
+SUBMITTED = ("ocr", "export-records", "train", "tune", "evaluate")
+_DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address",
+        default=os.environ.get("RAY_API_SERVER_ADDRESS", _DEFAULT_ADDRESS),
+        metavar="URL",
+        help=f"the cluster's dashboard (default: $RAY_API_SERVER_ADDRESS, else {_DEFAULT_ADDRESS})",
+    )
+    parser.add_argument("--installed", action="store_true", help="run the ocray of the cluster's image; ship no code")
+    parser.add_argument("--detach", action="store_true", help="do not wait for the job")
+    parser.add_argument(
+        "job", nargs=argparse.REMAINDER, metavar="COMMAND …", help=f"{', '.join(SUBMITTED)}, with arguments"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.job or args.job[0] not in SUBMITTED:
+        given = args.job[0] if args.job else ""
+        raise ConfigError(f"submit cannot run {given or 'nothing'}{nearest(given, SUBMITTED)}: {', '.join(SUBMITTED)}")
+    client = open_client(args.address)
+    name = job_id(args.job)
+    with tempfile.TemporaryDirectory(prefix="ocray-submit-") as folder:
+        own = pack(args.job, Path.cwd(), Path(folder), code=not args.installed)
+        submitted = submit(client, args.job, Path(folder), code=not args.installed)
+    shipped = f", with {', '.join(own)}" if own and submitted else ""
+    print(f"job {name} {'submitted' + shipped if submitted else 'is running already'}", flush=True)
+    if args.detach:
+        return ExitCode.OK
+    follower = Follower(client, name)
+    try:
+        return follower.follow()
+    except KeyboardInterrupt:
+        print(f"stopping job {name}", flush=True)
+        follower.stop()
+        raise
