@@ -2,7 +2,8 @@
 # make test        the whole test suite, with coverage (installs the training and test extras too)
 # make test-fast   what needs no Ray, no browser and no training
 # make test-wheel  the wheel in an empty folder, and a checkout that is not installed
-# make lint        ruff and pyright
+# make test-image  builds the image, or runs its steps in a clean Debian
+# make lint        ruff, pyright and hadolint
 # make fonts       Debian fonts for the page renderer (needs root)
 # make browser     Debian's Chromium for the tests of the page (needs root)
 
@@ -27,7 +28,7 @@ FONTS := fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberat
 # Two processes: one runs the tests that start Ray, the other the rest (tests/conftest.py says how).
 SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder --durations 20
 
-.PHONY: ocr test test-fast test-wheel lint fonts browser
+.PHONY: ocr test test-fast test-wheel test-image lint fonts browser
 
 ocr: $(VENV)/core
 	$(BIN)/python -m ray_apps ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
@@ -41,9 +42,13 @@ test-fast: $(VENV)/full
 test-wheel: $(VENV)/full
 	.ci/wheel $(BIN)/python
 
+test-image: $(VENV)/full
+	.ci/image
+
 lint: $(VENV)/full
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fonts:
