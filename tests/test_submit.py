@@ -156,9 +156,10 @@ class TestOnACluster:
         assert main(["submit", "--address", address, *argv]) == ExitCode.OK
         assert "4 already done" in capfd.readouterr().out
 
-    def test_the_exit_code_is_passed_on(self, address, tiny_reader_yaml, tmp_path, capfd):
+    @pytest.mark.parametrize("options", [[], ["--installed"]])
+    def test_the_exit_code_is_passed_on(self, address, tiny_reader_yaml, tmp_path, capfd, options):
         argv = self.argv(tiny_reader_yaml, tmp_path / "nothing", tmp_path / "out")
-        assert main(["submit", "--address", address, *argv]) == ExitCode.BAD_REQUEST
+        assert main(["submit", "--address", address, *options, *argv]) == ExitCode.BAD_REQUEST
         assert f"{tmp_path}/nothing" in capfd.readouterr().out
 
     def test_a_signal_stops_the_job(self, address, tiny_reader_yaml, tmp_path):

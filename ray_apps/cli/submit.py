@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"the cluster's dashboard (default: $RAY_API_SERVER_ADDRESS, else {_DEFAULT_ADDRESS})",
     )
-    parser.add_argument("--installed", action="store_true", help="run the ocray of the cluster's image; ship no code")
+    parser.add_argument(
+        "--installed", action="store_true", help="run the ocray that is installed on the cluster; ship no code"
+    )
     parser.add_argument("--detach", action="store_true", help="do not wait for the job")
     parser.add_argument(
         "job", nargs=argparse.REMAINDER, metavar="COMMAND …", help=f"{', '.join(SUBMITTED)}, with arguments"
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     name = job_id(args.job)
     with tempfile.TemporaryDirectory(prefix="ocray-submit-") as folder:
         own = pack(args.job, Path.cwd(), Path(folder), code=not args.installed)
-        submitted = submit(client, args.job, Path(folder), code=not args.installed)
+        submitted = submit(client, args.job, Path(folder))
     shipped = f", with {', '.join(own)}" if own and submitted else ""
     print(f"job {name} {'submitted' + shipped if submitted else 'is running already'}", flush=True)
     if args.detach:

@@ -48,13 +48,13 @@ def job_id(argv: Sequence[str]) -> str:
     return f"ocray-{argv[0]}-{hashlib.sha256(shlex.join(argv).encode()).hexdigest()[:12]}"
 
 
-def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path, *, code: bool) -> bool:
+def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> bool:
     """Submit a command, unless its job runs already.
 
     Args:
         argv: the command without `ocray`.
-        payload: the folder that becomes its current folder on the cluster.
-        code: whether ocray's code is in the payload; else the cluster's own is run.
+        payload: the folder that becomes its current folder on the cluster. Without ocray's code in it, the ocray that
+            is installed there runs.
 
     Returns:
         Whether it was submitted.
@@ -65,13 +65,12 @@ def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path, *, c
         return False
     if known is not None:
         client.delete_job(name)
-    command = ["python", "-m", "ray_apps", *argv] if code else ["ocray", *argv]
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS), "PYTHONUNBUFFERED": "1"}
     runtime_env: dict[str, Any] = {"env_vars": environment}
     if any(payload.iterdir()):
         runtime_env["working_dir"] = str(payload)
     client.submit_job(
-        entrypoint=shlex.join(command),
+        entrypoint=shlex.join(["python", "-m", "ray_apps", *argv]),
         submission_id=name,
         runtime_env=runtime_env,
         metadata={"command": shlex.join(["ocray", *argv])},
