@@ -144,3 +144,24 @@ def test_the_image_holds_what_it_is_built_from():
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert all((ROOT / name).exists() for name in kept)
     assert {*PACKAGES, "configs", "pyproject.toml", "constraints.txt"} <= set(kept)
+
+
+def test_the_overlay_of_the_documentation_builds(tmp_path):
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl builds overlays, and is not installed")
+    text = (ROOT / "docs" / "clusters.md").read_text()
+    overlay = text.partition("# deploy/kuberay/overlays/mine/kustomization.yaml\n")[2].partition("```")[0]
+    shutil.copytree(KUBERAY, tmp_path / "kuberay")
+    (tmp_path / "kuberay" / "overlays" / "mine").mkdir()
+    (tmp_path / "kuberay" / "overlays" / "mine" / "kustomization.yaml").write_text(overlay)
+    command = ["kubectl", "kustomize", tmp_path / "kuberay" / "overlays" / "mine"]
+    built = list(yaml.safe_load_all(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    (job,) = [document for document in built if document["kind"] == "RayJob"]
+    assert job["spec"]["suspend"] is False and "s3://mybucket/scans" in job["spec"]["entrypoint"]
+    images = {container["image"] for _, pod in pods(job["spec"]["rayClusterSpec"]) for container in pod["containers"]}
+    assert images == {f"registry.mycompany.kr/ocray:{VERSION}", f"registry.mycompany.kr/ocray:{VERSION}-cuda"}
+    (account,) = [document for document in built if document["kind"] == "ServiceAccount"]
+    assert "eks.amazonaws.com/role-arn" in account["metadata"]["annotations"]
+    # Each object has a workload, by which it is applied.
+    workloads = {document["metadata"]["labels"]["ocray.io/workload"] for document in built}
+    assert workloads == {"shared", "bulk", "schedule", "serve", "cluster"}
