@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from common.ray_private import largest_resources
 
 
-def cluster_resources() -> dict[str, float]:
-    """Return the resources of the connected cluster (`CPU`, `GPU`, …); where it may grow, what it may grow to."""
+def cluster_resources(labels: Mapping[str, str] | None = None) -> dict[str, float]:
+    """Return the resources of the connected cluster (`CPU`, `GPU`, …), or of its nodes with all of some Ray labels. If
+    it may grow, what all of it may grow to: the autoscaler's limits have no labels."""
     import ray
 
-    resources: dict[str, float] = dict(ray.cluster_resources())
+    resources: dict[str, float] = {}
+    for node in ray.nodes():
+        if node["Alive"] and (labels or {}).items() <= node["Labels"].items():
+            for resource, amount in node["Resources"].items():
+                resources[resource] = resources.get(resource, 0) + amount
     for resource, amount in largest_resources().items():
         resources[resource] = max(resources.get(resource, 0), amount)
     return resources

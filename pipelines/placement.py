@@ -5,7 +5,7 @@ actor a core and no pixel passes through the object store. Stages on a GPU form 
 that decodes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -55,13 +55,19 @@ def plan_pools(
     return pools
 
 
-def preflight(pools: Sequence[Pool], resources: dict[str, float]) -> None:
+def preflight(pools: Sequence[Pool], resources: Mapping[str, float], labels: Mapping[str, str] | None = None) -> None:
     """Refuse a pipeline that could never start: each pool needs at least one actor at the same time, and Ray Data would
     wait for it for ever without a word.
+
+    Args:
+        resources: of the nodes that may read.
+        labels: that these nodes have, for the message.
 
     Raises:
         PlacementError: names the resource, the demand and what the cluster has.
     """
+    where = " and ".join(f"{key}={value}" for key, value in (labels or {}).items())
+    nodes = f"its nodes labelled {where} have" if where else "the cluster has"
     demand = {"CPU": sum(pool.num_cpus for pool in pools), "GPU": sum(pool.num_gpus for pool in pools)}
     for resource, times in fits(demand, resources).items():
         if not times:
@@ -69,5 +75,5 @@ def preflight(pools: Sequence[Pool], resources: dict[str, float]) -> None:
             remedy = "use --device cpu or a cluster with GPUs" if resource == "GPU" else "use a cluster with more cores"
             raise PlacementError(
                 f"cannot be scheduled: {len(pools)} actor pool(s) ({names}) need at least {demand[resource]:g} "
-                f"{resource} at once, the cluster has {resources.get(resource, 0):g}; {remedy}"
+                f"{resource} at once, {nodes} {resources.get(resource, 0):g}; {remedy}"
             )

@@ -4,7 +4,7 @@ import logging
 import pickle
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -55,13 +55,15 @@ class JobOptions:
     """How a job runs; nothing here changes what is read.
 
     `workers` bounds the actors of each pool (None: as many as the cluster has room for), `gpu_fraction` is the share of
-    a GPU that an actor takes, `page_limits` is what one page may take before it is given up.
+    a GPU that an actor takes, `node_labels` are Ray labels of the nodes that read, `page_limits` is what one page may
+    take before it is given up.
     """
 
     device: str = "cpu"
     workers: int | None = None
     threads: int = 1
     gpu_fraction: float = 1.0
+    node_labels: Mapping[str, str] = field(default_factory=dict)
     image_column: str | None = None
     retry_failed: bool = False
     overwrite: bool = False
@@ -103,8 +105,9 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its per-operator lines would break the progress line
     output = Storage(output_uri)
     specs = reader.stages(options.device, options.threads)
-    resources = cluster_resources()
-    preflight(plan_pools(specs, resources, 1, options.workers, options.gpu_fraction), resources)
+    resources = cluster_resources(options.node_labels)
+    pools = plan_pools(specs, resources, 1, options.workers, options.gpu_fraction)
+    preflight(pools, resources, options.node_labels)
     columns = reader.manifest_columns()
     listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, columns=columns)
     check_shared(output_uri, listing.documents)
@@ -261,6 +264,7 @@ def _read(
             compute=_strategy(pool),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
+            label_selector=dict(options.node_labels) or None,
         )
     # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
     fruitless = 0

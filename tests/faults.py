@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import ray
 from typing_extensions import Self
 
 from pipelines.page import Page
@@ -81,6 +82,16 @@ class SlowStage(HangingStage):
     """Takes its time."""
 
     name = "slow"
+
+
+class PlaceStage(RaisingStage):
+    """Records the node that reads a page as its device."""
+
+    name = "place"
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            page.record.device = ray.get_runtime_context().get_node_id()
 
 
 class HoggingStage(RaisingStage):

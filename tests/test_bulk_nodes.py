@@ -5,6 +5,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -13,9 +14,10 @@ from common.storage import Storage
 from pipelines import attempts
 from pipelines.job import IncompleteJob, read_card
 from pipelines.ledger import Ledger
+from pipelines.placement import PlacementError
 from pipelines.runner import JobOptions, run_job
 from pipelines.shared_paths import NotShared, check_same_output
-from tests.faults import LosingStage, SlowStage, bare
+from tests.faults import LosingStage, PlaceStage, SlowStage, bare
 from tests.nodes import another_node, can_hide_folders, cluster
 from tests.pages import numbered_pages
 
@@ -45,6 +47,25 @@ def assert_complete(output: Path, result) -> None:
     assert len(found) == len(set(found)) == PAGES
     assert (result.pages, result.ok, result.error) == (PAGES, PAGES, 0)
     assert read_card(Storage(str(output)))["state"] == "finished"
+
+
+def test_pages_are_read_on_labelled_nodes(nodes, scans, tmp_path):
+    spot = nodes.add_node(num_cpus=1, labels={"ray.io/market-type": "spot"})
+    try:
+        nodes.wait_for_nodes()
+        options = JobOptions(node_labels={"ray.io/market-type": "spot"})
+        result = run_job([str(scans)], str(tmp_path / "out"), bare(PlaceStage, victim=""), options)
+        assert_complete(tmp_path / "out", result)
+        read = pq.read_table(tmp_path / "out" / "pages", columns=["device"])["device"].to_pylist()
+        assert set(read) == {spot.node_id}
+    finally:
+        nodes.remove_node(spot, allow_graceful=False)
+
+
+def test_labels_that_no_node_has_are_refused(nodes, scans, tmp_path):
+    options = JobOptions(node_labels={"ray.io/market-type": "none"})
+    with pytest.raises(PlacementError, match=r"its nodes labelled ray\.io/market-type=none have 0"):
+        run_job([str(scans)], str(tmp_path / "out"), bare(PlaceStage, victim=""), options)
 
 
 def test_the_book_of_attempts_lives_with_the_driver(nodes):

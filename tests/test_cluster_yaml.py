@@ -18,6 +18,9 @@ def test_node_types_and_authentication():
     nodes = config["available_node_types"]
     assert nodes[config["head_node_type"]]["resources"] == {"CPU": 0}
     assert any(node["resources"].get("GPU") for node in nodes.values())
+    for node in nodes.values():  # `--node-label` goes by them
+        spot = "InstanceMarketOptions" in node["node_config"]
+        assert node["labels"] == {"ray.io/market-type": "spot" if spot else "on-demand"}
     # The launcher gives a profile to the head alone: workers could not read the bucket.
     assert all(node["node_config"]["IamInstanceProfile"] == {"Name": "ocray-node"} for node in nodes.values())
     assert any("AWS_REGION=" in command for command in config["setup_commands"])

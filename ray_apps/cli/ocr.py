@@ -8,7 +8,7 @@ ray job submit --working-dir . -- python -m ray_apps ocr --input s3://in/scans -
 import argparse
 from typing import Any
 
-from common.cli import positive, share
+from common.cli import pair, positive, share
 from common.config import ConfigError
 from common.durations import duration
 from common.errors import ExitCode
@@ -78,6 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="what runs the networks")
     parser.add_argument("--workers", type=positive, metavar="N", help="actors at most (default: one a core)")
     parser.add_argument("--gpu-fraction", type=share, default=1.0, metavar="F", help="share of a GPU per actor")
+    parser.add_argument(
+        "--node-label",
+        type=pair,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="read pages only on nodes with this Ray label, such as ray.io/market-type=spot; repeatable",
+    )
     parser.add_argument("--address", help="Ray cluster (default: $RAY_ADDRESS, else a local Ray is started)")
 
 
@@ -97,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             workers=args.workers,
             gpu_fraction=args.gpu_fraction,
+            node_labels=dict(args.node_label),
             image_column=args.image_column,
             retry_failed=args.retry_failed,
             overwrite=args.overwrite,
