@@ -122,7 +122,9 @@ def address():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     head = {"num_cpus": 2, "include_dashboard": True, "dashboard_port": port}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    with pytest.MonkeyPatch.context() as patched:  # nodes run the `python` on their path
+        patched.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         url = f"http://127.0.0.1:{port}"
         for _ in range(60):
