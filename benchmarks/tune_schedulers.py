@@ -23,7 +23,7 @@ import yaml
 from ray.tune.schedulers.async_hyperband import _Bracket
 
 from tuners.asha import Rungs
-from tuners.ledger import SweepFolder, TrialRecord, best_trial
+from tuners.ledger import SweepFolder, TrialRecord, best_report
 
 METRIC = "within_0.5"
 VALIDATION_SAMPLES = 128
@@ -184,15 +184,15 @@ def progress(folder: Path, trial: TrialRecord) -> str:
 
 
 def print_result(name: str, trials: list[TrialRecord]) -> None:
-    best = best_trial(trials, METRIC, "max")
-    report = None if best is None else best.best(METRIC, "max")
-    if best is None or report is None:
+    best = best_report(trials, METRIC, "max")
+    if best is None:
         sys.exit(f"{name}: no trial has reported {METRIC}")
-    value = report.metrics[METRIC]
+    trial, report = best
     whole = sum(trial.status == "finished" for trial in trials)
     print(
         f"{name}: {len(trials)} trials, {whole} trained in full, {sum(map(seconds, trials)):.0f} s and "
-        f"{sum(map(samples, trials))} samples trained; best {METRIC} {value:.4f}, trial {best.number} {best.values}",
+        f"{sum(map(samples, trials))} samples trained; best {METRIC} {report.metrics[METRIC]:.4f}, trial "
+        f"{trial.number} {trial.values}",
         flush=True,
     )
 

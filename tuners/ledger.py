@@ -14,7 +14,7 @@ again, unfinished ones resume from their checkpoints, and searcher and scheduler
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,15 +93,19 @@ class TrialRecord:
         return max(finite, key=lambda report: sign * report.metrics[metric], default=None)
 
 
-def best_trial(trials: list[TrialRecord], metric: str, mode: Literal["max", "min"]) -> TrialRecord | None:
-    """Return the trial with the best report of all; of equal ones the one with the lowest number."""
+def best_report(
+    trials: Sequence[TrialRecord], metric: str, mode: Literal["max", "min"]
+) -> tuple[TrialRecord, Report] | None:
+    """Return the trial with the best report of all, and that report; of equal ones the one with the lowest number."""
     sign = 1 if mode == "max" else -1
-    scored = [(trial, trial.best(metric, mode)) for trial in trials]
-    return max(
-        ((trial, sign * report.metrics[metric]) for trial, report in scored if report is not None),
-        key=lambda pair: (pair[1], -pair[0].number),
-        default=(None, 0.0),
-    )[0]
+    scored = [(trial, report) for trial in trials if (report := trial.best(metric, mode)) is not None]
+    return max(scored, key=lambda pair: (sign * pair[1].metrics[metric], -pair[0].number), default=None)
+
+
+def best_trial(trials: Sequence[TrialRecord], metric: str, mode: Literal["max", "min"]) -> TrialRecord | None:
+    """Return the trial of `best_report`."""
+    best = best_report(trials, metric, mode)
+    return None if best is None else best[0]
 
 
 class SweepError(ExpectedError):

@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from tuners.asha import ASHA
-from tuners.ledger import Report, SweepFolder, TrialRecord, best_trial
+from tuners.ledger import Report, SweepFolder, TrialRecord, best_report, best_trial
 from tuners.plan import Plan
 from tuners.results import cell
 from tuners.schedulers import Population
@@ -143,12 +143,12 @@ class Watch(tune.Callback):
         if failed:
             parts.append(f"{failed} failed")
         parts.append(f"{len(self.trials) - len(ended)} under way")
-        best = best_trial(list(self.trials.values()), self._plan.metric, self._plan.mode)
-        report = None if best is None else best.best(self._plan.metric, self._plan.mode)
-        if best is not None and report is not None:
+        best = best_report(list(self.trials.values()), self._plan.metric, self._plan.mode)
+        if best is not None:
+            trial, report = best
+            settings = " ".join(f"{key}={cell(value)}" for key, value in trial.values.items())
             value = report.metrics[self._plan.metric]
-            settings = " ".join(f"{key}={cell(value)}" for key, value in best.values.items())
-            parts.append(f"best {self._plan.metric} {value:.4g} (trial {best.number}: {settings})")
+            parts.append(f"best {self._plan.metric} {value:.4g} (trial {trial.number}: {settings})")
         if (left := self._seconds_left(len(ended))) is not None:
             hours, minutes = divmod(math.ceil(left / 60), 60)
             parts.append(f"about {f'{hours} h ' if hours else ''}{minutes} min left")

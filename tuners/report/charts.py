@@ -169,7 +169,7 @@ def settings(trials: Sequence[TrialRecord], facts: SweepFacts) -> list[Chart]:
     if not scored or not names:
         return []
     best = best_trial(scored, facts.metric, facts.mode)
-    values = [best_value(trial, facts.metric, facts.mode) for trial in scored]
+    values = _best_values(scored, facts)
     logarithmic = facts.mode == "min" and spans_decades(values)
     charts = []
     for at, name in enumerate(names):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.durations import duration
-from tuners.ledger import TrialRecord, best_trial
+from tuners.ledger import TrialRecord, best_report, best_trial
 from tuners.results import (
     ABSENT,
     DASH,
@@ -45,12 +45,11 @@ class Tiles:
 
 
 def tiles(trials: Sequence[TrialRecord], facts: SweepFacts) -> Tiles:
-    best = best_trial(list(trials), facts.metric, facts.mode)
-    value = None if best is None else best_value(best, facts.metric, facts.mode)
+    best = best_report(trials, facts.metric, facts.mode)
     count = {status: sum(trial.status == status for trial in trials) for status in _STATUSES}
     share = trained_share(trials, facts)
     return Tiles(
-        best=DASH if value is None else short(value),
+        best=DASH if best is None else short(best[1].metrics[facts.metric]),
         trained=duration(sum(trial.seconds for trial in trials)),
         clock=duration(facts.wall_seconds),
         saved=DASH if share is None else percent(max(0.0, 1 - share)),
@@ -74,16 +73,16 @@ class Best:
 
 def best_settings(trials: Sequence[TrialRecord], facts: SweepFacts, best_file: Path) -> Best | None:
     """Return the best trial; None where no trial has a finite value."""
-    best = best_trial(list(trials), facts.metric, facts.mode)
-    report = None if best is None else best.best(facts.metric, facts.mode)
-    if best is None or report is None:
+    best = best_report(trials, facts.metric, facts.mode)
+    if best is None:
         return None
+    trial, report = best
     return Best(
-        number=best.number,
+        number=trial.number,
         step=report.step,
         samples=report.samples,
-        failed=best.status == "failed",
-        settings=[(name, _exact(value)) for name, value in best.values.items()],
+        failed=trial.status == "failed",
+        settings=[(name, _exact(value)) for name, value in trial.values.items()],
         metrics=[(name, short(value)) for name, value in report.metrics.items()],
         command=f"ocray train {shlex.quote(str(best_file))}",
     )
