@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.config import ConfigError, nearest
 from common.errors import ExitCode
-from ray_apps.submission.job import Follower, job_id, open_client, submit
+from ray_apps.submission.job import Follower, is_running, job_id, open_client, submit
 from ray_apps.submission.payload import pack
 
 SUBMITTED = ("ocr", "export-records", "train", "tune", "evaluate")
@@ -42,11 +42,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"submit cannot run {given or 'nothing'}{nearest(given, SUBMITTED)}: {', '.join(SUBMITTED)}")
     client = open_client(args.address)
     name = job_id(args.job)
-    with tempfile.TemporaryDirectory(prefix="ocray-submit-") as folder:
-        own = pack(args.job, Path.cwd(), Path(folder), code=not args.installed)
-        submitted = submit(client, args.job, Path(folder))
-    shipped = f", with {', '.join(own)}" if own and submitted else ""
-    print(f"job {name} {'submitted' + shipped if submitted else 'is running already'}", flush=True)
+    if is_running(client, name):
+        print(f"job {name} is running already", flush=True)
+    else:
+        with tempfile.TemporaryDirectory(prefix="ocray-submit-") as folder:
+            own = pack(args.job, Path.cwd(), Path(folder), code=not args.installed)
+            submit(client, args.job, Path(folder))
+        print(f"job {name} submitted{', with ' + ', '.join(own) if own else ''}", flush=True)
     if args.detach:
         return ExitCode.OK
     follower = Follower(client, name)

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from common.cli import command_line
 from common.errors import ExitCode, ExpectedError
 
 # Ray kills a job that has not ended this long after it was told to stop. A command ends its workers first.
@@ -48,22 +49,22 @@ def job_id(argv: Sequence[str]) -> str:
     return f"ocray-{argv[0]}-{hashlib.sha256(shlex.join(argv).encode()).hexdigest()[:12]}"
 
 
-def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> bool:
-    """Submit a command, unless its job runs already.
+def is_running(client: JobSubmissionClient, name: str) -> bool:
+    """Return whether a job is running, or waits to be."""
+    details = _details(client, name)
+    return details is not None and not details.status.is_terminal()
+
+
+def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> None:
+    """Submit a command whose job does not run; the record of an earlier one is replaced.
 
     Args:
         argv: the command without `ocray`.
         payload: the folder that becomes its current folder on the cluster. Without ocray's code in it, the ocray that
             is installed there runs.
-
-    Returns:
-        Whether it was submitted.
     """
     name = job_id(argv)
-    known = _details(client, name)
-    if known is not None and not known.status.is_terminal():
-        return False
-    if known is not None:
+    if _details(client, name) is not None:
         client.delete_job(name)
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS), "PYTHONUNBUFFERED": "1"}
     runtime_env: dict[str, Any] = {"env_vars": environment}
@@ -73,9 +74,8 @@ def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> b
         entrypoint=shlex.join(["python", "-m", "ray_apps", *argv]),
         submission_id=name,
         runtime_env=runtime_env,
-        metadata={"command": shlex.join(["ocray", *argv])},
+        metadata={"command": command_line(argv)},
     )
-    return True
 
 
 class Follower:

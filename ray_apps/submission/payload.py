@@ -13,7 +13,7 @@ import yaml
 
 from common.config import ConfigError
 from common.project import ROOT, config_folder, is_checkout
-from models.bundle import CARD_FILE, WEIGHTS, packaged_bundles
+from models.bundle import CARD_FILE, load_bundle, packaged_bundles
 from ray_apps.packages import PACKAGES
 
 MOST_MIB = 64  # Ray takes up to 100 MiB, zipped; weights hardly shrink
@@ -37,8 +37,7 @@ def pack(argv: Sequence[str], current: Path, payload: Path, *, code: bool = True
     Raises:
         ConfigError: the payload is larger than `MOST_MIB`; the message names its largest file.
     """
-    texts = [" ".join(argv)]
-    own = _own_files(argv, current, texts)
+    own = _own_files(argv, current)
     for name in own:
         source, target = current / name, payload / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,15 +46,16 @@ def pack(argv: Sequence[str], current: Path, payload: Path, *, code: bool = True
         else:
             shutil.copyfile(source, target)
     if code:
-        _copy_code(payload, _bundles_in([*texts, *_packaged_configs(argv)]))
+        _copy_code(payload, _bundles_in([*argv, *own.values(), *_packaged_configs(argv)]))
     _check_size(payload)
-    return own
+    return list(own)
 
 
-def _own_files(argv: Sequence[str], current: Path, texts: list[str]) -> list[str]:
-    """Return the YAML files and bundles below the current folder that the command, or one of those YAML files, names;
-    add the files' texts to `texts`. What is named by an absolute path or a URI is on storage that every node sees."""
-    found: dict[str, None] = {}
+def _own_files(argv: Sequence[str], current: Path) -> dict[str, str]:
+    """Return the YAML files and bundles below the current folder that the command, or one of those YAML files, names:
+    relative path → the text of a YAML file, empty for a bundle. What is named by an absolute path or a URI is on
+    storage that every node sees."""
+    found: dict[str, str] = {}
     # (name, folder that it may be relative to): a sweep names its training relative to itself.
     names = [(name, current) for part in argv for name in (part, part.rpartition("=")[2])]
     while names:
@@ -63,16 +63,15 @@ def _own_files(argv: Sequence[str], current: Path, texts: list[str]) -> list[str
         if not name or os.path.isabs(name):
             continue
         path = Path(os.path.normpath(folder / name))
-        if not path.is_relative_to(current) or str(path.relative_to(current)) in found:
+        if not path.is_relative_to(current) or (relative := str(path.relative_to(current))) in found:
             continue
         if (path / CARD_FILE).is_file():
-            found[str(path.relative_to(current))] = None
+            found[relative] = ""
         elif path.suffix in (".yaml", ".yml") and path.is_file():
-            found[str(path.relative_to(current))] = None
-            texts.append(path.read_text("utf-8"))
-            values = list(_strings(yaml.safe_load(texts[-1])))
-            names += [(value, base) for value in values for base in dict.fromkeys((current, path.parent))]
-    return list(found)
+            found[relative] = path.read_text("utf-8")
+            values = _strings(yaml.safe_load(found[relative]))
+            names += [(value, base) for value in values for base in (current, path.parent)]
+    return found
 
 
 def _strings(content: Any) -> Iterable[str]:
@@ -117,8 +116,8 @@ def _copy_code(payload: Path, bundles: Iterable[str]) -> None:
     if is_checkout():
         shutil.copytree(ROOT / "configs", payload / "configs")
     for bundle in bundles:
-        place = Path(*bundle.split("@"))
-        shutil.copytree(WEIGHTS / place, payload / "models" / "weights" / place)
+        folder = load_bundle(bundle).folder
+        shutil.copytree(folder, payload / folder.relative_to(ROOT))
 
 
 def _check_size(payload: Path) -> None:
