@@ -120,9 +120,8 @@ class Chain:
             except TaskCancelledError:
                 raise
             except RayTaskError as error:
-                if not isinstance(
-                    error.cause, _RETRY_ELSEWHERE
-                ):  # a bug in ocray: stages turn exceptions into error records
+                if not isinstance(error.cause, _RETRY_ELSEWHERE):
+                    # A bug in ocray: stages turn exceptions into error records.
                     return self._failed(document, number, options, _cause(error))
                 suspected = suspected or isinstance(error.cause, ReaderEnds)
             except _DEATHS:

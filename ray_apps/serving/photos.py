@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -109,8 +109,7 @@ class PixelForm(JsonDocument):
 
     @classmethod
     async def parse(cls, body: bytes, settings: AppSettings) -> Self:
-        limits = settings.limits
-        most = limits.json_megapixels if isinstance(limits, PhotoLimits) else PhotoLimits().json_megapixels
+        most = cast(PhotoLimits, settings.limits).json_megapixels  # only the meters app has this form
         # Each pixel and each row ends with a bracket.
         if body.count(b"]") > 1.01 * most * 1e6 + 1000:
             detail = (

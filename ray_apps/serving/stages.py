@@ -287,8 +287,10 @@ class StageReplica:
     async def _recognition(self, languages: tuple[str, ...]) -> TextRecognitionStage:
         """Return the recognition stage for `languages`."""
         own = cast(TextRecognitionStage, self.stages[RECOGNITION])
-        if self.recognition is None or languages == own.languages:
+        if languages == own.languages:
             return own
+        if self.recognition is None:
+            raise ValueError(f"{RECOGNITION} was deployed without its settings: only {own.languages} can be read")
         chosen = self.recognition.recognizers_for(languages)
         opened = {bundle: own.opened.get(bundle) or await cast(Any, self._recognizer)(bundle) for bundle in chosen}
         return own.for_languages(opened, chosen, languages)

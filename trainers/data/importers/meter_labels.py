@@ -273,7 +273,7 @@ def _with_gaps(digits: Sequence[MeterDigit], along: np.ndarray) -> list[MeterDig
     """Return the digits with an "x" for each gap between two into which another would fit."""
     if len(digits) < 3:  # a pitch cannot be estimated
         return list(digits)
-    centres = np.array([sum(_span(digit.box, along)) / 2 for digit in digits if digit.box is not None])
+    centres = np.array([sum(_span(digit.known_box, along)) / 2 for digit in digits])
     steps = np.diff(centres) / max(float(np.median(np.diff(centres))), 1e-9)
     filled = [digits[0]]
     for step, digit in zip(steps.tolist(), digits[1:], strict=True):
