@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def normalized(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@cache
 def declared(*extras):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = list(project["dependencies"])
@@ -56,6 +58,7 @@ def declared(*extras):
     return {normalized(re.match(r"[\w.-]+", line)[0]) for line in lines}
 
 
+@cache
 def imports(packages):
     """Return the distributions that packages import, each with a file that does."""
     distributions = packages_distributions()

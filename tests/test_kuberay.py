@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -24,6 +25,7 @@ CLUSTERS = {
 }
 
 
+@cache
 def documents(folder: str) -> list[dict]:
     """Return a Kustomize folder's objects. Without kubectl those of the base are read from their files."""
     if shutil.which("kubectl"):
