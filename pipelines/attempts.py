@@ -37,12 +37,15 @@ class InFlight:
         done: pages of unfinished batches that are read; `failed` of them are errors.
         began: when the first batch of all was begun, in Unix time; None: not yet, or not known.
         messages: of workers, since the last call.
+        opened_documents, opened_pages: documents that were opened while reading went on, and the pages in them.
     """
 
     done: int = 0
     failed: int = 0
     began: float | None = None
     messages: tuple[str, ...] = ()
+    opened_documents: int = 0
+    opened_pages: int = 0
 
 
 class _Book:
@@ -55,6 +58,7 @@ class _Book:
         self._in_flight: dict[str, tuple[int, int]] = {}
         self._first_begun: float | None = None
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)
+        self._opened = (0, 0)
 
     def begin(self, batch: str) -> bool:
         self._first_begun = self._first_begun or time.time()
@@ -84,6 +88,9 @@ class _Book:
         if batch in self._begun:
             self._in_flight[batch] = (done, failed)
 
+    def opened(self, documents: int, pages: int) -> None:
+        self._opened = (self._opened[0] + documents, self._opened[1] + pages)
+
     def say(self, message: str) -> None:
         if message not in self._messages:  # many workers meet the same trouble
             self._messages.append(message)
@@ -98,7 +105,11 @@ class _Book:
         counts = list(self._in_flight.values())
         messages, self._messages = tuple(self._messages), deque(maxlen=_MESSAGES_KEPT)
         return InFlight(
-            sum(done for done, _ in counts), sum(failed for _, failed in counts), self._first_begun, messages
+            sum(done for done, _ in counts),
+            sum(failed for _, failed in counts),
+            self._first_begun,
+            messages,
+            *self._opened,
         )
 
 
@@ -139,6 +150,10 @@ class Attempts:
     def advance(self, batch: str, done: int, failed: int) -> None:
         """Note how many pages of a batch are done, for the progress line; does not wait."""
         self._book.advance.remote(batch, done, failed)
+
+    def opened(self, documents: int, pages: int) -> None:
+        """Count documents that were opened, and their pages, for the progress line; does not wait."""
+        self._book.opened.remote(documents, pages)
 
     def say(self, message: str) -> None:
         """Have the driver print a line; does not wait."""

@@ -20,6 +20,7 @@ from pipelines.ledger import FORMER, PARTS
 from pipelines.output import CARD, EXPORTS, REPORT
 from pipelines.readers.base import Reader
 from pipelines.readers.registry import job_reader
+from pipelines.states_index import INDEX
 
 logger = logging.getLogger("ocray")
 
@@ -107,7 +108,7 @@ class JobCard:
         identity = fingerprint(reader)
         earlier = read_card(output)
         if overwrite:
-            for name in (CARD, PARTS, FORMER, EXPORTS, REPORT, *_own_files(reader, earlier)):
+            for name in (CARD, PARTS, INDEX, FORMER, EXPORTS, REPORT, *_own_files(reader, earlier)):
                 output.delete(name)
             earlier = None
         elif earlier is None and not output.is_empty():

@@ -6,7 +6,7 @@ repeated write replaces it), and a page is done when a part holds its row.
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -15,10 +15,13 @@ import pyarrow.parquet as pq
 from common.storage import Storage
 from pipelines.records import BaseRecord, records_to_table
 from pipelines.select_rows import equals, rows_in, rows_not_in
+from pipelines.states_index import STATES_SCHEMA, StatesIndex
 
 PARTS = "pages"
 FORMER = "former"  # rows of documents that are no longer what was read
 _SCANNED_AHEAD = 64  # parts
+_READ_AT_ONCE = 16
+_WORTH_INDEXING = 64  # parts
 
 
 class Ledger:
@@ -26,6 +29,7 @@ class Ledger:
 
     def __init__(self, output: Storage):
         self.output = output
+        self._index = StatesIndex(output)
 
     def part_name(self, page_ids: Sequence[str]) -> str:
         """Return the name of the part that holds exactly these pages."""
@@ -46,33 +50,48 @@ class Ledger:
     def has_part(self, name: str) -> bool:
         return self.output.exists(f"{PARTS}/{name}")
 
-    def scan(self, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
-        """Name and rows of each part, with only `columns` read; a few parts are held at a time."""
-        names = self.parts()
-        with ThreadPoolExecutor(8) as pool:  # reading many small objects is waiting, not work
+    def scan(self, columns: list[str], names: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """Name and rows of each part (of `names` only, when given), with only `columns` read; a few parts are held at a
+        time."""
+        names = self.parts() if names is None else names
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # reading many small objects is waiting, not work
             for start in range(0, len(names), _SCANNED_AHEAD):
                 ahead = names[start : start + _SCANNED_AHEAD]
                 yield from zip(ahead, pool.map(lambda name: self.read_part(name, columns), ahead), strict=True)
 
     def states(self) -> pa.Table:
-        """Columns page_id, status and part of every committed row."""
+        """Return rows of STATES_SCHEMA, one for each committed row: from the index, and from the parts that are not in
+        it, which are added once they are many."""
+        versions = self.output.versions(PARTS, ".parquet")
+        indexed = self._index.load(versions)
+        new = self._not_indexed(versions, set(indexed["part"].unique().to_pylist()))
+        return pa.concat_tables([indexed, new]).combine_chunks()
+
+    def index_new_parts(self) -> None:
+        """Add parts to the index while a job runs, so that a run after a crash need not read them."""
+        versions = self.output.versions(PARTS, ".parquet")
+        self._not_indexed(versions, self._index.parts(versions))
+
+    def _not_indexed(self, versions: Mapping[str, str], indexed: set[str]) -> pa.Table:
+        new = [name for name in versions if name not in indexed]
+        columns = [name for name in STATES_SCHEMA.names if name != "part"]
         tables = [
-            table.append_column("part", pa.array([name] * len(table), pa.string()))
-            for name, table in self.scan(["page_id", "status"])
+            table.append_column("part", pa.array([name] * len(table), pa.string())).cast(STATES_SCHEMA)
+            for name, table in self.scan(columns, new)
         ]
-        empty = pa.schema([("page_id", pa.string()), ("status", pa.string()), ("part", pa.string())]).empty_table()
-        return pa.concat_tables([empty, *tables])
+        states = pa.concat_tables([STATES_SCHEMA.empty_table(), *tables])
+        if len(new) >= _WORTH_INDEXING:
+            self._index.add(states, versions)
+        return states
 
     def drop_errors(self) -> int:
         """Take all error rows out, so that their pages count as not done; returns how many there were."""
-        dropped = 0
-        for name, table in self.scan(["status"]):
-            if "error" in table["status"].to_pylist():
-                rows = self.read_part(name)
-                good = rows.filter(pa.array(equals(rows["status"], "ok")))
-                dropped += len(rows) - len(good)
-                self._replace(name, good)
-        return dropped
+        states = self.states()
+        failed = states.filter(pa.array(equals(states["status"], "error")))
+        for name in failed["part"].unique().to_pylist():
+            rows = self.read_part(name)
+            self._replace(name, rows.filter(pa.array(equals(rows["status"], "ok"))))
+        return len(failed)
 
     def settle(self) -> pa.Table:
         """Leave exactly one row a page (a good one when there is one); returns the states that remain.

@@ -20,7 +20,8 @@ class Progress:
     """Counts pages and reports progress from a separate thread, every `period` seconds.
 
     Args:
-        total: pages of the whole output; `ok` and `error` of them were there before this run.
+        total: pages of the whole output as far as known; `ok` and `error` of them were there before this run.
+        unopened: documents whose pages are not known yet; each counts as one page until it is opened.
         in_flight: returns what is read but not yet committed, and since when workers read. Rates count from there:
             actors take seconds to start.
         publish: receives the figures as a dict (for job.json).
@@ -34,12 +35,15 @@ class Progress:
         ok: int,
         error: int,
         *,
+        unopened: int = 0,
         in_flight: Callable[[], InFlight],
         publish: Callable[[dict[str, Any]], None],
         stream: TextIO = sys.stderr,
         period: float | None = None,
     ):
-        self.total, self.ok, self.error = total, ok, error
+        self._known, self._unopened_first = total, unopened
+        self.total, self.unopened = total + unopened, unopened
+        self.ok, self.error = ok, error
         self._before = ok + error
         self._in_flight, self._publish, self._stream = in_flight, publish, stream
         self._terminal = stream.isatty()
@@ -64,13 +68,19 @@ class Progress:
         if self._terminal:
             self._stream.write("\n")
 
+    @property
+    def read_now(self) -> int:
+        """Pages that this run has read."""
+        return self.ok + self.error - self._before
+
     def add(self, ok: int, error: int) -> None:
         """Add pages that were committed."""
         self.ok += ok
         self.error += error
 
-    def settle(self, ok: int, error: int) -> None:
+    def settle(self, total: int, ok: int, error: int) -> None:
         """Set the final counts of the output: the run is over."""
+        self.total, self.unopened = total, 0
         self.ok, self.error = ok, error
         self.latest = self.figures(0, 0, self._began)
 
@@ -89,7 +99,8 @@ class Progress:
 
     def line(self, figures: dict[str, Any]) -> str:
         counts, rate, eta = figures["counts"], figures["pages_per_second"], figures["eta_seconds"]
-        text = f"{counts['done']}/{counts['pages']} pages, {counts['error']} failed, {rate:.2f} pages/s"
+        more = "+" if self.unopened else ""
+        text = f"{counts['done']}/{counts['pages']}{more} pages, {counts['error']} failed, {rate:.2f} pages/s"
         return text + (f", {duration(eta)} left" if eta else "")
 
     def _run(self) -> None:
@@ -98,6 +109,10 @@ class Progress:
 
     def _report(self, now: InFlight) -> None:
         self._began = self._began or now.began
+        if self._unopened_first and now.opened_documents:
+            # A task that was run again has counted its documents twice.
+            self.unopened = max(0, self._unopened_first - now.opened_documents)
+            self.total = max(self._known + now.opened_pages + self.unopened, self.ok + self.error)
         for message in now.messages:
             self._stream.write(("\r\x1b[K" if self._terminal else "") + message + "\n")
         self.latest = figures = self.figures(now.done, now.failed, self._began)

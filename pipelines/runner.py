@@ -1,32 +1,33 @@
 """Runs a reader over documents on Ray Data: list → plan → skip what is done → read → commit → report."""
 
 import logging
-import pickle
+import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from common.errors import ExitCode, ExpectedError
 from common.resources import cluster_resources
-from common.storage import Storage
+from common.storage import Storage, StorageUnavailable
 from pipelines.attempts import Attempts
-from pipelines.documents import Limits
 from pipelines.job import IncompleteJob, JobCard
 from pipelines.ledger import FORMER, PARTS, Ledger
 from pipelines.placement import Pool, plan_pools, preflight
+from pipelines.planning import Plan, plan
 from pipelines.progress import Progress
 from pipelines.readers.base import Reader
-from pipelines.records import MANIFEST_SCHEMA, BaseRecord
+from pipelines.records import BaseRecord
 from pipelines.select_rows import rows_in, rows_not_in
 from pipelines.shared_paths import check_shared
-from pipelines.sources import Document, list_documents, manifest_schema, plan_pages
+from pipelines.sources import list_documents, manifest_schema
 from pipelines.stages.base import StageSpec
 from pipelines.watchdog import PageLimits
 from pipelines.worker import TROUBLES, StageGroup
@@ -37,7 +38,8 @@ logger = logging.getLogger("ocray")
 _MAX_PAGES_PER_PART = 64
 # Each worker gets at least about this many parts, so that all of them end at about the same time.
 _PARTS_PER_WORKER = 8
-_PLAN_BATCH = 64
+# Parts after which a run adds to the index of its output.
+_PARTS_A_PASS = 2048
 # Workers that cannot open their networks, one after the other, before the run is given up: a bundle's storage may fail.
 _STARTS_FORGIVEN = 3
 # The error rate is checked once this many pages are done.
@@ -128,30 +130,38 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
         notes=listing.notes(),
     )
     try:
-        manifest = plan(listing.documents, reader.settings.limits.build(), manifest_schema(columns))
         ledger = Ledger(output)
-        todo, done = _left_to_read(manifest, ledger, options.retry_failed)
-        documents = {"documents": len(listing.documents), "skipped_files": sum(listing.skipped.values())}
+        if options.retry_failed:
+            logger.info("%d failed pages will be read again", ledger.drop_errors())
+        states = ledger.settle()
+        planned = plan(listing.documents, states, reader.settings.limits.build(), manifest_schema(columns))
+        done = rows_in(states, "page_id", planned.manifest["page_id"])
+        todo = rows_not_in(planned.manifest, "page_id", states["page_id"])
+        documents = {"documents": len(listing), "skipped_files": sum(listing.skipped.values())}
+        listing.documents = []  # hundreds of MiB when they are a million
         logger.info(
-            "%d documents, %d pages, %d already done, %d to read",
-            len(listing.documents),
-            len(manifest),
+            "%d documents, %d pages, %d already done, %d to read%s",
+            documents["documents"],
+            len(planned.manifest),
             len(done),
             len(todo),
+            f", and those of {len(planned.unopened)} documents that are opened on the way" if planned.unopened else "",
         )
         attempts = Attempts()
         before = Counter(done["status"].to_pylist())
+        del states, done
         progress = Progress(
-            len(manifest),
+            len(planned.manifest),
             before["ok"],
             before["error"],
+            unopened=len(planned.unopened),
             in_flight=attempts.in_flight,
             publish=lambda figures: card.save(**figures | {"counts": figures["counts"] | documents}),
         )
         with progress:
-            if len(todo):
-                _read(todo, specs, reader.record_type, resources, output_uri, options, attempts, progress)
-        findings = _finish(manifest, ledger, progress)
+            if len(todo) or planned.unopened:
+                _read(todo, planned, ledger, specs, reader.record_type, resources, options, attempts, progress)
+        manifest, findings = _finish(planned, ledger, progress)
         findings += reader.conclude(ledger, manifest)
         figures = progress.latest
         card.close("finished", **figures | {"counts": figures["counts"] | documents, "findings": findings})
@@ -162,7 +172,7 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
         pages=len(manifest),
         ok=progress.ok,
         error=progress.error,
-        read_now=len(todo),
+        read_now=progress.read_now,
         seconds=time.monotonic() - started,
         pages_per_second=figures["pages_per_second"],
         findings=tuple(findings),
@@ -170,48 +180,19 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
     )
 
 
-def plan(documents: Sequence[Document], limits: Limits, schema: pa.Schema = MANIFEST_SCHEMA) -> pa.Table:
-    """Return the manifest, a row for each page; documents are opened in parallel to count their pages."""
-
-    def expand(batch: pa.Table) -> pa.Table:
-        (chunk,) = batch["chunk"].to_pylist()
-        pages = pa.Table.from_pylist(plan_pages(pickle.loads(batch["documents"][0].as_py()), limits), schema)
-        return pages.append_column("chunk", pa.array([chunk] * len(pages), pa.int64()))
-
-    chunks = [documents[i : i + _PLAN_BATCH] for i in range(0, len(documents), _PLAN_BATCH)]
-    blocks = [pa.table({"chunk": [n], "documents": [pickle.dumps(chunk)]}) for n, chunk in enumerate(chunks)]
-    planned = ray.data.from_arrow(blocks).map_batches(expand, batch_size=1, batch_format="pyarrow", num_cpus=0.5)
-    # Typed as dicts of arrays, whatever the format.
-    tables = cast("list[pa.Table]", list(planned.iter_batches(batch_size=None, batch_format="pyarrow")))
-    # Ray Data gives blocks as they come. In the order of listing, a rerun plans the same parts, and the pages of one
-    # document (rows of one Parquet file) stay together.
-    tables.sort(key=lambda table: table["chunk"][0].as_py())
-    return pa.concat_tables([schema.empty_table(), *(table.select(schema.names) for table in tables)])
-
-
-def _left_to_read(manifest: pa.Table, ledger: Ledger, retry_failed: bool) -> tuple[pa.Table, pa.Table]:
-    """Return the manifest's rows that are not committed yet, and the states of those that are."""
-    if retry_failed:
-        logger.info("%d failed pages will be read again", ledger.drop_errors())
-    states = ledger.settle()
-    done = rows_in(states, "page_id", manifest["page_id"])
-    todo = rows_not_in(manifest, "page_id", states["page_id"])
-    return todo, done
-
-
-def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]:
+def _finish(plan: Plan, ledger: Ledger, progress: Progress) -> tuple[pa.Table, list[str]]:
     """Compare the output with the plan; from now on progress shows the output's counts.
 
-    Returns lines about differences.
+    Returns the whole manifest, and lines about differences.
 
     Raises:
         IncompleteJob: pages are missing.
     """
     states = ledger.settle()
-    planned = manifest["page_id"]
-    there = rows_in(states, "page_id", planned)
+    manifest = plan.completed(states)
+    there = rows_in(states, "page_id", manifest["page_id"])
     counts = Counter(there["status"].to_pylist())
-    progress.settle(counts["ok"], counts["error"])
+    progress.settle(len(manifest), counts["ok"], counts["error"])
     missing = rows_not_in(manifest, "page_id", there["page_id"])
     if len(missing):
         first = missing.slice(0, 1).to_pylist()[0]
@@ -223,11 +204,11 @@ def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]
             f"{len(missing)} of {len(manifest)} pages are not in {ledger.output.uri}, the first is page "
             f"{first['page_number']} of {first['document_uri']}: {why}"
         )
-    former = set(states["page_id"].to_pylist()) - set(planned.to_pylist())
+    former = set(rows_not_in(states, "page_id", manifest["page_id"])["page_id"].to_pylist())
     if not former:
-        return []
+        return manifest, []
     ledger.retire(former, states)
-    return [
+    return manifest, [
         f"{len(former)} {'row' if len(former) == 1 else 'rows'} of documents that changed or are no longer among the "
         f"inputs moved from {PARTS}/ to {FORMER}/"
     ]
@@ -235,19 +216,24 @@ def _finish(manifest: pa.Table, ledger: Ledger, progress: Progress) -> list[str]
 
 def _read(
     todo: pa.Table,
+    planned: Plan,
+    ledger: Ledger,
     specs: Sequence[StageSpec],
     record_type: type[BaseRecord],
     resources: dict[str, float],
-    output_uri: str,
     options: JobOptions,
     attempts: Attempts,
     progress: Progress,
 ) -> None:
     cores = max(1, options.workers or int(resources.get("CPU", 1)))
-    pages_per_part = max(1, min(_MAX_PAGES_PER_PART, len(todo) // (cores * _PARTS_PER_WORKER)))
+    least = len(todo) + len(planned.unopened)
+    pages_per_part = max(1, min(_MAX_PAGES_PER_PART, least // (cores * _PARTS_PER_WORKER)))
     parts = [todo.slice(i, pages_per_part) for i in range(0, len(todo), pages_per_part)]
-    pools = plan_pools(specs, resources, len(parts), options.workers, options.gpu_fraction)
-    dataset = ray.data.from_arrow(parts)
+    pools = plan_pools(specs, resources, math.ceil(least / pages_per_part), options.workers, options.gpu_fraction)
+    datasets: list[Dataset] = [ray.data.from_arrow(parts)] if parts else []
+    if planned.unopened:
+        datasets.append(planned.opened_while_reading(attempts, cores, options.node_labels))
+    dataset = datasets[0].union(*datasets[1:]) if len(datasets) > 1 else datasets[0]
     for number, pool in enumerate(pools):
         dataset = dataset.map_batches(
             StageGroup,
@@ -255,7 +241,7 @@ def _read(
             fn_constructor_kwargs={
                 "first": number == 0,
                 "last": number == len(pools) - 1,
-                "output": output_uri,
+                "output": ledger.output.uri,
                 "attempts": attempts,
                 "limits": options.page_limits,
             },
@@ -268,12 +254,14 @@ def _read(
         )
     # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
     fruitless = 0
+    indexer = _Indexer(ledger)
     stream = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
-    with closing(cast("Generator[pa.Table]", stream)) as batches:
+    with closing(cast("Generator[pa.Table]", stream)) as batches, closing(indexer):
         for row in (row for batch in batches for row in batch.to_pylist()):
             if row["trouble"]:
                 raise TROUBLES[row["trouble"]](row["why"])
             progress.add(row["ok"], row["error"])
+            indexer.count_part()
             if row["not_done"]:
                 progress.not_done = row["why"]
             fruitless = 0 if row["ok"] + row["error"] else fruitless + 1
@@ -283,8 +271,31 @@ def _read(
             if done >= _JUDGED_PAGES and progress.error > options.max_error_rate * done:
                 raise TooManyErrors(
                     f"{progress.error} of {done} pages failed, more than --max-error-rate {options.max_error_rate:g} "
-                    f"allows; see the error column of {output_uri}/pages, then run again to resume"
+                    f"allows; see the error column of {ledger.output.uri}/pages, then run again to resume"
                 )
+
+
+class _Indexer:
+    """Indexes the parts of a long run every now and then, in a thread."""
+
+    def __init__(self, ledger: Ledger):
+        self._ledger = ledger
+        self._parts = 0
+        self._thread: threading.Thread | None = None
+
+    def count_part(self) -> None:
+        self._parts += 1
+        if self._parts % _PARTS_A_PASS == 0 and not (self._thread and self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._index, name="indexer", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        if self._thread:
+            self._thread.join()
+
+    def _index(self) -> None:
+        with suppress(StorageUnavailable):  # the next pass finds the same parts
+            self._ledger.index_new_parts()
 
 
 def _strategy(pool: Pool) -> ActorPoolStrategy:

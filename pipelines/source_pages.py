@@ -20,6 +20,10 @@ class SourcePages:
         self.limits = limits
         self.image_column = image_column or ""
 
+    def __reduce__(self) -> tuple[type["SourcePages"], tuple[Limits, str]]:
+        """Pickle without the documents that are open."""
+        return SourcePages, (self.limits, self.image_column)
+
     def page(self, record: BaseRecord) -> np.ndarray:
         """Return a record's page as it was read: (H, W, 3) uint8 RGB, in original pixels."""
         return load_page(

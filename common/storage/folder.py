@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, TypeVar, cast
@@ -14,6 +14,7 @@ from common.storage.errors import cannot_be_written
 from common.storage.local import replacing
 from common.storage.locations import local_path, open_filesystem
 from common.storage.patience import patiently
+from common.storage.versions import local_version, remote_version
 
 _Answer = TypeVar("_Answer")
 
@@ -85,6 +86,19 @@ class Storage:
         names = (entry.rsplit("/", 1)[-1] for entry in self._entries(folder))
         return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
 
+    def versions(self, folder: str, suffix: str) -> dict[str, str]:
+        """Return the version tag of each file that `list` names."""
+        path = self.path(folder)
+        if not self.is_local:
+            try:
+                found = self._request(lambda: self.filesystem.ls(path, detail=True), folder)
+            except FileNotFoundError:
+                return {}
+            tags = {str(info["name"]).rsplit("/", 1)[-1]: remote_version(info) for info in found}
+        else:
+            tags = self._request(lambda: _local_versions(path, suffix), folder)
+        return {name: tags[name] for name in sorted(tags) if name.endswith(suffix) and not name.startswith(".")}
+
     def is_empty(self) -> bool:
         """Return whether the folder is missing or holds nothing but hidden files."""
         return all(entry.rstrip("/").rsplit("/", 1)[-1].startswith(".") for entry in self._entries(""))
@@ -110,6 +124,16 @@ class Storage:
 def _write_local(path: str, content: bytes) -> None:
     with replacing(path, durable=True) as temporary:
         temporary.write_bytes(content)
+
+
+def _local_versions(folder: str, suffix: str) -> dict[str, str]:
+    found = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(suffix):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    found[entry.name] = local_version(entry.stat())
+    return found
 
 
 @contextmanager

@@ -5,14 +5,16 @@ Nothing here reads pages or knows where their pixels come from: `load_page` is h
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 
 from common.errors import ExpectedError
 from common.storage import Storage, atomic_file
 from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
 from pipelines.exports.publish import Document
+from pipelines.exports.shards import Shard, over_shards, shards_of
 from pipelines.exports.store import RecordStore
 from pipelines.exports.writer import DocumentWriter, LoadOriginal, LoadPage, Pixels
 from pipelines.output import EXPORTS, job_card
@@ -49,41 +51,62 @@ def check_formats(formats: Sequence[str], reader: type[Reader]) -> tuple[str, ..
 
 
 def export(
-    output_uri: str, formats: Sequence[str], *, load_page: LoadPage, load_original: LoadOriginal | None = None
+    output_uri: str,
+    formats: Sequence[str],
+    *,
+    load_page: LoadPage,
+    load_original: LoadOriginal | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Write `OUT/exports/<format>/…` from the records committed under `output_uri`; return how many files of each.
 
     Documents are written one after the other, each file appears whole; files of an earlier export are replaced, unless
-    the document cannot be read or opened any more and the new one would say less.
+    the document cannot be read or opened any more and the new one would say less. Jobs of more than PAGES_A_SHARD pages
+    are exported in shards, side by side where Ray is connected; then JSON Lines are a file a shard.
 
     Args:
         output_uri: the job's output, local folder or fsspec URI.
         formats: of `known_formats`.
-        load_page, load_original: see `Pixels`.
+        load_page, load_original: see `Pixels`; what pickles, where there are shards.
+        labels: Ray labels of the nodes that write.
 
     Raises:
         ExportError: a format that the job's reader does not have, before anything is read. ConfigError: its reader
             cannot be imported.
         FileNotFoundError: the output holds no committed pages. OSError: the output cannot be written.
     """
-    output = Storage(output_uri)
-    card = job_card(output)
+    card = job_card(Storage(output_uri))
     reader = job_reader(card)
     formats = check_formats(formats, reader)
     store = RecordStore(output_uri, reader.record_type)
     pixels = Pixels(load_page, load_original, card.get("config", {}).get("limits", {}).get("pdf_dpi", 200))
-    counts = dict.fromkeys(formats, 0)
+    export_shard = partial(_export_shard, output_uri, store.parts, reader, formats, pixels)
+    outcome = _Outcome()
+    for part in over_shards(export_shard, shards_of(store.documents()), labels):
+        outcome.add(part)
+    if JSONL in formats:
+        _delete_others(store.output, outcome.jsonl_files)
+    outcome.log()
+    counts = {JSONL: len(outcome.jsonl_files)} if JSONL in formats else {}
+    return counts | {name: outcome.documents - outcome.kept[name] for name in formats if name != JSONL}
+
+
+def _export_shard(
+    output_uri: str, parts: list[str], reader: type[Reader], formats: Sequence[str], pixels: Pixels, shard: Shard
+) -> "_Outcome":
+    output = Storage(output_uri)
+    store = RecordStore(output_uri, reader.record_type, parts)
+    outcome = _Outcome()
     with ExitStack() as job_files:
         job_writers = []
         if JSONL in formats:
-            stream = job_files.enter_context(atomic_file(output, f"{EXPORTS}/{JSONL}/{FILE_NAME}"))
-            job_writers.append(JsonlWriter(stream))
-            counts[JSONL] = 1
+            name = FILE_NAME if shard.count == 1 else f"pages-{shard.number:05}-of-{shard.count:05}.jsonl"
+            job_writers.append(JsonlWriter(job_files.enter_context(atomic_file(output, f"{EXPORTS}/{JSONL}/{name}"))))
+            outcome.jsonl_files.append(name)
         writer_types = {writer.name: writer for writer in reader.export_formats if writer.name in formats}
-        earlier = _EarlierExports(output)
-        documents = 0
-        for stored in store.documents():
-            documents += 1
+        earlier = _EarlierExports(output, outcome)
+        for stored in shard.documents:
+            outcome.documents += 1
             document = Document(stored.uri, len(stored))
             failed = 0
             open_writers: dict[str, DocumentWriter] = {}
@@ -106,40 +129,34 @@ def export(
                     writer.finish()
                 missing = {name: writer.missing for name, writer in open_writers.items()}
                 earlier.begin(stored.uri, failed == len(stored), missing)
-    earlier.log()
-    return counts | {name: documents - earlier.kept[name] for name in writer_types}
+    return outcome
 
 
-class _EarlierExports:
-    """Earlier exports that are kept because the new one would say less.
+def _delete_others(output: Storage, files: Sequence[str]) -> None:
+    """Delete the JSON Lines of an earlier export that had other shards: who reads all files would read pages twice."""
+    for name in output.list(f"{EXPORTS}/{JSONL}", ".jsonl"):
+        if name not in files:
+            output.delete(f"{EXPORTS}/{JSONL}/{name}")
 
-    That is so if no page of the document could be read, or if a picture cannot be opened any more.
-    """
 
-    def __init__(self, output: Storage):
-        self.output = output
-        self.kept: Counter[str] = Counter()
-        self.pages = 0
-        self.first_kept = self.first_missing = ""
-        self._document, self._failed = "", False
-        self._missing: dict[str, int] = {}
+@dataclass
+class _Outcome:
+    """What was exported: documents, names of JSON Lines files, earlier exports that are kept, pages without picture."""
 
-    def begin(self, uri: str, failed: bool, missing: dict[str, int]) -> None:
-        """Note the document that is being written: whether all its pages failed, and how many pictures are missing in
-        each format."""
-        self._document, self._failed, self._missing = uri, failed, missing
+    documents: int = 0
+    jsonl_files: list[str] = field(default_factory=list)
+    kept: Counter[str] = field(default_factory=Counter)
+    pages: int = 0
+    first_kept: str = ""
+    first_missing: str = ""
 
-    def keeps_earlier(self, name: str, file_name: str) -> bool:
-        """Return whether the earlier export of format `name` is kept."""
-        missing = self._missing.get(name, 0)
-        if (self._failed or missing) and self.output.exists(file_name):
-            self.kept[name] += 1
-            self.first_kept = self.first_kept or self._document
-            return True
-        self.pages += missing
-        if missing:
-            self.first_missing = self.first_missing or self._document
-        return False
+    def add(self, other: "_Outcome") -> None:
+        self.documents += other.documents
+        self.jsonl_files += other.jsonl_files
+        self.kept += other.kept
+        self.pages += other.pages
+        self.first_kept = self.first_kept or other.first_kept
+        self.first_missing = self.first_missing or other.first_missing
 
     def log(self) -> None:
         """Log what was kept and what is missing."""
@@ -152,3 +169,32 @@ class _EarlierExports:
             )
         if self.pages:
             log.warning("%d pages were exported without their picture; the first: %s", self.pages, self.first_missing)
+
+
+class _EarlierExports:
+    """Earlier exports that are kept because the new one would say less.
+
+    That is so if no page of the document could be read, or if a picture cannot be opened any more.
+    """
+
+    def __init__(self, output: Storage, outcome: _Outcome):
+        self.output, self.outcome = output, outcome
+        self._document, self._failed = "", False
+        self._missing: dict[str, int] = {}
+
+    def begin(self, uri: str, failed: bool, missing: dict[str, int]) -> None:
+        """Note the document that is being written: whether all its pages failed, and how many pictures are missing in
+        each format."""
+        self._document, self._failed, self._missing = uri, failed, missing
+
+    def keeps_earlier(self, name: str, file_name: str) -> bool:
+        """Return whether the earlier export of format `name` is kept."""
+        missing, outcome = self._missing.get(name, 0), self.outcome
+        if (self._failed or missing) and self.output.exists(file_name):
+            outcome.kept[name] += 1
+            outcome.first_kept = outcome.first_kept or self._document
+            return True
+        outcome.pages += missing
+        if missing:
+            outcome.first_missing = outcome.first_missing or self._document
+        return False

@@ -6,6 +6,7 @@ group by row group, a few of which are kept. A job of a million pages is never h
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Generic, cast
 
@@ -20,6 +21,9 @@ from pipelines.records import R, table_to_records
 from pipelines.select_rows import equals
 
 KEPT_ROW_GROUPS = 8
+# Parts of at most 64 pages; most of the time is waiting for storage.
+_READ_AHEAD = 64
+_READ_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,34 @@ class StoredDocument:
         return len(self.places)
 
 
+@dataclass(frozen=True)
+class StoredDocuments:
+    """All documents of a store: of document `i` the URI, and the places of its pages from `bounds[i]` on."""
+
+    uris: list[str]
+    places: np.ndarray
+    bounds: np.ndarray
+
+    @property
+    def pages(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[StoredDocument]:
+        for number, uri in enumerate(self.uris):
+            yield StoredDocument(uri, self.places[self.bounds[number] : self.bounds[number + 1]])
+
+
 class RecordStore(Generic[R]):
-    """The records committed under an output, local or any fsspec URI; all are of `record_type`.
+    """The records committed under an output, local or any fsspec URI; all are of `record_type`. `parts` are those that
+    another store of the same output has listed.
 
     Raises:
         FileNotFoundError: nothing has been committed there.
     """
 
-    def __init__(self, output_uri: str, record_type: type[R]):
+    def __init__(self, output_uri: str, record_type: type[R], parts: list[str] | None = None):
         self.output = Storage(output_uri)
-        self.parts = Ledger(self.output).parts()
+        self.parts = Ledger(self.output).parts() if parts is None else parts
         if not self.parts:
             raise FileNotFoundError(f"{output_uri} holds no committed pages ({PARTS}/*.parquet); run the job first")
         self._record_type = record_type
@@ -54,16 +76,23 @@ class RecordStore(Generic[R]):
         return job_card(self.output)
 
     def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-        """Yield (part, first row, batch) over all parts, with only `columns` read."""
-        for part in range(len(self.parts)):
-            first = 0
-            with self._open(part) as stream:
-                for batch in pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns):
-                    yield part, first, batch
-                    first += batch.num_rows
+        """Yield (part, first row, batch) over all parts, with only `columns` read. Some parts are read ahead."""
 
-    def documents(self) -> Iterator[StoredDocument]:
-        """Every document once, in the order in which the parts first name them; pages in page order.
+        def read(part: int) -> list[pa.RecordBatch]:
+            with self._open(part) as stream:
+                return list(pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns))
+
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            for start in range(0, len(self.parts), _READ_AHEAD):
+                ahead = range(start, min(start + _READ_AHEAD, len(self.parts)))
+                for part, batches in zip(ahead, pool.map(read, ahead), strict=True):
+                    first = 0
+                    for batch in batches:
+                        yield part, first, batch
+                        first += batch.num_rows
+
+    def documents(self) -> StoredDocuments:
+        """Return every document once, in the order in which the parts first name them; pages in page order.
 
         Each page once: of rows for the same page, which only outputs of earlier versions hold, one that was read.
         """
@@ -81,14 +110,13 @@ class RecordStore(Generic[R]):
             rows = np.arange(first, first + batch.num_rows, dtype=np.int32)
             places.append(np.column_stack([np.full_like(rows, part), rows]))
         if not known:
-            return
+            return StoredDocuments([], np.zeros((0, 2), np.int32), np.zeros(1, np.int64))
         code, page, place = np.concatenate(codes), np.concatenate(pages), np.concatenate(places)
         order = np.lexsort((np.concatenate(failed), page, code))
         again = (np.diff(code[order]) == 0) & (np.diff(page[order]) == 0)
         order = order[np.concatenate([[True], ~again])]
         bounds = np.searchsorted(code[order], np.arange(len(known) + 1))
-        for number, uri in enumerate(known):
-            yield StoredDocument(uri, place[order[bounds[number] : bounds[number + 1]]])
+        return StoredDocuments(list(known), place[order], bounds)
 
     def records(self, document: StoredDocument) -> Iterator[R]:
         """Yield the pages of a document, fetched one by one."""

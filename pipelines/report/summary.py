@@ -106,15 +106,23 @@ def shared_pass(
         summary.ok += int(good.sum())
         summary.failed += int((~good).sum())
         summary.devices.update(v for v in batch["device"].to_pylist() if v)
-        for timings in batch["timings_ms"].to_pylist():
-            for stage, milliseconds in timings or ():
-                summary.timings[stage].add(np.array([milliseconds]))
+        _add_timings(summary, batch["timings_ms"])
         _add_errors(summary, batch, good)
         for row in np.flatnonzero(good).tolist():
             keep(sampled, (-int(batch["page_id"][row].as_py(), 16), part, first + row), SAMPLED_PAGES)
         yield part, first, batch, good
     summary.documents = len(documents)
     summary.sampled = [store.record(part, row) for _, part, row in sorted(sampled, reverse=True)]
+
+
+def _add_timings(summary: Summary, timings: pa.MapArray) -> None:
+    """Add a batch's map<stage, milliseconds>."""
+    first, last = timings.offsets[0].as_py(), timings.offsets[-1].as_py()
+    stages = timings.keys[first:last].dictionary_encode()
+    milliseconds = floats(timings.items[first:last])
+    codes = stages.indices.to_numpy(zero_copy_only=False)
+    for code, stage in enumerate(stages.dictionary.to_pylist()):
+        summary.timings[stage].add(milliseconds[codes == code])
 
 
 def _add_errors(summary: Summary, batch: pa.RecordBatch, good: np.ndarray) -> None:

@@ -6,6 +6,15 @@ Python without Ray; decoding is in `pipelines.documents`.
 
 from pipelines.sources.document import Document, InputError, Listing
 from pipelines.sources.listing import list_documents
-from pipelines.sources.plan import manifest_schema, plan_document, plan_pages
+from pipelines.sources.plan import manifest_schema, plan_document, plan_pages, plan_unopened
 
-__all__ = ["Document", "InputError", "Listing", "list_documents", "manifest_schema", "plan_document", "plan_pages"]
+__all__ = [
+    "Document",
+    "InputError",
+    "Listing",
+    "list_documents",
+    "manifest_schema",
+    "plan_document",
+    "plan_pages",
+    "plan_unopened",
+]

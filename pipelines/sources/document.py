@@ -1,6 +1,7 @@
 """The types of a listing."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def suffix_of(uri: str) -> str:
     path = naming_link(uri)  # zip://scans/a.png::s3://bucket/scans.zip
     if path.startswith(("http://", "https://")):
         path = urlsplit(path).path
-    return os.path.splitext(path)[1].lower()
+    return sys.intern(os.path.splitext(path)[1].lower())  # the same few, millions of times
 
 
 def page_error(error: Exception) -> PageError:

@@ -39,29 +39,54 @@ def plan_pages(documents: Iterable[Document], limits: Limits | None = None) -> l
 
 def plan_document(document: Document, cache: DocumentCache, limits: Limits) -> list[dict[str, Any]]:
     """Manifest rows of one document. `cache` keeps the Parquet file open from one of its rows to the next."""
-    error, count = document.error, 0
+    rows = plan_unopened(document, limits)
+    if rows is not None:
+        return rows
+    try:
+        count = _count(document, cache, limits)
+    except (DocumentError, StorageUnavailable) as problem:
+        return [_row(document, 1, 0, page_error(problem))]
+    return [_row(document, number, count, None) for number in range(1, count + 1)]
+
+
+def plan_unopened(document: Document, limits: Limits, count: int | None = None) -> list[dict[str, Any]] | None:
+    """Return manifest rows of a document that need not be opened to count its pages, None for one that must be.
+
+    `count` is what is known of its pages from records; 0: it could not be opened.
+    """
+    error = document.error
     if error is None:
         try:
-            count = _count(document, cache, limits)
-        except (DocumentError, StorageUnavailable) as problem:
+            known = _count_unopened(document, limits)
+        except DocumentError as problem:
             error = page_error(problem)
+        else:
+            count = known or count
     if error is not None:
         return [_row(document, 1, 0, error)]
-    return [_row(document, number, count, None) for number in range(1, count + 1)]
+    if count is None:
+        return None
+    return [_row(document, number, count, None) for number in range(1, max(1, count) + 1)]
+
+
+def _count_unopened(document: Document, limits: Limits) -> int | None:
+    """Return 1 for a file of one page, None for what may have more."""
+    limits.check_document(document.size, document.base_uri)
+    if document.row >= 0:
+        return None
+    if document.size == 0:
+        raise EmptyDocument(f"{document.base_uri}: the file is empty (0 bytes); copy or scan it again")
+    image_format = SUFFIXES.get(document.suffix)
+    return 1 if image_format is not None and image_format not in MULTI_PAGE else None
 
 
 def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
     uri = document.base_uri
-    limits.check_document(document.size, uri)
     if document.row >= 0:
         content = cache.read(document.uri, document.row, document.image_column)
         limits.check_document(len(content), document.uri)
         return count_pages(BytesIO(content), document.uri)
     image_format = SUFFIXES.get(document.suffix)
-    if document.size == 0:
-        raise EmptyDocument(f"{uri}: the file is empty (0 bytes); copy or scan it again")
-    if image_format is not None and image_format not in MULTI_PAGE:
-        return 1
     if local_path(uri) is None and image_format == "PDF":
         return count_pages(BytesIO(read_bytes(uri)), uri)  # PDFium jumps about: one request beats many small ones
     try:

@@ -22,11 +22,10 @@ from common.storage import StorageUnavailable
 from common.storage.causes import Cause, is_passing
 from common.storage.locations import composed, existing_path, local_path, naming_link, open_filesystem, spelled, uri_in
 from common.storage.patience import patiently
+from common.storage.versions import local_version, remote_version
 from pipelines.documents.formats import SUFFIXES
 
 _MAGIC = re.compile(r"[*?\[]")
-_TAG_KEYS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")
-_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,12 @@ def local_entry(path: str) -> FileEntry:
         raise IsADirectoryError(path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError("not a regular file")
-    return FileEntry(spelled(path), _local_version(status), status.st_size)
+    return FileEntry(spelled(path), local_version(status), status.st_size)
 
 
 def remote_entry(uri: str, info: dict[str, Any]) -> FileEntry:
     """Entry from fsspec's `info` of a file."""
-    return FileEntry(uri, _remote_version(info), int(info.get("size") or 0))
+    return FileEntry(uri, remote_version(info), int(info.get("size") or 0))
 
 
 def walk_folder(folder: str, skipped: Counter[str]) -> Iterator[FileEntry]:
@@ -185,22 +184,10 @@ def _scanned(entry: os.DirEntry[str], skipped: Counter[str]) -> Iterator[FileEnt
         yield FileEntry(entry.path, "", -1, error)
         return
     if stat.S_ISREG(status.st_mode):
-        yield FileEntry(entry.path, _local_version(status), status.st_size)
+        yield FileEntry(entry.path, local_version(status), status.st_size)
     else:
         skipped["not a regular file"] += 1
 
 
 def _hidden(path: str) -> bool:
     return "/." in path
-
-
-def _local_version(status: os.stat_result) -> str:
-    return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _remote_version(info: dict[str, Any]) -> str:
-    for key in _TAG_KEYS:
-        if info.get(key):
-            return str(info[key]).strip('"')
-    time = next((info[key] for key in _TIME_KEYS if info.get(key)), "")
-    return f"{info.get('size') or 0}-{time}"

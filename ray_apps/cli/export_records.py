@@ -13,10 +13,14 @@ from common.storage import Storage
 from common.storage.locations import spelled_uri
 from pipelines.exports.export import ExportError, check_formats, export
 from pipelines.job import JobError, read_card
+from pipelines.ledger import Ledger
 from pipelines.readers.base import LimitSettings
 from pipelines.readers.registry import job_reader
 from pipelines.report.job_report import write_report
 from pipelines.source_pages import SourcePages
+from ray_apps.cli.cluster import connect
+
+_MANY_PARTS = 800  # of up to 64 pages: more are worth starting Ray for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--export", metavar="FORMATS", help="jsonl, and of documents also text, hocr, alto, pdf; comma-separated"
     )
     parser.add_argument("--report", action="store_true", help="write report.html again")
+    parser.add_argument(
+        "--address", help="Ray cluster that exports large jobs (default: $RAY_ADDRESS, else a local Ray is started)"
+    )
     parser.add_argument("--image-column", metavar="NAME", help="of Parquet inputs: the column that holds the images")
 
 
@@ -42,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             write_report(args.output, load_page=pages.page)
             print(f"report {args.output}/report.html")
         if formats:
+            if args.address or len(Ledger(Storage(args.output)).parts()) > _MANY_PARTS:
+                connect(args.address)
             written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
             print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     except FileNotFoundError as error:

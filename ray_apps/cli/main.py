@@ -32,6 +32,7 @@ class Command:
 
 COMMANDS = {
     "ocr": Command("read documents and meters in bulk", resumes=True),
+    "plan": Command("estimate pages, hours and cost of a bulk job"),
     "status": Command("show the progress of a bulk job"),
     "export-records": Command("export a job's records, or write its report, again"),
     "submit": Command("run a command on a cluster", resumes=True),

@@ -6,34 +6,24 @@ ray job submit --working-dir . -- python -m ray_apps ocr --input s3://in/scans -
 """
 
 import argparse
-from typing import Any
 
 from common.cli import pair, positive, share
-from common.config import ConfigError
 from common.durations import duration
 from common.errors import ExitCode
 from common.storage.locations import spelled_uri
 from pipelines.exports.export import check_formats, export
-from pipelines.readers.base import Reader
-from pipelines.readers.registry import DEFAULT, load_reader, reader_names
 from pipelines.report.job_report import write_report
 from pipelines.runner import JobOptions, run_job
 from pipelines.source_pages import SourcePages
 from pipelines.watchdog import PageLimits
 from ray_apps.cli.cluster import connect
+from ray_apps.cli.reader_options import add_reader_options, chosen_reader
 
 _LIMITS = PageLimits()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        type=spelled_uri,
-        required=True,
-        metavar="URI",
-        help="files, folders, globs, Parquet/CSV manifests of URIs",
-    )
+    add_reader_options(parser)
     parser.add_argument(
         "--output",
         type=spelled_uri,
@@ -42,25 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the results; the same command resumes there",
     )
     parser.add_argument(
-        "--reader", choices=reader_names(), help="what the pages are (default: as --config says, documents)"
-    )
-    parser.add_argument("--config", help="name in configs/pipelines or a YAML file (default: the reader's name)")
-    parser.add_argument(
-        "--languages",
-        metavar="L,L",
-        help="what to read, the commonest first: ko,en (default: as the configuration says)",
-    )
-    parser.add_argument(
         "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
     )
-    parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
     parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
     parser.add_argument(
         "--max-error-rate", type=share, default=0.5, metavar="R", help="stop when more pages fail (default 0.5)"
-    )
-    parser.add_argument(
-        "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
     )
     parser.add_argument(
         "--page-seconds",
@@ -90,11 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    reader = _reader(args)
-    if args.languages:
-        reader = reader.for_languages(args.languages)
-    if args.max_megapixels:
-        reader = reader.with_max_megapixels(args.max_megapixels)
+    reader = chosen_reader(args)
     formats = check_formats(args.export.split(","), type(reader)) if args.export else []
     connect(args.address)
     result = run_job(
@@ -118,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
     pages = SourcePages(reader.settings.limits.build(), args.image_column)
     write_report(args.output, load_page=pages.page)
     if formats:
-        written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
+        labels = dict(args.node_label)
+        written = export(args.output, formats, load_page=pages.page, load_original=pages.original, labels=labels)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     for line in (*result.notes, *result.findings):
         print(line)
@@ -128,13 +102,3 @@ def run(args: argparse.Namespace) -> int:
         f"records {args.output}/pages, report {args.output}/report.html"
     )
     return ExitCode.OK
-
-
-def _reader(args: argparse.Namespace) -> Reader[Any, Any]:
-    reader = load_reader(args.config or args.reader or DEFAULT)
-    if args.reader not in (None, reader.settings.reader):
-        raise ConfigError(
-            f"--reader {args.reader} contradicts --config {args.config}, which is of the {reader.name} reader; "
-            "leave one of them out"
-        )
-    return reader

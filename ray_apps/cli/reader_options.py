@@ -1,0 +1,49 @@
+"""The options that say what pages are and how they are read, shared by the commands that read."""
+
+import argparse
+from typing import Any
+
+from common.cli import positive
+from common.config import ConfigError
+from common.storage.locations import spelled_uri
+from pipelines.readers.base import Reader
+from pipelines.readers.registry import DEFAULT, load_reader, reader_names
+
+
+def add_reader_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        type=spelled_uri,
+        required=True,
+        metavar="URI",
+        help="files, folders, globs, Parquet/CSV manifests of URIs",
+    )
+    parser.add_argument(
+        "--reader", choices=reader_names(), help="what the pages are (default: as --config says, documents)"
+    )
+    parser.add_argument("--config", help="name in configs/pipelines or a YAML file (default: the reader's name)")
+    parser.add_argument(
+        "--languages",
+        metavar="L,L",
+        help="what to read, the commonest first: ko,en (default: as the configuration says)",
+    )
+    parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
+    parser.add_argument(
+        "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
+    )
+
+
+def chosen_reader(args: argparse.Namespace) -> Reader[Any, Any]:
+    """Return the reader that the options ask for. Raises ConfigError."""
+    reader = load_reader(args.config or args.reader or DEFAULT)
+    if args.reader not in (None, reader.settings.reader):
+        raise ConfigError(
+            f"--reader {args.reader} contradicts --config {args.config}, which is of the {reader.name} reader; "
+            "leave one of them out"
+        )
+    if args.languages:
+        reader = reader.for_languages(args.languages)
+    if args.max_megapixels:
+        reader = reader.with_max_megapixels(args.max_megapixels)
+    return reader
