@@ -3,6 +3,7 @@
 # make test-fast   what needs no Ray, no browser and no training
 # make test-wheel  the wheel in an empty folder, and a checkout that is not installed
 # make test-image  builds the image, or runs its steps in a clean Debian
+# make test-cluster  a cluster of three hosts over SSH, in network namespaces (needs root)
 # make lint        ruff, pyright and hadolint
 # make fonts       Debian fonts for the page renderer (needs root)
 # make browser     Debian's Chromium for the tests of the page (needs root)
@@ -28,7 +29,7 @@ FONTS := fonts-nanum fonts-nanum-extra fonts-noto-cjk fonts-dejavu fonts-liberat
 # Two processes: one runs the tests that start Ray, the other the rest (tests/conftest.py says how).
 SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder --durations 20
 
-.PHONY: ocr test test-fast test-wheel test-image lint fonts browser
+.PHONY: ocr test test-fast test-wheel test-image test-cluster lint fonts browser
 
 ocr: $(VENV)/core
 	$(BIN)/python -m ray_apps ocr --input $(INPUT) --output $(OUTPUT) $(ARGS)
@@ -44,6 +45,9 @@ test-wheel: $(VENV)/full
 
 test-image: $(VENV)/full
 	.ci/image
+
+test-cluster: $(VENV)/full
+	.ci/cluster
 
 lint: $(VENV)/full
 	$(BIN)/ruff check .
@@ -67,5 +71,5 @@ $(VENV)/core: pyproject.toml constraints.txt
 
 $(VENV)/full: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,test,lake]'
 	touch $@ $(VENV)/core

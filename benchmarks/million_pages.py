@@ -5,7 +5,7 @@
 A Parquet manifest names as many one-page documents, and stand-in stages read them: they make a record of one line and
 open no file, so all that is measured is the job's own. Each size runs in a process of its own on a Ray of this machine:
 a fresh run, a run with everything done, a run with one part missing (how soon its first page is read), the report and
-two exports. Memory is that of the driver, above what it holds before; exponents are between neighbouring sizes.
+exports. Memory is that of the driver, above what it holds before; exponents are between neighbouring sizes.
 """
 
 import argparse
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +96,8 @@ def write_manifest(path: Path, pages: int) -> None:
             writer.write_table(pa.table([pa.array(uris), pa.array(["1"] * len(uris))], schema=schema))
 
 
-def measure(pages: int, folder: Path) -> dict[str, float]:
-    """Return seconds and MiB of each step for a job of `pages` pages."""
+def measure(pages: int, folder: Path, exports: Sequence[str]) -> dict[str, float]:
+    """Return seconds and MiB of each step for a job of `pages` pages, and of exports in these formats."""
     manifest, output = folder / "manifest.parquet", folder / "out"
     write_manifest(manifest, pages)
     reader = StandInReader(load_reader("documents").settings)
@@ -124,8 +126,8 @@ def measure(pages: int, folder: Path) -> dict[str, float]:
     figures["first_new_page_s"] = max(path.stat().st_mtime for path in (output / PARTS).iterdir()) - began
     # Nothing is there to be shown: pictures fail, as those of a bucket do that cannot be reached.
     timed("report", lambda: write_report(str(output), load_page=_no_page))
-    timed("jsonl", lambda: export(str(output), ["jsonl"], load_page=_no_page))
-    timed("text", lambda: export(str(output), ["text"], load_page=_no_page))
+    for name in exports:
+        timed(name, partial(export, str(output), [name], load_page=_no_page))
     figures["files"] = sum(1 for _ in (output / PARTS).iterdir())
     figures["peak_mib"] = max(value for name, value in figures.items() if name.endswith("_mib"))
     return figures
@@ -139,15 +141,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, help="where manifests and outputs go (default: a temporary folder)")
+    parser.add_argument("--exports", nargs="*", default=["jsonl", "text"], metavar="FORMAT")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(args.one, args.folder)))
+        print(json.dumps(measure(args.one, args.folder, args.exports)))
         return
     measured: dict[int, dict[str, float]] = {}
     for size in args.sizes:
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             command = [sys.executable, "-m", "benchmarks.million_pages", "--one", str(size), "--folder", folder]
+            command += ["--exports", *args.exports]
             started = time.monotonic()
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
             measured[size] = json.loads(answer.stdout.splitlines()[-1])

@@ -22,12 +22,17 @@ class PlacementError(ExpectedError):
 
 @dataclass(frozen=True)
 class Pool:
-    """Stages fused into one actor, and how many such actors there are at most."""
+    """Stages fused into one actor, and how many such actors there are at most.
+
+    Of a mixed pool, the first `gpu_actors` have `num_gpus` each and run `gpu_specs`, the others have none.
+    """
 
     specs: tuple[StageSpec, ...]
     num_cpus: float
     num_gpus: float
     max_size: int
+    gpu_specs: tuple[StageSpec, ...] = ()
+    gpu_actors: int = 0
 
 
 def plan_pools(
@@ -55,6 +60,22 @@ def plan_pools(
     return pools
 
 
+def plan_mixed_pool(
+    cpu_specs: Sequence[StageSpec],
+    gpu_specs: Sequence[StageSpec],
+    resources: Mapping[str, float],
+    parts: int,
+    workers: int | None,
+    gpu_fraction: float,
+) -> Pool:
+    """Return one pool for CPUs and GPUs side by side: an actor a core, of which as many as the GPUs have room for run
+    their networks there. What reads faster takes more pages. Arguments as of `plan_pools`."""
+    cores = int(resources.get("CPU", 0))
+    size = max(1, min(cores, parts, workers or cores))
+    gpu_actors = min(size, int(resources.get("GPU", 0) / gpu_fraction + 1e-9))
+    return Pool(tuple(cpu_specs), 1, gpu_fraction, size, tuple(gpu_specs), gpu_actors)
+
+
 def preflight(pools: Sequence[Pool], resources: Mapping[str, float], labels: Mapping[str, str] | None = None) -> None:
     """Refuse a pipeline that could never start: each pool needs at least one actor at the same time, and Ray Data would
     wait for it for ever without a word.
@@ -68,7 +89,8 @@ def preflight(pools: Sequence[Pool], resources: Mapping[str, float], labels: Map
     """
     where = " and ".join(f"{key}={value}" for key, value in (labels or {}).items())
     nodes = f"its nodes labelled {where} have" if where else "the cluster has"
-    demand = {"CPU": sum(pool.num_cpus for pool in pools), "GPU": sum(pool.num_gpus for pool in pools)}
+    gpus = sum(pool.num_gpus for pool in pools if not pool.gpu_specs)  # mixed pools do without
+    demand = {"CPU": sum(pool.num_cpus for pool in pools), "GPU": gpus}
     for resource, times in fits(demand, resources).items():
         if not times:
             names = " + ".join("/".join(spec.stage.name for spec in pool.specs) for pool in pools)

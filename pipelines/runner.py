@@ -20,26 +20,26 @@ from common.storage import Storage, StorageUnavailable
 from pipelines.attempts import Attempts
 from pipelines.job import IncompleteJob, JobCard
 from pipelines.ledger import FORMER, PARTS, Ledger
-from pipelines.placement import Pool, plan_pools, preflight
+from pipelines.placement import Pool, plan_mixed_pool, plan_pools, preflight
 from pipelines.planning import Plan, plan
 from pipelines.progress import Progress
 from pipelines.readers.base import Reader
-from pipelines.records import BaseRecord
 from pipelines.select_rows import rows_in, rows_not_in
 from pipelines.shared_paths import check_shared
 from pipelines.sources import list_documents, manifest_schema
-from pipelines.stages.base import StageSpec
 from pipelines.watchdog import PageLimits
 from pipelines.worker import TROUBLES, StageGroup
 
 logger = logging.getLogger("ocray")
 
-# A part is what a worker reads between two commits: at most this many pages are lost when it dies.
-_MAX_PAGES_PER_PART = 64
-# Each worker gets at least about this many parts, so that all of them end at about the same time.
-_PARTS_PER_WORKER = 8
+# A part is what a worker reads between two commits, and what is lost when it dies. Each worker gets at least
+# _PARTS_PER_WORKER of them, so that all end at about the same time; of a job so long that each gets _MANY_PARTS, parts
+# are larger: a part costs the driver some 10 ms, and storage a file.
+_PAGES_PER_PART, _PARTS_PER_WORKER = 64, 8
+_PAGES_PER_LARGE_PART, _MANY_PARTS = 256, 200
 # Parts after which a run adds to the index of its output.
 _PARTS_A_PASS = 2048
+MIXED = "auto"  # the device of a job on CPUs and GPUs side by side
 # Workers that cannot open their networks, one after the other, before the run is given up: a bundle's storage may fail.
 _STARTS_FORGIVEN = 3
 # The error rate is checked once this many pages are done.
@@ -56,6 +56,7 @@ class TooManyErrors(ExpectedError):
 class JobOptions:
     """How a job runs; nothing here changes what is read.
 
+    `device` is `cpu`, `cuda`, `tensorrt`, or `auto`: CPUs and GPUs side by side, and each record says which read it.
     `workers` bounds the actors of each pool (None: as many as the cluster has room for), `gpu_fraction` is the share of
     a GPU that an actor takes, `node_labels` are Ray labels of the nodes that read, `page_limits` is what one page may
     take before it is given up.
@@ -106,9 +107,8 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
     context.max_consecutive_actor_init_deaths = _STARTS_FORGIVEN
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its per-operator lines would break the progress line
     output = Storage(output_uri)
-    specs = reader.stages(options.device, options.threads)
     resources = cluster_resources(options.node_labels)
-    pools = plan_pools(specs, resources, 1, options.workers, options.gpu_fraction)
+    pools = _plan_pools(reader, resources, 1, options)
     preflight(pools, resources, options.node_labels)
     columns = reader.manifest_columns()
     listing = list_documents(inputs, image_column=options.image_column, exclude=output_uri, columns=columns)
@@ -160,7 +160,7 @@ def run_job(inputs: Sequence[str], output_uri: str, reader: Reader[Any, Any], op
         )
         with progress:
             if len(todo) or planned.unopened:
-                _read(todo, planned, ledger, specs, reader.record_type, resources, options, attempts, progress)
+                _read(todo, planned, ledger, reader, resources, options, attempts, progress)
         manifest, findings = _finish(planned, ledger, progress)
         findings += reader.conclude(ledger, manifest)
         figures = progress.latest
@@ -218,8 +218,7 @@ def _read(
     todo: pa.Table,
     planned: Plan,
     ledger: Ledger,
-    specs: Sequence[StageSpec],
-    record_type: type[BaseRecord],
+    reader: Reader[Any, Any],
     resources: dict[str, float],
     options: JobOptions,
     attempts: Attempts,
@@ -227,9 +226,9 @@ def _read(
 ) -> None:
     cores = max(1, options.workers or int(resources.get("CPU", 1)))
     least = len(todo) + len(planned.unopened)
-    pages_per_part = max(1, min(_MAX_PAGES_PER_PART, least // (cores * _PARTS_PER_WORKER)))
+    pages_per_part = _pages_per_part(least / cores)
     parts = [todo.slice(i, pages_per_part) for i in range(0, len(todo), pages_per_part)]
-    pools = plan_pools(specs, resources, math.ceil(least / pages_per_part), options.workers, options.gpu_fraction)
+    pools = _plan_pools(reader, resources, math.ceil(least / pages_per_part), options)
     datasets: list[Dataset] = [ray.data.from_arrow(parts)] if parts else []
     if planned.unopened:
         datasets.append(planned.opened_while_reading(attempts, cores, options.node_labels))
@@ -237,19 +236,21 @@ def _read(
     for number, pool in enumerate(pools):
         dataset = dataset.map_batches(
             StageGroup,
-            fn_constructor_args=(pool.specs, record_type),
+            fn_constructor_args=(pool.specs, reader.record_type),
             fn_constructor_kwargs={
                 "first": number == 0,
                 "last": number == len(pools) - 1,
                 "output": ledger.output.uri,
                 "attempts": attempts,
                 "limits": options.page_limits,
+                "gpu_specs": pool.gpu_specs,
             },
             batch_size=pages_per_part,
             batch_format="pyarrow",
             compute=_strategy(pool),
             num_cpus=pool.num_cpus,
-            num_gpus=pool.num_gpus,
+            num_gpus=0 if pool.gpu_specs else pool.num_gpus,
+            ray_remote_args_fn=_GpusFirst(pool) if pool.gpu_actors else None,
             label_selector=dict(options.node_labels) or None,
         )
     # Closed at once when the run is stopped: a thread of Ray Data that outlives the connection ends the process.
@@ -275,6 +276,11 @@ def _read(
                 )
 
 
+def _pages_per_part(pages_per_worker: float) -> int:
+    usual = min(_PAGES_PER_PART, int(pages_per_worker / _PARTS_PER_WORKER))
+    return max(1, usual, min(_PAGES_PER_LARGE_PART, int(pages_per_worker / _MANY_PARTS)))
+
+
 class _Indexer:
     """Indexes the parts of a long run every now and then, in a thread."""
 
@@ -296,6 +302,26 @@ class _Indexer:
     def _index(self) -> None:
         with suppress(StorageUnavailable):  # the next pass finds the same parts
             self._ledger.index_new_parts()
+
+
+def _plan_pools(reader: Reader[Any, Any], resources: dict[str, float], parts: int, options: JobOptions) -> list[Pool]:
+    """Plan the actors for `parts` batches of pages."""
+    workers, fraction = options.workers, options.gpu_fraction
+    if options.device != MIXED:
+        return plan_pools(reader.stages(options.device, options.threads), resources, parts, workers, fraction)
+    on_cpus, on_gpus = (reader.stages(device, options.threads) for device in ("cpu", "cuda"))
+    return [plan_mixed_pool(on_cpus, on_gpus, resources, parts, workers, fraction)]
+
+
+class _GpusFirst:
+    """Gives the first actors of a mixed pool their share of a GPU; Ray Data calls it for each actor that it starts."""
+
+    def __init__(self, pool: Pool):
+        self._left, self._share = pool.gpu_actors, pool.num_gpus
+
+    def __call__(self) -> dict[str, Any]:
+        self._left -= 1
+        return {"num_gpus": self._share if self._left >= 0 else 0}
 
 
 def _strategy(pool: Pool) -> ActorPoolStrategy:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import pyarrow as pa
+import ray
 
 from common.storage import OutputError, OutputFull, OutputUnavailable, Storage, StorageUnavailable
 from pipelines.attempts import ATTEMPTS_ALONE, Attempts, WorkerDied
@@ -54,7 +55,7 @@ class StageGroup:
 
     The first group takes rows of MANIFEST_SCHEMA, the others what the group before gave. The last one returns
     SUMMARY_SCHEMA; by then the rows are committed. `record_type` is the reader's. The process ends itself over a page
-    that takes more than `limits`.
+    that takes more than `limits`. Where it has a GPU it runs `gpu_specs`, if there are any.
     """
 
     def __init__(
@@ -67,7 +68,10 @@ class StageGroup:
         output: str,
         attempts: Attempts,
         limits: PageLimits,
+        gpu_specs: Sequence[StageSpec] = (),
     ):
+        if gpu_specs and ray.get_gpu_ids():
+            specs = gpu_specs
         cv2.setNumThreads(1)  # an actor is one core's worth; OpenCV would take all cores of the machine
         self.stages = [(spec.build(), spec.batch_size) for spec in specs]
         self.record_type = record_type

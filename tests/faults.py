@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import ray
+import yaml
 from typing_extensions import Self
 
 from pipelines.page import Page
@@ -94,6 +95,20 @@ class PlaceStage(RaisingStage):
             page.record.device = ray.get_runtime_context().get_node_id()
 
 
+class DeviceStage:
+    """Records the device that it was made for, and the node."""
+
+    name = "device"
+
+    def __init__(self, device: str):
+        self.device = device
+
+    def __call__(self, pages: list[Page]) -> None:
+        for page in pages:
+            page.record.device = f"{self.device} {ray.get_runtime_context().get_node_id()}"
+            time.sleep(0.3)
+
+
 class HoggingStage(RaisingStage):
     """Takes memory without end over the page whose document is called `victim`."""
 
@@ -133,6 +148,28 @@ class BareReader(FaultyReader):
         return [DocumentsReader.stages(self, device, threads)[0], self._fault]
 
 
+class DevicesReader(DocumentsReader):
+    """Decoding and a stage that records its device."""
+
+    def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec]:
+        decode = DocumentsReader.stages(self, "cpu", threads)[0]
+        return [decode, StageSpec(DeviceStage, {"device": device}, gpu=device != "cpu")]
+
+
 def bare(stage: type, **kwargs) -> BareReader:
     """Return a reader that decodes and then calls `stage`."""
     return BareReader(load_reader("documents").settings).with_fault(stage, **kwargs)
+
+
+class SlowReader(BareReader):
+    """A reader for `--config`, see `slow_reader_yaml`: each page takes a while."""
+
+    _fault = StageSpec(SlowStage, {"seconds": 0.4})
+
+
+def slow_reader_yaml(folder: Path) -> Path:
+    """Write the configuration of `SlowReader`."""
+    path = folder / "slow.yaml"
+    reader = f"{SlowReader.__module__}:{SlowReader.__name__}"
+    path.write_text(yaml.safe_dump(load_reader("documents").settings.model_dump() | {"reader": reader}))
+    return path

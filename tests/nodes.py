@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import ray
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 # Ray takes half a minute to call a node dead; here the machine is one, and its network does not fail.
@@ -17,19 +19,43 @@ _NOTICED_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 5
 
 
 @contextmanager
-def cluster(workers: int = 2) -> Iterator[Cluster]:
-    """Start and connect a cluster as `cluster.yaml` makes them: a head without CPUs, and `workers` nodes of one CPU
+def cluster(workers: int = 2, num_cpus: int = 1, connect: bool = True) -> Iterator[Cluster]:
+    """Start and connect a cluster as `cluster.yaml` makes them: a head without CPUs, and `workers` nodes of `num_cpus`
     each."""
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _NOTICED_SOON}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(workers):
-            nodes.add_node(num_cpus=1)
-        ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
+            nodes.add_node(num_cpus=num_cpus)
+        if connect:
+            ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
         yield nodes
     finally:
         ray.shutdown()
         nodes.shutdown()
+
+
+def workers_of(nodes: Cluster, title: str) -> list[Node]:
+    """Return the worker nodes on which an actor or a task runs whose process is titled `ray::TITLE…`."""
+    return [node for node in nodes.worker_nodes if _runs(node, title)]
+
+
+def lose_node_with(nodes: Cluster, title: str, seconds: float = 60) -> None:
+    """Kill a worker node, with all its processes, on which `title` runs; wait until there is one."""
+    deadline = time.monotonic() + seconds
+    while not (found := workers_of(nodes, title)):
+        assert time.monotonic() < deadline, f"no node runs {title}"
+        time.sleep(0.1)
+    nodes.remove_node(found[0], allow_graceful=False)
+
+
+def _runs(node: Node, title: str) -> bool:
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in raylet.children(recursive=True):
+        with suppress(psutil.Error):  # ended meanwhile
+            if process.cmdline()[0].startswith(f"ray::{title}"):
+                return True
+    return False
 
 
 def can_hide_folders() -> bool:

@@ -41,11 +41,20 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, name: str, edit: Callable[[dict[str, Any]], None] = lambda app: None, **environment: str
+    folder: Path,
+    name: str,
+    edit: Callable[[dict[str, Any]], None] = lambda app: None,
+    address: str | None = None,
+    **environment: str,
 ) -> Iterator[Served]:
-    """Serve `configs/serve/<name>.yaml` from `folder`, after `edit` has changed its applications, each in place."""
+    """Serve `configs/serve/<name>.yaml` from `folder`, after `edit` has changed its applications, each in place; on
+    this machine, or on the cluster at `address`, where only the head listens."""
     folder.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    cluster = []
+    if address is not None:  # its nodes share this machine's ports
+        cluster = ["--address", address]
+        config["proxy_location"] = "HeadOnly"
     for app in config["applications"]:
         if "jobs" in app["args"]:
             app["args"]["jobs"]["store"] = str(folder / "jobs")
@@ -55,7 +64,7 @@ def served(
     log = folder / "app.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ray_apps", "serve", "app.yaml", "--port", str(port)],
+            [sys.executable, "-m", "ray_apps", "serve", "app.yaml", "--port", str(port), *cluster],
             cwd=folder,
             stdout=output,
             stderr=output,

@@ -12,6 +12,7 @@ time; a rule is over after `seconds` or `times`, and then takes no part any more
 """
 
 import http.client
+import random
 import re
 import threading
 import time
@@ -37,7 +38,7 @@ class Rule:
     """What is done to requests whose `METHOD /path?query` matches `pattern` (searched); `hits` counts them.
 
     The rule waits `after` matching requests, then holds for `seconds` from its first hit and at most for `times` hits
-    (None: no such bound).
+    (None: no such bound). It takes `share` of the requests, at random, and only those with `signed_with` as their key.
     """
 
     action: str
@@ -45,6 +46,8 @@ class Rule:
     seconds: float | None = None
     times: int | None = None
     after: int = 0
+    share: float = 1.0
+    signed_with: str = ""
     hits: int = 0
     first_hit: float | None = field(default=None, repr=False)
 
@@ -60,14 +63,17 @@ class FaultyProxy:
 
     Attributes:
         url: where it listens.
+        delay: seconds before each answer.
         log: `METHOD /path` of each request, with what was done to it: (request, action or "").
     """
 
     def __init__(self, upstream: str):
         self.upstream = urlsplit(upstream).netloc
         self.log: list[tuple[str, str]] = []
+        self.delay = 0.0
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
+        self._random = random.Random(0)
         proxy = self
 
         class Handler(_Handler):
@@ -95,7 +101,8 @@ class FaultyProxy:
         return rule
 
     def heal(self) -> None:
-        """Take all rules back."""
+        """Take all rules back, and the delay."""
+        self.delay = 0.0
         with self._lock:
             self._rules.clear()
 
@@ -104,11 +111,13 @@ class FaultyProxy:
         """The rules that still hold."""
         return [rule for rule in self._rules if not rule.is_over]
 
-    def rule_for(self, request: str) -> Rule | None:
+    def rule_for(self, request: str, signature: str) -> Rule | None:
         """Return the rule a request falls under, which counts it."""
         with self._lock:
             for rule in self._rules:
-                if rule.is_over or not re.search(rule.pattern, request):
+                if rule.is_over or not re.search(rule.pattern, request) or rule.signed_with not in signature:
+                    continue
+                if self._random.random() >= rule.share:
                     continue
                 if rule.after > 0:
                     rule.after -= 1
@@ -129,8 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self._body()
         request = f"{self.command} {self.path}"
-        rule = self.faults.rule_for(request)
+        rule = self.faults.rule_for(request, self.headers.get("Authorization", ""))
         self.faults.log.append((request, rule.action if rule else ""))
+        time.sleep(self.faults.delay)
         if rule and rule.action == "hang":
             while rule in self.faults.rules:
                 time.sleep(0.05)

@@ -74,6 +74,18 @@ def test_storage_that_fails_for_a_while_costs_nothing(faulty_s3, bucket, capsys)
     assert states(f"{bucket}/out") == {"ok": PAGES}
 
 
+def test_a_share_of_failing_requests_and_slow_answers_cost_nothing(faulty_s3, bucket):
+    faulty_s3.delay = 0.2
+    rules = [faulty_s3.fail(action, share=0.01) for action in ("500", "503", "429", "reset", "truncate")]
+    before = len(faulty_s3.log)
+    result = run_job([f"{bucket}/scans"], f"{bucket}/out", bare(SlowStage, seconds=0), JobOptions())
+    assert (result.ok, result.error) == (PAGES, 0) and states(f"{bucket}/out") == {"ok": PAGES}
+    failed = sum(rule.hits for rule in rules)
+    assert 0 < failed < 0.2 * (len(faulty_s3.log) - before)
+    faulty_s3.heal()
+    assert run_job([f"{bucket}/scans"], f"{bucket}/out", bare(SlowStage, seconds=0), JobOptions()).read_now == 0
+
+
 def test_a_document_that_storage_does_not_give_is_not_done(faulty_s3, bucket):
     faulty_s3.fail("503", r"GET /.*/scans/page03\.png")
     job = [f"{bucket}/scans"], f"{bucket}/out", bare(SlowStage, seconds=0), JobOptions()

@@ -42,7 +42,10 @@ WITHOUT_IMPORT = {
 # In core packages, but reached from training and export alone: networks, and what makes ONNX of them.
 TRAIN_ONLY = {"torch", "timm", "onnx"}
 # Used if the user has it.
-OPTIONAL = {"onnxruntime": "reads on GPUs (the extra gpu brings another build of it), and checks exported networks"}
+OPTIONAL = {
+    "onnxruntime": "reads on GPUs (the extra gpu brings another build of it), and checks exported networks",
+    "pyiceberg": "the extra lake brings it, for --sink",
+}
 
 
 def normalized(name):

@@ -60,7 +60,7 @@ def test_an_unfinished_job_is_named_so(output, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "nothing to write; give --export FORMATS, --report or both"),
+        ([], "nothing to write; give --export FORMATS, --sink KIND:PLACE or --report"),
         (["--export", "docx"], "no export format docx; known: jsonl, text, hocr, alto, pdf"),
     ],
 )

@@ -12,8 +12,11 @@ import cv2
 import psutil
 import pytest
 import requests
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from ray_apps.serving.admission import Admission
+from ray_apps.serving.front import RetryLater
 from ray_apps.serving.problems import Problem
 from ray_apps.serving.settings import FlowSettings
 from tests.processes import descendants
@@ -54,6 +57,23 @@ def test_bodies_that_arrive_share_memory():
             second.add(400_000)
     with admission.receiving("b") as again:
         again.add(1_000_000)
+
+
+def test_a_request_whose_process_died_may_be_sent_again():
+    """Serve's proxy ends without an answer then."""
+
+    async def lost(scope, receive, send):
+        pass
+
+    async def answering(scope, receive, send):
+        await PlainTextResponse("read", 200)(scope, receive, send)
+
+    client = TestClient(RetryLater(lost))
+    answer = client.post("/v1/documents", content=b"page", headers={"X-Request-ID": "of-the-client"})
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "2"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == "of-the-client" and "send it again" in answer.json()["detail"]
+    assert TestClient(RetryLater(answering)).get("/").text == "read"
 
 
 @pytest.fixture(scope="module")

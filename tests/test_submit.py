@@ -105,6 +105,7 @@ def test_one_command_is_one_job():
         ([], 2, "submit cannot run nothing"),
         (["orc"], 2, "submit cannot run orc (did you mean ocr?)"),
         (["serve", "documents"], 2, "submit cannot run serve"),
+        (["--wheel", "ocray.zip", *OCR], 2, "--wheel ocray.zip must be a file .whl"),
         (OCR, 3, "no job server of Ray answers at http://127.0.0.1:9 "),
     ],
 )
@@ -112,6 +113,39 @@ def test_what_cannot_be_submitted(capsys, argv, code, message):
     assert main(["submit", "--address", "http://127.0.0.1:9", *argv]) == code
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_help_of_the_submitted_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["submit", "ocr", "--help"])
+    assert ended.value.code == 0 and "--max-error-rate" in capsys.readouterr().out
+
+
+def test_a_job_server_that_does_not_answer_ends_in_a_line(monkeypatch, capsys):
+    class Client:
+        def __getattr__(self, name):
+            def refuse(*_):
+                raise ConnectionError("nobody there")
+
+            return refuse
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ray_apps.cli.submit.open_client", lambda address: Client())
+    monkeypatch.setattr("ray_apps.cli.submit.is_running", lambda *_: True)
+    monkeypatch.setattr(job.Follower, "follow", interrupted)
+    assert main(["submit", *OCR]) == ExitCode.CANNOT_START
+    error = capsys.readouterr().err
+    assert "nobody there" in error and f"ray job stop {job_id(OCR)}" in error and error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", folder]
+    subprocess.run(command, check=True)
+    return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +197,16 @@ class TestOnACluster:
         argv = self.argv(tiny_reader_yaml, tmp_path / "nothing", tmp_path / "out")
         assert main(["submit", "--address", address, *options, *argv]) == ExitCode.BAD_REQUEST
         assert f"{tmp_path}/nothing" in capfd.readouterr().out
+
+    def test_a_wheel_is_installed_for_the_job(self, address, wheel, tiny_reader_yaml, tmp_path, capfd, monkeypatch):
+        numbered_pages(tmp_path / "in", 2)
+        monkeypatch.chdir(tmp_path)
+        argv = self.argv(tiny_reader_yaml, tmp_path / "in", tmp_path / "out")
+        assert main(["submit", "--address", address, "--wheel", str(wheel), *argv]) == ExitCode.OK
+        shown = capfd.readouterr().out
+        assert "2 pages read, 0 failed" in shown
+        environment = job.open_client(address).get_job_info(job_id(argv)).runtime_env
+        assert wheel.name in str(environment["pip"])
 
     def test_a_signal_stops_the_job(self, address, tiny_reader_yaml, tmp_path):
         numbered_pages(tmp_path / "in", 400)

@@ -12,7 +12,7 @@ from fsspec import AbstractFileSystem
 
 from common.storage.errors import cannot_be_written
 from common.storage.local import replacing
-from common.storage.locations import local_path, open_filesystem
+from common.storage.locations import Place, local_path, locate
 from common.storage.patience import patiently
 from common.storage.versions import local_version, remote_version
 
@@ -34,17 +34,18 @@ class Storage:
     patience: float | None = None
 
     @cached_property
-    def _where(self) -> tuple[AbstractFileSystem, str]:
-        filesystem, root = open_filesystem(self.uri)
-        return filesystem, root.rstrip("/")
+    def _place(self) -> Place:
+        return locate(self.uri)
 
     @property
     def filesystem(self) -> AbstractFileSystem:
-        return self._where[0]
+        """The file system, as fsspec keeps it: another one after credentials were refused, see `patience`."""
+        return self._place.filesystem()
 
     def path(self, name: str) -> str:
         """Return the path of `name` in `filesystem`."""
-        return f"{self._where[1]}/{name}" if name else self._where[1]
+        root = self._place.path.rstrip("/")
+        return f"{root}/{name}" if name else root
 
     @property
     def is_local(self) -> bool:
@@ -62,10 +63,16 @@ class Storage:
             OutputError: it cannot be written.
         """
         path = self.path(name)
-        write = _write_local if self.is_local else self.filesystem.pipe_file
+
+        def write() -> None:
+            if self.is_local:
+                _write_local(path, content)
+            else:
+                self.filesystem.pipe_file(path, content)
+
         try:
             seconds = self.patience if patience is None else patience
-            patiently(lambda: write(path, content), f"{self.uri}/{name}", seconds=seconds)
+            patiently(write, f"{self.uri}/{name}", seconds=seconds)
         except Exception as error:  # storage back ends raise anything
             raise cannot_be_written(f"{self.uri}/{name}", error) from error
 

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Generic, cast
+from io import BytesIO
+from typing import Any, BinaryIO, Generic
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from pipelines.records import R, table_to_records
 from pipelines.select_rows import equals
 
 KEPT_ROW_GROUPS = 8
-# Parts of at most 64 pages; most of the time is waiting for storage.
+# Parts are small; most of the time is waiting for storage.
 _READ_AHEAD = 64
 _READ_AT_ONCE = 8
 
@@ -130,8 +131,10 @@ class RecordStore(Generic[R]):
         return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self._record_type)[0]
 
     def _open(self, part: int) -> BinaryIO:
-        path = self.output.path(f"{PARTS}/{self.parts[part]}")
-        return cast(BinaryIO, self.output.filesystem.open(path, "rb"))
+        name = f"{PARTS}/{self.parts[part]}"
+        if self.output.is_local:
+            return open(self.output.path(name), "rb")
+        return BytesIO(self.output.read(name))  # one request, with patience, beats a few
 
     def _starts(self, part: int) -> np.ndarray:
         """First row of each row group of a part."""

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -38,12 +38,14 @@ def connect(
     dashboard: bool = False,
     this_machine_only: bool = False,
     worker_output: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> bool:
     """Connect to `address` (or $RAY_ADDRESS, which `ray job submit` sets), else start a local Ray on this machine;
     its Prometheus metrics are at `metrics_port` (default: any free port). With `dashboard` the local Ray has one: Ray
     Train checks every second whether its controller lives. With `this_machine_only` all ports of the local Ray listen
     on 127.0.0.1, those with metrics too, which ask for no token. With `worker_output` what its workers print is seen
-    here.
+    here. Processes that this program starts on a cluster's nodes get the variables of `environment`; those of a local
+    Ray have this process's own.
 
     Returns:
         Whether a cluster was joined; it may grow, a local Ray does not.
@@ -61,8 +63,14 @@ def connect(
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     # Ray Data's own actors make Ray's core print an error-level advice a line each, which is no error.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    settings: dict[str, Any] = {"logging_level": logging.WARNING, "runtime_env": _runtime_env()}
+    settings: dict[str, Any] = {
+        "logging_level": logging.WARNING,
+        "log_to_driver": worker_output,
+        "runtime_env": _runtime_env(),
+    }
     if address != "local":
+        if environment:
+            settings["runtime_env"] = {**(settings["runtime_env"] or {}), "env_vars": dict(environment)}
         _join(address, settings)
         return True
     if this_machine_only:
@@ -70,7 +78,6 @@ def connect(
     settings |= {
         "address": "local",
         "include_dashboard": dashboard,
-        "log_to_driver": worker_output,
         "_metrics_export_port": metrics_port,
     }
     others = _children()
@@ -182,7 +189,7 @@ def _end(processes: list[psutil.Process]) -> None:
         _, processes = psutil.wait_procs(processes, timeout=5)
 
 
-def _runtime_env() -> dict[str, str] | None:
+def _runtime_env() -> dict[str, Any] | None:
     """Ray puts the folder that a program is started in before all else on its workers' path. Where that has a package
     of the name of one of ours (many projects have a `models`), ours go first again."""
     if packages.hidden_by(packages.workers_places()) is None:

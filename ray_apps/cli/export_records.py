@@ -17,8 +17,10 @@ from pipelines.ledger import Ledger
 from pipelines.readers.base import LimitSettings
 from pipelines.readers.registry import job_reader
 from pipelines.report.job_report import write_report
+from pipelines.sinks import Sink
 from pipelines.source_pages import SourcePages
 from ray_apps.cli.cluster import connect
+from ray_apps.cli.sink_option import add_sink_option, write_sinks
 
 _MANY_PARTS = 800  # of up to 64 pages: more are worth starting Ray for
 
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--export", metavar="FORMATS", help="jsonl, and of documents also text, hocr, alto, pdf; comma-separated"
     )
+    add_sink_option(parser)
     parser.add_argument("--report", action="store_true", help="write report.html again")
     parser.add_argument(
         "--address", help="Ray cluster that exports large jobs (default: $RAY_ADDRESS, else a local Ray is started)"
@@ -36,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not (args.export or args.report):
-        raise ExportError("nothing to write; give --export FORMATS, --report or both")
+    if not (args.export or args.report or args.sink):
+        raise ExportError("nothing to write; give --export FORMATS, --sink KIND:PLACE or --report")
+    sinks = [Sink.parse(text) for text in args.sink]
     card = read_card(Storage(args.output))
     if card is None:
         raise JobError(f"no job at {args.output} (no job.json there)")
@@ -48,13 +52,18 @@ def run(args: argparse.Namespace) -> int:
         if args.report:
             write_report(args.output, load_page=pages.page)
             print(f"report {args.output}/report.html")
+        if sinks or (formats and _is_large(args)):
+            connect(args.address)
         if formats:
-            if args.address or len(Ledger(Storage(args.output)).parts()) > _MANY_PARTS:
-                connect(args.address)
             written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
             print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
+        write_sinks(sinks, args.output)
     except FileNotFoundError as error:
         raise JobError(f"{args.output} holds no records yet; `ocray status` shows how far the job is") from error
     if card["state"] != "finished":
         print(f"the job is {card['state']}: this is what it has read so far")
     return ExitCode.OK
+
+
+def _is_large(args: argparse.Namespace) -> bool:
+    return bool(args.address) or len(Ledger(Storage(args.output)).parts()) > _MANY_PARTS

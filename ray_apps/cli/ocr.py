@@ -13,11 +13,13 @@ from common.errors import ExitCode
 from common.storage.locations import spelled_uri
 from pipelines.exports.export import check_formats, export
 from pipelines.report.job_report import write_report
-from pipelines.runner import JobOptions, run_job
+from pipelines.runner import MIXED, JobOptions, run_job
+from pipelines.sinks import Sink
 from pipelines.source_pages import SourcePages
 from pipelines.watchdog import PageLimits
 from ray_apps.cli.cluster import connect
 from ray_apps.cli.reader_options import add_reader_options, chosen_reader
+from ray_apps.cli.sink_option import add_sink_option, write_sinks
 
 _LIMITS = PageLimits()
 
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
     )
+    add_sink_option(parser)
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
     parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
     parser.add_argument(
@@ -52,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MIB",
         help=f"pages that take more memory become error rows (default {_LIMITS.memory_mib})",
     )
-    parser.add_argument("--device", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="what runs the networks")
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda", "tensorrt", MIXED),
+        default="cpu",
+        help="what runs the networks; auto: GPUs where the cluster has them, and the other cores beside them",
+    )
     parser.add_argument("--workers", type=positive, metavar="N", help="actors at most (default: one a core)")
     parser.add_argument("--gpu-fraction", type=share, default=1.0, metavar="F", help="share of a GPU per actor")
     parser.add_argument(
@@ -69,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     reader = chosen_reader(args)
     formats = check_formats(args.export.split(","), type(reader)) if args.export else []
+    sinks = [Sink.parse(text) for text in args.sink]
     connect(args.address)
     result = run_job(
         args.input,
@@ -94,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         labels = dict(args.node_label)
         written = export(args.output, formats, load_page=pages.page, load_original=pages.original, labels=labels)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    write_sinks(sinks, args.output)
     for line in (*result.notes, *result.findings):
         print(line)
     print(

@@ -66,7 +66,13 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault(name, value)
     if not (args.address or os.environ.get("RAY_ADDRESS")):
         build_apps(config)  # an invalid app fails before anything starts
-    connect(args.address, args.metrics_port, this_machine_only=http["host"] in _LOCAL_HOSTS)
+    connect(
+        args.address,
+        args.metrics_port,
+        this_machine_only=http["host"] in _LOCAL_HOSTS,
+        # Who may run code on the cluster could read the keys anyway; without them its replicas would let anyone in.
+        environment={name: os.environ[name] for name in (*_SERVE_ENVIRONMENT, keys.VARIABLE) if name in os.environ},
+    )
     signals = _Signals()  # after Ray has set its own
     try:
         fit(config, cluster_resources(), args.replicas)

@@ -7,19 +7,21 @@ import re
 from typing import Any
 
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from common.ray_private import set_proxy_protocol
 
 HEADER_SECONDS = 10.0
+RETRY_AFTER_SECONDS = 2  # Serve has noticed by then
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 def middlewares() -> list[Middleware]:
     """Return the middlewares of Serve's proxy, and make it drop connections whose headers do not arrive."""
     set_proxy_protocol(f"{__name__}:{ImpatientProtocol.__name__}")
-    return [Middleware(PlainHeaders)]
+    return [Middleware(PlainHeaders), Middleware(RetryLater)]
 
 
 class PlainHeaders:
@@ -33,6 +35,37 @@ class PlainHeaders:
         if scope["type"] in ("http", "websocket"):
             scope = {**scope, "headers": [header for header in scope["headers"] if _is_plain(*header)]}
         await self.app(scope, receive, send)
+
+
+class RetryLater:
+    """Answers with 503 where Serve's proxy has no answer: the process died, or its node was lost, that the request was
+    in. It may be sent again; the 500 that the proxy would give says that the request is at fault."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        await self.app(scope, receive, noticed)
+        if scope["type"] != "http" or answered:
+            return
+        request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode()
+        # As in ray_apps.serving.problems, which imports too much for the proxy.
+        body = {
+            "type": "about:blank",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "the server lost the process that had this request; send it again",
+            "request_id": request_id,
+        }
+        headers = {"Content-Type": "application/problem+json", "Retry-After": str(RETRY_AFTER_SECONDS)}
+        await JSONResponse(body, 503, headers)(scope, receive, send)
 
 
 def _is_plain(name: bytes, value: bytes) -> bool:

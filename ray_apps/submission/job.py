@@ -55,13 +55,14 @@ def is_running(client: JobSubmissionClient, name: str) -> bool:
     return details is not None and not details.status.is_terminal()
 
 
-def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> None:
+def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path, wheel: str | None = None) -> None:
     """Submit a command whose job does not run; the record of an earlier one is replaced.
 
     Args:
         argv: the command without `ocray`.
         payload: the folder that becomes its current folder on the cluster. Without ocray's code in it, the ocray that
             is installed there runs.
+        wheel: name of a wheel in the payload, which pip installs for the job on each node.
     """
     name = job_id(argv)
     if _details(client, name) is not None:
@@ -70,6 +71,8 @@ def submit(client: JobSubmissionClient, argv: Sequence[str], payload: Path) -> N
     runtime_env: dict[str, Any] = {"env_vars": environment}
     if any(payload.iterdir()):
         runtime_env["working_dir"] = str(payload)
+    if wheel is not None:
+        runtime_env["pip"] = {"packages": [f"${{RAY_RUNTIME_ENV_CREATE_WORKING_DIR}}/{wheel}"], "pip_check": False}
     client.submit_job(
         entrypoint=shlex.join(["python", "-m", "ray_apps", *argv]),
         submission_id=name,
@@ -113,15 +116,25 @@ class Follower:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop the job, and print its log until it has ended."""
-        self._client.stop_job(self._name)
-        deadline = time.monotonic() + _STOP_SECONDS + 10
-        while time.monotonic() < deadline:
-            details = _details(self._client, self._name)
-            if details is None or details.status.is_terminal():
-                break
-            time.sleep(_POLL_SECONDS)
-        self._print(self._client.get_job_logs(self._name))
+        """Stop the job, and print its log until it has ended.
+
+        Raises:
+            ClusterUnreachable: the job server does not answer; the job runs on.
+        """
+        try:
+            self._client.stop_job(self._name)
+            deadline = time.monotonic() + _STOP_SECONDS + 10
+            while time.monotonic() < deadline:
+                details = _details(self._client, self._name)
+                if details is None or details.status.is_terminal():
+                    break
+                time.sleep(_POLL_SECONDS)
+            self._print(self._client.get_job_logs(self._name))
+        except (RuntimeError, OSError) as error:
+            raise ClusterUnreachable(
+                f"the job server does not answer ({_one_line(error)}); the job {self._name} may run on: stop it with "
+                f"`ray job stop {self._name}` once the cluster can be reached"
+            ) from error
 
     async def _print_new(self) -> None:
         read = 0

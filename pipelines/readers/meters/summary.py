@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipelines.documents.access import open_file
 from pipelines.exports.store import RecordStore
 from pipelines.readers.meters.readings import READINGS, Findings
 from pipelines.readers.meters.record import MeterRecord
@@ -84,6 +85,6 @@ def _implausible(store: RecordStore[MeterRecord], summary: MeterSummary) -> set[
 def _judged(store: RecordStore[MeterRecord], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     """Rows of `readings.parquet`, some at a time; nothing when the job has not got that far."""
     if store.output.exists(READINGS):
-        with store.output.filesystem.open(store.output.path(READINGS), "rb") as stream:
+        with open_file(f"{store.output.uri}/{READINGS}") as stream:
             for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
                 yield batch.to_pylist()

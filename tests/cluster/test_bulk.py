@@ -15,9 +15,11 @@ from pipelines import attempts
 from pipelines.job import IncompleteJob, read_card
 from pipelines.ledger import Ledger
 from pipelines.placement import PlacementError
+from pipelines.readers.registry import load_reader
 from pipelines.runner import JobOptions, run_job
 from pipelines.shared_paths import NotShared, check_same_output
-from tests.faults import LosingStage, PlaceStage, SlowStage, bare
+from pipelines.watchdog import PageLimits
+from tests.faults import DevicesReader, HoggingStage, LosingStage, PlaceStage, SlowStage, bare
 from tests.nodes import another_node, can_hide_folders, cluster
 from tests.pages import numbered_pages
 
@@ -66,6 +68,39 @@ def test_labels_that_no_node_has_are_refused(nodes, scans, tmp_path):
     options = JobOptions(node_labels={"ray.io/market-type": "none"})
     with pytest.raises(PlacementError, match=r"its nodes labelled ray\.io/market-type=none have 0"):
         run_job([str(scans)], str(tmp_path / "out"), bare(PlaceStage, victim=""), options)
+
+
+def test_gpus_and_cpus_read_side_by_side(nodes, scans, tmp_path):
+    """The node decides, and the record says. Two actors share the GPU (which is one on paper)."""
+    gpu_node = nodes.add_node(num_cpus=2, num_gpus=1)
+    try:
+        nodes.wait_for_nodes()
+        reader = DevicesReader(load_reader("documents").settings)
+        options = JobOptions(device="auto", gpu_fraction=0.5)
+        assert_complete(tmp_path / "out", run_job([str(scans)], str(tmp_path / "out"), reader, options))
+        read = pq.read_table(tmp_path / "out" / "pages", columns=["device"])["device"].to_pylist()
+        places = {(device, node == gpu_node.node_id) for device, node in map(str.split, read)}
+        assert places == {("cuda", True), ("cpu", False)}
+        assert read_card(Storage(str(tmp_path / "out")))["device"] == "auto"
+    finally:
+        nodes.remove_node(gpu_node, allow_graceful=False)
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(nodes, scans, tmp_path):
+    reader = DevicesReader(load_reader("documents").settings)
+    result = run_job([str(scans)], str(tmp_path / "out"), reader, JobOptions(device="auto"))
+    assert_complete(tmp_path / "out", result)
+    read = pq.read_table(tmp_path / "out" / "pages", columns=["device"])["device"].to_pylist()
+    assert {device.split()[0] for device in read} == {"cpu"}
+
+
+def test_a_page_that_takes_all_memory_costs_one_page(nodes, scans, tmp_path):
+    options = JobOptions(page_limits=PageLimits(memory_mib=200))
+    result = run_job([str(scans)], str(tmp_path / "out"), bare(HoggingStage, victim="page07.png"), options)
+    assert (result.ok, result.error) == (PAGES - 1, 1) and len(rows(tmp_path / "out")) == PAGES
+    table = pq.read_table(tmp_path / "out" / "pages", columns=["document_uri", "status", "error"]).to_pylist()
+    (failed,) = [row for row in table if row["status"] == "error"]
+    assert failed["document_uri"].endswith("page07.png") and failed["error"]["type"] == "PageTooLarge"
 
 
 def test_the_book_of_attempts_lives_with_the_driver(nodes):
