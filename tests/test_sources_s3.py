@@ -55,6 +55,52 @@ def test_bucket_object_and_globs_agree(bucket):
     assert names(deep, bucket) == ["scans-other/e.png", "scans/a.png"] and deep.duplicates == 1
 
 
+@pytest.mark.parametrize("given", ["many", "many/", "many/*.png", "many/**/*.png", "many/p*"])
+def test_a_listing_of_several_pages(s3, given, monkeypatch):
+    filesystem = fsspec.filesystem("s3")
+    for number in range(7):
+        filesystem.pipe_file(f"{s3}/many/page{number}.png", PNG)
+    filesystem.pipe_file(f"{s3}/many/deep/page.png", PNG)
+    filesystem.call_s3("put_object", Bucket=s3.removeprefix("s3://"), Key="many/folder/", Body=b"")
+    pages = []
+    call_s3 = s3fs.S3FileSystem.call_s3
+
+    def three_at_once(self, method, *args, **kwargs):
+        pages.append(method)
+        return call_s3(self, method, *args, MaxKeys=3, **kwargs)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", three_at_once)
+    listing = list_documents([f"{s3}/{given}"])
+    flat = [f"many/page{number}.png" for number in range(7)]
+    deep = [] if given in ("many/*.png", "many/p*") else ["many/deep/page.png"]
+    assert names(listing, s3) == deep + flat
+    assert len(pages) >= 3 and set(pages) == {"list_objects_v2"}
+    (one,) = list_documents([f"{s3}/many/page0.png"])
+    assert one in listing.documents
+
+
+def test_globs_are_those_of_fsspec(bucket):
+    filesystem = fsspec.filesystem("s3")
+    root = bucket.removeprefix("s3://")
+    for pattern in (
+        "scans/*",
+        "scans/**",
+        "scans/*.png",
+        "**/*.png",
+        "*/*.png",
+        "scans*/e.png",
+        "scans/s*/c.pd[fg]",
+        "s*",
+    ):
+        expected = [name for name in filesystem.glob(f"{root}/{pattern}") if filesystem.isfile(name)]
+        expected = [name for name in expected if name.endswith(("png", "tif", "pdf")) and "/." not in name]
+        try:
+            found = [document.uri.removeprefix("s3://") for document in list_documents([f"{bucket}/{pattern}"])]
+        except InputError:
+            found = []
+        assert found == sorted(expected), pattern
+
+
 def test_new_objects_are_seen(bucket):
     before = len(list_documents([bucket]))
     fsspec.filesystem("s3").pipe_file(f"{bucket}/scans/new.png", PNG)

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from common.storage.locations import composed, existing_path, local_path, naming
 from common.storage.patience import patiently
 from common.storage.versions import local_version, remote_version
 from pipelines.documents.formats import SUFFIXES
+from pipelines.sources.buckets import bucket_files, lists_by_page
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -74,8 +75,14 @@ def walk_folder(folder: str, skipped: Counter[str]) -> Iterator[FileEntry]:
         yield from map(_spelled, _walk_local(existing_path(path), skipped))
         return
     filesystem, remote = open_filesystem(folder)
-    found = listing_patiently(lambda: _details(filesystem.find(remote, detail=True, **_raising(filesystem))), folder)
-    for name, info in found.items():
+    found: Iterable[tuple[str, dict[str, Any]]]
+    if lists_by_page(filesystem):
+        found = bucket_files(filesystem, f"{remote.rstrip('/')}/", lambda request: listing_patiently(request, folder))
+    else:
+        found = listing_patiently(
+            lambda: _details(filesystem.find(remote, detail=True, **_raising(filesystem))), folder
+        ).items()
+    for name, info in found:
         if info.get("type") != "file":
             continue
         if _hidden(name.removeprefix(remote.rstrip("/"))):
@@ -92,8 +99,17 @@ def walk_glob(pattern: str, skipped: Counter[str]) -> Iterator[FileEntry]:
         return
     filesystem, remote = open_filesystem(pattern)
     base = _before_wildcards(remote)
-    found = listing_patiently(lambda: _details(filesystem.glob(remote, detail=True, **_raising(filesystem))), pattern)
-    for name, info in found.items():
+    one_level, deep = "/" not in remote[len(base) :], "**" in remote
+    found: Iterable[tuple[str, dict[str, Any]]]
+    if lists_by_page(filesystem) and "/" in base and (one_level or deep):
+        files = bucket_files(filesystem, base, lambda request: listing_patiently(request, pattern), below=deep)
+        matches = re.compile(glob_translate(remote)).match
+        found = (entry for entry in files if matches(entry[0]))
+    else:
+        found = listing_patiently(
+            lambda: _details(filesystem.glob(remote, detail=True, **_raising(filesystem))), pattern
+        ).items()
+    for name, info in found:
         if info.get("type") != "file":
             continue
         if _hidden("/" + name[base.rfind("/") + 1 :]) and "/." not in remote:
