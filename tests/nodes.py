@@ -49,13 +49,24 @@ def lose_node_with(nodes: Cluster, title: str, seconds: float = 60) -> None:
     nodes.remove_node(found[0], allow_graceful=False)
 
 
+def kill_on_head(nodes: Cluster, title: str) -> None:
+    """Kill the process on the head whose title is `ray::TITLE…`."""
+    (process,) = _processes(nodes.head_node, title)
+    process.kill()
+
+
 def _runs(node: Node, title: str) -> bool:
+    return bool(_processes(node, title))
+
+
+def _processes(node: Node, title: str) -> list[psutil.Process]:
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    found = []
     for process in raylet.children(recursive=True):
         with suppress(psutil.Error):  # ended meanwhile
             if process.cmdline()[0].startswith(f"ray::{title}"):
-                return True
-    return False
+                found.append(process)
+    return found
 
 
 def can_hide_folders() -> bool:

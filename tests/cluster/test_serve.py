@@ -8,7 +8,7 @@ import pytest
 
 from ray_apps.client.client import Client
 from tests.documents_made import multi_page
-from tests.nodes import cluster, lose_node_with, workers_of
+from tests.nodes import cluster, kill_on_head, lose_node_with, workers_of
 from tests.served import deployment, served
 from tests.tiny_documents import draw_tiny_page
 
@@ -86,6 +86,15 @@ class Load:
 
 def test_the_keys_of_the_command_hold_on_all_nodes(app):
     assert {app.read(b"page").status_code for _ in range(8)} == {401}
+
+
+@pytest.mark.parametrize("killed", ["ServeController", "ProxyActor"])
+def test_a_part_of_serve_that_is_killed_comes_back(nodes, app, killed):
+    with Load(app.url) as load:
+        load.wait_for(10)
+        kill_on_head(nodes, killed)
+        load.wait_for(60)
+    assert load.wrong == []
 
 
 @pytest.mark.parametrize("lost", ["jobs", "ingress"])
