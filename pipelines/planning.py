@@ -2,7 +2,7 @@
 
 Most documents are images of one page, and of those with more, an earlier run's records know how many. The others are
 opened by the cluster: a few of them before reading begins, so that the job's size is known; many of them while reading
-goes on.
+goes on. Images in rows of Parquet files are opened before, for they are best read in the order of their file.
 """
 
 import pickle
@@ -24,6 +24,7 @@ from pipelines.sources import Document, plan_pages, plan_unopened
 _OPENED_FIRST = 2000
 # Opened by one task. Their pages are read by one worker, so that few at a time share the work better.
 _OPENED_AT_ONCE = 16
+_ROWS_OPENED_AT_ONCE = 256  # of Parquet files: each task reads whole row groups
 _ROWS_AT_ONCE = 20_000
 
 
@@ -79,16 +80,17 @@ def plan(documents: Sequence[Document], states: pa.Table, limits: Limits, schema
     seldom, waiting = waiting, []
     counted = _table((known(document, counts.get(document.uri)) for document in seldom), schema)
     tables = [manifest, counted]
-    if waiting and len(waiting) <= _OPENED_FIRST:
-        opened = _opened(waiting, limits, schema, num_cpus=0.5).iter_batches(batch_size=None, batch_format="pyarrow")
+    files = [document for document in waiting if document.row < 0]
+    first = waiting if len(files) <= _OPENED_FIRST else [document for document in waiting if document.row >= 0]
+    if first:
+        opened = _opened(first, limits, schema, num_cpus=0.5).iter_batches(batch_size=None, batch_format="pyarrow")
         tables += cast("list[pa.Table]", list(opened))  # typed as dicts of arrays, whatever the format
-        waiting = []
     # In the order of listing, a rerun plans the same parts, and rows of one Parquet file stay together.
     order = {document.uri: number for number, document in enumerate(documents)}
     manifest = pa.concat_tables(tables)
     places = pa.array([order[uri] for uri in manifest["document_uri"].to_pylist()], pa.int64())
     by_place = manifest.append_column("place", places).sort_by([("place", "ascending"), ("page_number", "ascending")])
-    return Plan(by_place.select(schema.names), waiting, limits, schema)
+    return Plan(by_place.select(schema.names), [] if first is waiting else files, limits, schema)
 
 
 def page_counts(documents: Sequence[Document], states: pa.Table) -> dict[str, int]:
@@ -116,7 +118,13 @@ def _opened(
             attempts.opened(len(chunk), len(pages))
         return pages
 
-    chunks = [documents[i : i + _OPENED_AT_ONCE] for i in range(0, len(documents), _OPENED_AT_ONCE)]
+    files = [document for document in documents if document.row < 0]
+    rows = [document for document in documents if document.row >= 0]
+    chunks = [
+        some[i : i + size]
+        for some, size in ((files, _OPENED_AT_ONCE), (rows, _ROWS_OPENED_AT_ONCE))
+        for i in range(0, len(some), size)
+    ]
     blocks = [pa.table({"documents": [pickle.dumps(chunk)]}) for chunk in chunks]
     return ray.data.from_arrow(blocks).map_batches(expand, batch_size=1, batch_format="pyarrow", **options)
 

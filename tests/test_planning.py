@@ -1,5 +1,7 @@
 """The pages of a job: what is known without opening a document, and jobs that open their documents while they read."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from common.storage import Storage
@@ -103,6 +105,17 @@ def test_documents_are_opened_while_reading_goes_on(local_ray, folder, tmp_path,
     assert card["state"] == "finished" and card["counts"]["pages"] == PAGES
     request.getfixturevalue("nothing_is_opened")
     assert run_job([str(folder)], str(output), read, JobOptions()).read_now == 0
+
+
+def test_rows_of_parquet_files_are_opened_before(local_ray, tmp_path, opened_on_the_way):
+    images = [encoded(picture(), "PNG"), multi_page([picture()] * 2, "TIFF"), encoded(picture(), "PNG")]
+    pq.write_table(pa.table({"image": images}), tmp_path / "images.parquet")
+    (tmp_path / "a.pdf").write_bytes(pdf([(72, 72)] * PDF_PAGES))
+    documents = list_documents([str(tmp_path / name) for name in ("images.parquet", "a.pdf")]).documents
+    planned = plan(documents, states(), Limits(), MANIFEST_SCHEMA)
+    assert [document.uri for document in planned.unopened] == [str(tmp_path / "a.pdf")]
+    rows = [(row["row"], row["page_number"]) for row in planned.manifest.to_pylist()]
+    assert rows == [(0, 1), (1, 1), (1, 2), (2, 1)]
 
 
 def test_pages_of_documents_opened_on_the_way_are_missed(local_ray, tmp_path, opened_on_the_way):

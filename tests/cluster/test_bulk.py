@@ -19,9 +19,10 @@ from pipelines.readers.registry import load_reader
 from pipelines.runner import JobOptions, run_job
 from pipelines.shared_paths import NotShared, check_same_output
 from pipelines.watchdog import PageLimits
-from tests.faults import DevicesReader, HoggingStage, LosingStage, PlaceStage, SlowStage, bare
+from tests.faults import DevicesReader, FaultyReader, HoggingStage, LosingStage, PlaceStage, SlowStage, bare
 from tests.nodes import another_node, can_hide_folders, cluster
 from tests.pages import numbered_pages
+from tests.tiny_documents import numbered_tiny_pages, tiny_text
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 PAGES = 20
@@ -150,9 +151,11 @@ def test_a_worker_on_a_node_that_joined_later_looks_for_the_output_itself(tmp_pa
         check_same_output(Storage(f"{tmp_path}/elsewhere"), "job.json")
 
 
-def test_a_lost_node_is_a_lost_worker_even_with_the_book_on_it(nodes, scans, tmp_path, monkeypatch):
-    """And a node that joins in the middle is made use of."""
+def test_a_lost_node_is_a_lost_worker_even_with_the_book_on_it(nodes, tiny_reader, tmp_path, monkeypatch):
+    """And a node that joins in the middle is made use of; each page says what it says in a quiet run."""
     output = tmp_path / "out"
+    numbered_tiny_pages(tmp_path / "in", PAGES)
+    reader = FaultyReader(tiny_reader.settings).with_fault(SlowStage, seconds=0.5)
     lost = nodes.add_node(num_cpus=1)
     there = NodeAffinitySchedulingStrategy(lost.node_id, soft=False)
     monkeypatch.setattr(attempts, "NodeAffinitySchedulingStrategy", lambda *_, **__: there)
@@ -166,6 +169,9 @@ def test_a_lost_node_is_a_lost_worker_even_with_the_book_on_it(nodes, scans, tmp
 
         changes = threading.Thread(target=lose_one_and_add_one, daemon=True)
         changes.start()
-        result = run_job([str(scans)], str(output), bare(SlowStage, seconds=0.5), JobOptions())
+        result = run_job([str(tmp_path / "in")], str(output), reader, JobOptions())
         changes.join()
     assert_complete(output, result)
+    read = pq.read_table(output / "pages", columns=["document_uri", "text"]).to_pylist()
+    texts = {Path(row["document_uri"]).name: row["text"] for row in read}
+    assert texts == {f"page{number:02}.png": tiny_text(number) for number in range(PAGES)}
