@@ -42,6 +42,25 @@ def test_running_text(polygons, degrees):
     assert shuffled(turned) == list(range(len(polygons)))
 
 
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("pitch", [20, 20.5, 21, 22, 23, 25, 28, 32])
+def test_columns_at_any_leading(columns, pitch):
+    """Boxes are a little higher than the type: at ordinary leading they touch, or overlap."""
+    rng = np.random.default_rng(round(pitch * 10) + columns)
+    polygons = HEADER + [
+        box(50 + 320 * column, 80 + pitch * line + rng.uniform(-1, 1), rng.uniform(220, 290) if line % 5 else 120)
+        for column in range(columns)
+        for line in range(20)
+    ]
+    assert shuffled(polygons) == list(range(len(polygons)))
+
+
+def test_notes_in_the_margin_of_tightly_set_text():
+    text = [box(50, 40 + 21 * line, 520) for line in range(24)]
+    notes = [box(610, 124 + 18 * line, 190, 16) for line in range(5)]
+    assert shuffled(text + notes) == list(range(29))
+
+
 def test_columns_whose_lines_do_not_align():
     right = [box(470, 111 + 31 * i, 380) for i in range(8)]
     assert shuffled(LEFT + right) == list(range(18))

@@ -126,6 +126,7 @@ def _running_text(boxes: np.ndarray) -> np.ndarray:
         shared = np.minimum(boxes[below, 2], boxes[upper, 2]) - np.maximum(boxes[below, 0], boxes[upper, 0])
         narrower = np.minimum(boxes[below, 2] - boxes[below, 0], boxes[upper, 2] - boxes[upper, 0])
         next_lines = below[(gap < _LINE_GAP) & (gap > -0.6) & (shared >= 0.5 * narrower)]
+        next_lines = next_lines[~_under_another(boxes[next_lines])]
         if len(next_lines) == 1:
             # A line over two others (a heading over columns) belongs to neither.
             column[column == column[next_lines[0]]] = column[upper]
@@ -135,6 +136,16 @@ def _running_text(boxes: np.ndarray) -> np.ndarray:
         members = column == label
         prose[members] = members.sum() >= _PROSE_LINES and np.median(widths[members]) >= _PROSE_WIDTH
     return prose
+
+
+def _under_another(boxes: np.ndarray) -> np.ndarray:
+    """Return which of some boxes (N, 4) lie under another one of them: where lines are set tightly, the line after the
+    next is near enough to be the next."""
+    shared = np.minimum(boxes[:, None, 2], boxes[None, :, 2]) - np.maximum(boxes[:, None, 0], boxes[None, :, 0])
+    widths = boxes[:, 2] - boxes[:, 0]
+    middles = (boxes[:, 1] + boxes[:, 3]) / 2
+    lower = boxes[:, None, 1] > middles[None, :]
+    return (lower & (shared >= 0.5 * np.minimum(widths[:, None], widths[None, :]))).any(axis=1)
 
 
 def _cut(rows: list[_Row], ordered: list[list[_Row]]) -> None:

@@ -32,7 +32,7 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
     name = "documents"
     settings_type = DocumentsReaderSettings
     record_type = PageRecord
-    reading_version = 1
+    reading_version = 2
     export_formats = (TextWriter, HocrWriter, AltoWriter, PdfWriter)
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec[PageRecord]]:
