@@ -4,6 +4,7 @@ import logging
 import math
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -233,6 +234,7 @@ def _read(
     if planned.unopened:
         datasets.append(planned.opened_while_reading(attempts, cores, options.node_labels))
     dataset = datasets[0].union(*datasets[1:]) if len(datasets) > 1 else datasets[0]
+    warnings.filterwarnings("ignore", "`ray_remote_args_fn` is deprecated")  # see _GpusFirst
     for number, pool in enumerate(pools):
         dataset = dataset.map_batches(
             StageGroup,
@@ -314,7 +316,10 @@ def _plan_pools(reader: Reader[Any, Any], resources: dict[str, float], parts: in
 
 
 class _GpusFirst:
-    """Gives the first actors of a mixed pool their share of a GPU; Ray Data calls it for each actor that it starts."""
+    """Gives the first actors of a mixed pool their share of a GPU; Ray Data calls it for each actor that it starts.
+
+    Ray 2.60 has no other way to give the actors of one pool different resources, and says that it goes with 2.64.
+    """
 
     def __init__(self, pool: Pool):
         self._left, self._share = pool.gpu_actors, pool.num_gpus
