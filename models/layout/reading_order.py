@@ -145,7 +145,7 @@ def _under_another(boxes: np.ndarray) -> np.ndarray:
     widths = boxes[:, 2] - boxes[:, 0]
     middles = (boxes[:, 1] + boxes[:, 3]) / 2
     lower = boxes[:, None, 1] > middles[None, :]
-    return (lower & (shared >= 0.5 * np.minimum(widths[:, None], widths[None, :]))).any(axis=1)
+    return np.any(lower & (shared >= 0.5 * np.minimum(widths[:, None], widths[None, :])), axis=1)
 
 
 def _cut(rows: list[_Row], ordered: list[list[_Row]]) -> None:
