@@ -1,8 +1,8 @@
-"""Three hosts on this machine: network namespaces with processes, a home and temporary files of their own, behind SSH.
+"""Three hosts on this machine: network namespaces with processes and a home of their own, behind SSH.
 
 It needs root, `ip`, `unshare`, sshd and rsync (Debian: iproute2, util-linux, openssh-server, rsync). The hosts see the
-file system of this machine, so that Python and the checkout are installed on each of them; /tmp, /dev/shm and the home
-of their user are their own.
+file system of this machine, so that Python and the checkout are installed on each of them; Ray's temporary files,
+/dev/shm and the home of their user are their own.
 """
 
 import os
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _NEEDED = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync")
 
 _INIT = """set -e
 mount --make-rprivate /
-mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm
+mkdir -p /tmp/ray && mount -t tmpfs tmpfs /tmp/ray && mount -t tmpfs tmpfs /dev/shm
 mkdir -p /run/sshd {home} && mount -t tmpfs tmpfs {home}
 mount --bind {folder}/passwd /etc/passwd
 cp {folder}/bashrc {home}/.bashrc && cp {folder}/bashrc {home}/.bash_profile
@@ -107,7 +107,7 @@ class Hosts:
 
 @contextmanager
 def hosts(folder: Path) -> Iterator[Hosts]:
-    """Run the hosts; `folder` must not be below /tmp, which each of them has for itself."""
+    """Run the hosts; all of them see `folder`."""
     _write_files(folder)
     running = Hosts(folder, {})
     try:
@@ -121,6 +121,8 @@ def hosts(folder: Path) -> Iterator[Hosts]:
         for process in running.processes.values():
             _kill(process)
         _disconnect_network()
+        with suppress(OSError):
+            os.rmdir(_HOME)  # where their homes were mounted
 
 
 def _write_files(folder: Path) -> None:
