@@ -101,26 +101,23 @@ def read_sample(
     """Read pages one after the other on one core of this machine, in a process of its own; yield seconds and record of
     each. None in the place of the record: the page ended the process, as it would end a worker.
 
-    The first page is read twice: networks are slow when they are new.
+    A page that a process begins with is read twice: networks are slow when they are new.
     """
     context = multiprocessing.get_context("spawn")
     pool: ProcessPoolExecutor | None = None
     try:
         for row in rows:
-            if pool is None:
-                setup = (reader.stages(device), reader.record_type, limits)
-                pool = ProcessPoolExecutor(1, context, initializer=_open, initargs=setup)
-                warm = pool.submit(_read, rows[0])
-                if warm.exception() is not None:
-                    yield limits.seconds, None
-                    pool = None
-                    continue
             started = time.monotonic()
             try:
-                yield pool.submit(_read, row).result()
+                if pool is None:
+                    setup = (reader.stages(device), reader.record_type, limits)
+                    pool = ProcessPoolExecutor(1, context, initializer=_open, initargs=setup)
+                    pool.submit(_read, row).result()
+                read = pool.submit(_read, row).result()
             except BrokenProcessPool:
-                yield time.monotonic() - started, None
+                read = time.monotonic() - started, None
                 pool = None
+            yield read
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)

@@ -61,10 +61,11 @@ def test_a_sample_is_read_in_a_process_of_its_own(tiny_reader, tmp_path):
     assert all(0 < seconds < 30 for seconds, _ in read)
 
 
-def test_a_page_that_ends_the_process_costs_the_estimate_one_page(tmp_path):
-    reader = bare(SuicidalStage, victim="page01.png")
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_page_that_ends_the_process_costs_the_estimate_one_page(tmp_path, victim):
+    reader = bare(SuicidalStage, victim=f"page0{victim}.png")
     read = [record is None for _, record in read_sample(reader, sample(tmp_path), PageLimits())]
-    assert read == [False, True, False, False]
+    assert read == [number == victim for number in range(4)]
 
 
 @pytest.mark.parametrize(
