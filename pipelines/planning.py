@@ -65,23 +65,14 @@ def plan(documents: Sequence[Document], states: pa.Table, limits: Limits, schema
 
     Documents are opened here if they are few.
     """
-    waiting: list[Document] = []
-
-    def known(document: Document, count: int | None = None) -> list[dict[str, Any]]:
-        rows = plan_unopened(document, limits, count)
-        if rows is None:
-            waiting.append(document)
-        return rows or []
-
-    manifest = _table(map(known, documents), schema)
+    manifest, waiting = _known(documents, {}, limits, schema)
     if not waiting:
         return Plan(manifest, [], limits, schema)
-    counts = page_counts(waiting, states)
-    seldom, waiting = waiting, []
-    counted = _table((known(document, counts.get(document.uri)) for document in seldom), schema)
+    counted, waiting = _known(waiting, page_counts(waiting, states), limits, schema)
     tables = [manifest, counted]
     files = [document for document in waiting if document.row < 0]
-    first = waiting if len(files) <= _OPENED_FIRST else [document for document in waiting if document.row >= 0]
+    few = len(files) <= _OPENED_FIRST
+    first = waiting if few else [document for document in waiting if document.row >= 0]
     if first:
         opened = _opened(first, limits, schema, num_cpus=0.5).iter_batches(batch_size=None, batch_format="pyarrow")
         tables += cast("list[pa.Table]", list(opened))  # typed as dicts of arrays, whatever the format
@@ -90,7 +81,22 @@ def plan(documents: Sequence[Document], states: pa.Table, limits: Limits, schema
     manifest = pa.concat_tables(tables)
     places = pa.array([order[uri] for uri in manifest["document_uri"].to_pylist()], pa.int64())
     by_place = manifest.append_column("place", places).sort_by([("place", "ascending"), ("page_number", "ascending")])
-    return Plan(by_place.select(schema.names), [] if first is waiting else files, limits, schema)
+    return Plan(by_place.select(schema.names), [] if few else files, limits, schema)
+
+
+def _known(
+    documents: Sequence[Document], counts: Mapping[str, int], limits: Limits, schema: pa.Schema
+) -> tuple[pa.Table, list[Document]]:
+    """Return the manifest of the documents that need not be opened, and the others."""
+    waiting: list[Document] = []
+
+    def rows(document: Document) -> list[dict[str, Any]]:
+        found = plan_unopened(document, limits, counts.get(document.uri))
+        if found is None:
+            waiting.append(document)
+        return found or []
+
+    return _table(map(rows, documents), schema), waiting
 
 
 def page_counts(documents: Sequence[Document], states: pa.Table) -> dict[str, int]:

@@ -80,7 +80,7 @@ class Sink:
         ).map_batches(plain, batch_format="pyarrow", batch_size=None, num_cpus=0.25)
         try:
             rows = rows.materialize()
-            KINDS[self.kind].write(rows, local_path(self.place) or self.place if self.kind != "iceberg" else self.place)
+            KINDS[self.kind].write(rows, self.place)
         except Exception as error:  # each writer and its catalogs raise their own
             raise SinkError(f"{self.kind}:{self.place} cannot be written: {_first_line(error)}") from error
         return rows.count()
@@ -130,11 +130,11 @@ class _Kind:
 
 
 def _write_delta(rows: Dataset, place: str) -> None:
-    rows.write_delta(place, mode=SaveMode.OVERWRITE, storage_options=_storage_options(place))
+    rows.write_delta(local_path(place) or place, mode=SaveMode.OVERWRITE, storage_options=_storage_options(place))
 
 
 def _write_lance(rows: Dataset, place: str) -> None:
-    rows.write_lance(place, mode=SaveMode.OVERWRITE, storage_options=_storage_options(place))
+    rows.write_lance(local_path(place) or place, mode=SaveMode.OVERWRITE, storage_options=_storage_options(place))
 
 
 def _write_iceberg(rows: Dataset, place: str) -> None:

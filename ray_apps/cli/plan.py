@@ -11,7 +11,7 @@ import argparse
 import re
 from typing import Any
 
-from common.cli import positive
+from common.cli import positive, positive_number
 from common.durations import duration
 from common.errors import ExitCode, ExpectedError
 from pipelines.estimate import Estimate, count_pages, mean, read_sample
@@ -38,9 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         help="c7i.4xlarge, n2-standard-16, Standard_D16s_v5, or the number of its cores (default 1)",
     )
-    parser.add_argument("--price", type=_amount, metavar="P", help="of a machine an hour, in any currency")
+    parser.add_argument("--price", type=positive_number, metavar="P", help="of a machine an hour, in any currency")
     parser.add_argument(
-        "--speed", type=_amount, default=1.0, metavar="F", help="of the machine's cores against those here (default 1)"
+        "--speed",
+        type=positive_number,
+        default=1.0,
+        metavar="F",
+        help="of the machine's cores against those here (default 1)",
     )
     parser.add_argument("--sample", type=positive, default=20, metavar="N", help="pages to read (default 20)")
 
@@ -123,10 +127,3 @@ def _span(hours: Estimate) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _amount(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parent.parent.parent
+from common.project import ROOT
+
 NETWORK = "10.201.77"
 BRIDGE = "ocray-net"
 HEAD, *WORKERS = [f"{NETWORK}.{number}" for number in (2, 3, 4)]

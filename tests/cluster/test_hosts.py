@@ -13,9 +13,10 @@ import pytest
 import requests
 import yaml
 
+from common.project import ROOT
 from common.storage import Storage
 from pipelines.ledger import Ledger
-from tests.cluster.hosts import HEAD, ROOT, WORKERS, hosts, why_not
+from tests.cluster.hosts import HEAD, WORKERS, hosts, why_not
 from tests.faults import slow_reader_yaml
 from tests.tiny_documents import numbered_tiny_pages, tiny_text, write_tiny_page, write_tiny_reader
 
