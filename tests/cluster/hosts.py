@@ -24,6 +24,7 @@ NETWORK = "10.201.77"
 BRIDGE = "ocray-net"
 HEAD, *WORKERS = [f"{NETWORK}.{number}" for number in (2, 3, 4)]
 _HOME = "/home/ocray-host"
+_RAY = str(Path(sys.executable).with_name("ray"))  # of this environment, activated or not
 _NEEDED = ("ip", "unshare", "sshd", "ssh", "ssh-keygen", "rsync")
 
 _INIT = """set -e
@@ -92,12 +93,12 @@ class Hosts:
 
     def up(self) -> str:
         """Start the cluster as a user does; return what `ray up` printed."""
-        started = self.run("ray", "up", "--yes", "--no-config-cache", str(self.config), seconds=240)
+        started = self.run(_RAY, "up", "--yes", "--no-config-cache", str(self.config), seconds=240)
         assert started.returncode == 0, started.stdout
         return started.stdout
 
     def down(self) -> str:
-        ended = self.run("ray", "down", "--yes", str(self.config))
+        ended = self.run(_RAY, "down", "--yes", str(self.config))
         assert ended.returncode == 0, ended.stdout
         return ended.stdout
 
