@@ -91,6 +91,18 @@ def test_figures_of_all_photos(job):
     assert set(summary.judgements) == shown
 
 
+def test_figures_of_shards_are_those_of_the_whole(job, monkeypatch):
+    whole = summarize_meters(RecordStore(str(job), MeterRecord))
+    monkeypatch.setattr("pipelines.report.summary.PARTS_A_SHARD", 1)
+    store = RecordStore(str(job), MeterRecord)
+    assert len(store.parts) > 2
+    merged = summarize_meters(store)
+    for name in ("classes", "findings", "judged", "implausible", "unread", "sampled", "judgements", "documents", "ok"):
+        assert getattr(merged, name) == getattr(whole, name), name
+    for name in ("class_confidence", "confidence"):
+        assert getattr(merged, name).counts.tolist() == getattr(whole, name).counts.tolist()
+
+
 def test_the_report_shows_implausible_readings_first(job):
     write_report(str(job), load_page=grey)
     html = (job / "report.html").read_text("utf-8")

@@ -57,6 +57,15 @@ def commit(folder, records: list[PageRecord], size: int = 10) -> RecordStore:
     return RecordStore(str(folder), PageRecord)
 
 
+def write_many(folder) -> None:
+    """Write a report of two pages each of many documents, of empty ones, and of more errors than are listed."""
+    pages = [good(i % 70, 0.5 + i / 300, i / 10, 90 * (i % 4)) for i in range(140)]
+    pages = [page.model_copy(update={"page_id": page_id(page.document_uri, "v", i)}) for i, page in enumerate(pages)]
+    empty = good(200).model_copy(update={"lines": [], "text": ""})
+    commit(folder, [*pages, empty, *(bad(i, f"Kind{i % 3}") for i in range(LISTED_ERRORS + 90))])
+    write_report(str(folder), load_page=white)
+
+
 def test_one_pass_counts_everything(tmp_path):
     records = [good(i, confidence=0.5 + i / 100, skew=i / 10, orientation=90 * (i % 4)) for i in range(40)]
     empty = good(100).model_copy(update={"lines": [], "text": ""})
@@ -70,6 +79,24 @@ def test_one_pass_counts_everything(tmp_path):
     assert [record.page_id for record in summary.worst] == [record.page_id for record in records[:WORST_PAGES]]
     expected = sorted(record.page_id for record in [*records, empty])[:SAMPLED_PAGES]
     assert [record.page_id for record in summary.sampled] == expected
+
+
+def test_the_report_of_a_job_in_shards_is_that_of_the_whole(tmp_path, monkeypatch):
+    write_many(tmp_path)
+    whole = (tmp_path / "report.html").read_text("utf-8")
+    monkeypatch.setattr("pipelines.report.summary.PARTS_A_SHARD", 3)
+    write_report(str(tmp_path), load_page=white)
+    assert (tmp_path / "report.html").read_text("utf-8") == whole
+
+
+def test_a_report_is_put_together_on_ray(local_ray, tmp_path, monkeypatch):
+    write_many(tmp_path)
+    whole = (tmp_path / "report.html").read_text("utf-8")
+    monkeypatch.setattr("pipelines.report.summary.PARTS_A_SHARD", 5)
+    monkeypatch.setattr("pipelines.report.summary.shared_pass", None)  # of this process, where nothing is read
+    monkeypatch.setattr("pipelines.readers.documents.summary.shared_pass", None)
+    write_report(str(tmp_path), load_page=white)
+    assert (tmp_path / "report.html").read_text("utf-8") == whole
 
 
 def test_thousands_of_errors_are_counted_and_the_first_are_listed(tmp_path):

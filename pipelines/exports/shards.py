@@ -1,7 +1,8 @@
-"""Documents of an output in shards, which Ray works on side by side where it is connected."""
+"""An output in shards, which Ray works on side by side where it is connected."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TypeVar
 
 import ray
@@ -11,6 +12,7 @@ from pipelines.exports.store import StoredDocument, StoredDocuments
 
 PAGES_A_SHARD = 50_000
 
+_Shard = TypeVar("_Shard")
 _Result = TypeVar("_Result")
 
 
@@ -41,20 +43,20 @@ def shards_of(documents: StoredDocuments) -> Iterator[Shard]:
 
 
 def over_shards(
-    work: Callable[[Shard], _Result], shards: Iterator[Shard], labels: Mapping[str, str] | None = None
+    work: Callable[[_Shard], _Result], shards: Iterable[_Shard], labels: Mapping[str, str] | None = None
 ) -> Iterator[_Result]:
     """Yield `work` of each shard, in their order. Several are worked on by Ray, if it is connected, a core each, on
     nodes with all of `labels`; one is worked on here."""
-    shard = next(shards)
-    if shard.count == 1 or not ray.is_initialized():
-        yield work(shard)
-        yield from map(work, shards)
+    shards = iter(shards)
+    first = list(islice(shards, 2))
+    if len(first) < 2 or not ray.is_initialized():
+        yield from map(work, chain(first, shards))
         return
     remote = ray.remote(num_cpus=1, max_retries=-1, label_selector=dict(labels or {}))(_call)
     shared = ray.put(work)
     cores = max(1, int(cluster_resources(labels).get("CPU", 1)))
-    waiting = [remote.remote(shared, shard)]
-    for shard in shards:
+    waiting = []
+    for shard in chain(first, shards):
         waiting.append(remote.remote(shared, shard))
         if len(waiting) > 2 * cores:  # shards of documents that wait take memory
             yield ray.get(waiting.pop(0))
@@ -62,5 +64,5 @@ def over_shards(
         yield ray.get(waiting.pop(0))
 
 
-def _call(work: Callable[[Shard], _Result], shard: Shard) -> _Result:
+def _call(work: Callable[[_Shard], _Result], shard: _Shard) -> _Result:
     return work(shard)

@@ -5,7 +5,7 @@ group by row group, a few of which are kept. A job of a million pages is never h
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -57,18 +57,25 @@ class StoredDocuments:
 
 class RecordStore(Generic[R]):
     """The records committed under an output, local or any fsspec URI; all are of `record_type`. `parts` are those that
-    another store of the same output has listed.
+    another store of the same output has listed. `labels`: Ray labels of the nodes that may read much of it.
 
     Raises:
         FileNotFoundError: nothing has been committed there.
     """
 
-    def __init__(self, output_uri: str, record_type: type[R], parts: list[str] | None = None):
+    def __init__(
+        self,
+        output_uri: str,
+        record_type: type[R],
+        parts: list[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ):
         self.output = Storage(output_uri)
         self.parts = Ledger(self.output).parts() if parts is None else parts
         if not self.parts:
             raise FileNotFoundError(f"{output_uri} holds no committed pages ({PARTS}/*.parquet); run the job first")
-        self._record_type = record_type
+        self.record_type = record_type
+        self.labels = dict(labels or {})
         self._row_groups: dict[int, np.ndarray] = {}
         self._tables: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
 
@@ -76,16 +83,20 @@ class RecordStore(Generic[R]):
         """`job.json`, or an empty dictionary when the job has not written it (yet)."""
         return job_card(self.output)
 
-    def batches(self, columns: list[str], rows: int = 1024) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-        """Yield (part, first row, batch) over all parts, with only `columns` read. Some parts are read ahead."""
+    def batches(
+        self, columns: list[str], rows: int = 1024, parts: range | None = None
+    ) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+        """Yield (part, first row, batch) over `parts`, by default all, with only `columns` read. Some parts are read
+        ahead."""
 
         def read(part: int) -> list[pa.RecordBatch]:
             with self._open(part) as stream:
                 return list(pq.ParquetFile(stream).iter_batches(batch_size=rows, columns=columns))
 
         with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-            for start in range(0, len(self.parts), _READ_AHEAD):
-                ahead = range(start, min(start + _READ_AHEAD, len(self.parts)))
+            wanted = range(len(self.parts)) if parts is None else parts
+            for start in range(0, len(wanted), _READ_AHEAD):
+                ahead = wanted[start : start + _READ_AHEAD]
                 for part, batches in zip(ahead, pool.map(read, ahead), strict=True):
                     first = 0
                     for batch in batches:
@@ -128,7 +139,7 @@ class RecordStore(Generic[R]):
         """Return the record at `row` of part number `part`."""
         starts = self._starts(part)
         group = int(np.searchsorted(starts, row, side="right")) - 1
-        return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self._record_type)[0]
+        return table_to_records(self._table(part, group).slice(row - int(starts[group]), 1), self.record_type)[0]
 
     def _open(self, part: int) -> BinaryIO:
         name = f"{PARTS}/{self.parts[part]}"
@@ -150,7 +161,7 @@ class RecordStore(Generic[R]):
         if key not in self._tables:
             with self._open(part) as stream:
                 file = pq.ParquetFile(stream)
-                known = [name for name in self._record_type.arrow_schema().names if name in file.schema_arrow.names]
+                known = [name for name in self.record_type.arrow_schema().names if name in file.schema_arrow.names]
                 self._tables[key] = file.read_row_group(group, columns=known)
             while len(self._tables) > KEPT_ROW_GROUPS:
                 self._tables.popitem(last=False)

@@ -1,6 +1,6 @@
 """The job's report: one self-contained HTML file, in Korean and English, made from the committed records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,19 +20,22 @@ _LISTED_INPUTS = 10
 _STATES = {"running": "실행 중", "finished": "완료", "failed": "실패"}
 
 
-def write_report(output_uri: str, *, load_page: Callable[[Any], np.ndarray]) -> None:
+def write_report(
+    output_uri: str, *, load_page: Callable[[Any], np.ndarray], labels: Mapping[str, str] | None = None
+) -> None:
     """Write `OUT/report.html` from `OUT/pages/*.parquet` and `OUT/job.json`.
 
     Args:
         output_uri: the job's output, local folder or fsspec URI.
         load_page: original pixels of a record, (H, W, 3) uint8 RGB; called for the few pages that are shown.
+        labels: Ray labels of the nodes that read the records of a large job, where Ray is connected.
 
     Raises:
         FileNotFoundError: the output holds no committed pages. ConfigError: the job's reader cannot be imported.
     """
     job = job_card(Storage(output_uri))
     reader = job_reader(job)
-    store = RecordStore(output_uri, reader.record_type)
+    store = RecordStore(output_uri, reader.record_type, labels=labels)
     body = reader.report(store, job, load_page)
     html = render(
         body.template,

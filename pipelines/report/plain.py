@@ -6,15 +6,20 @@ from common.durations import duration
 from pipelines.exports.store import RecordStore
 from pipelines.report.body import Body, Tile
 from pipelines.report.numbers import number, share
-from pipelines.report.summary import Summary, shared_pass
+from pipelines.report.summary import Summary, gathered, shared_pass
 
 
 def body(store: RecordStore[Any], job: dict[str, Any]) -> Body:
     """Return the figures that all readers have, and no pages."""
-    summary = Summary()
-    for _ in shared_pass(store, [], summary):
-        pass
+    summary = gathered(store, _gather)
     return Body(summary, tiles(job, summary))
+
+
+def _gather(store: RecordStore[Any], parts: range) -> Summary:
+    summary = Summary()
+    for _ in shared_pass(store, parts, [], summary):
+        pass
+    return summary
 
 
 def tiles(job: dict[str, Any], summary: Summary) -> list[Tile]:

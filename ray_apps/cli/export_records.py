@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sink_option(parser)
     parser.add_argument("--report", action="store_true", help="write report.html again")
     parser.add_argument(
-        "--address", help="Ray cluster that exports large jobs (default: $RAY_ADDRESS, else a local Ray is started)"
+        "--address",
+        help="Ray cluster for large jobs (default: $RAY_ADDRESS, else a local Ray is started)",
     )
     parser.add_argument("--image-column", metavar="NAME", help="of Parquet inputs: the column that holds the images")
 
@@ -49,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
     limits = LimitSettings.model_validate(card.get("config", {}).get("limits", {}))
     pages = SourcePages(limits.build(), args.image_column)
     try:
+        if sinks or ((formats or args.report) and _is_large(args)):
+            connect(args.address)
         if args.report:
             write_report(args.output, load_page=pages.page)
             print(f"report {args.output}/report.html")
-        if sinks or (formats and _is_large(args)):
-            connect(args.address)
         if formats:
             written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
             print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))

@@ -98,9 +98,9 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     pages = SourcePages(reader.settings.limits.build(), args.image_column)
-    write_report(args.output, load_page=pages.page)
+    labels = dict(args.node_label)
+    write_report(args.output, load_page=pages.page, labels=labels)
     if formats:
-        labels = dict(args.node_label)
         written = export(args.output, formats, load_page=pages.page, load_original=pages.original, labels=labels)
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     write_sinks(sinks, args.output)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from typing_extensions import Self
 
 from pipelines.exports.store import RecordStore
 from pipelines.readers.documents.record import PageRecord
-from pipelines.report.summary import Histogram, Summary, floats, keep, shared_pass
+from pipelines.report.summary import Greatest, Histogram, Summary, floats, gathered, shared_pass
 
 WORST_PAGES = 8
 _COLUMNS = ["skew_degrees", "skew_confidence", "orientation_degrees", "lines.list.element.confidence"]
@@ -17,7 +18,7 @@ _COLUMNS = ["skew_degrees", "skew_confidence", "orientation_degrees", "lines.lis
 
 @dataclass
 class PageSummary(Summary[PageRecord]):
-    """What the report shows of pages of documents besides."""
+    """What the report shows of pages of documents besides; `least_sure`: (-mean confidence, part, row) of the worst."""
 
     lines: int = 0
     without_text: int = 0
@@ -25,21 +26,38 @@ class PageSummary(Summary[PageRecord]):
     skew_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 21)))
     orientation: Counter[int] = field(default_factory=Counter)
     line_confidence: Histogram = field(default_factory=lambda: Histogram(np.linspace(0, 1, 41)))
+    least_sure: Greatest = field(default_factory=lambda: Greatest(WORST_PAGES))
     worst: list[PageRecord] = field(default_factory=list)
+
+    def merge(self, other: Self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - only its like
+        super().merge(other)
+        self.lines += other.lines
+        self.without_text += other.without_text
+        self.skew.merge(other.skew)
+        self.skew_confidence.merge(other.skew_confidence)
+        self.orientation.update(other.orientation)
+        self.line_confidence.merge(other.line_confidence)
+        self.least_sure.merge(other.least_sure)
+
+    def fetch(self, store: RecordStore[PageRecord]) -> None:
+        super().fetch(store)
+        self.worst = [store.record(part, row) for _, part, row in self.least_sure]
 
 
 def summarize(store: RecordStore[PageRecord]) -> PageSummary:
     """One pass over all parts of a documents job, then the records of the sampled and the worst pages."""
+    return gathered(store, _gather)
+
+
+def _gather(store: RecordStore[PageRecord], parts: range) -> PageSummary:
     summary = PageSummary()
-    worst: list[tuple[float, int, int]] = []  # (-mean confidence, part, row)
-    for part, first, batch, good in shared_pass(store, _COLUMNS, summary):
+    for part, first, batch, good in shared_pass(store, parts, _COLUMNS, summary):
         summary.skew.add(floats(batch["skew_degrees"]))
         summary.skew_confidence.add(floats(batch["skew_confidence"]))
         summary.orientation.update(v for v in batch["orientation_degrees"].to_pylist() if v is not None)
         confidences = _mean_confidences(summary, batch, good)
         for row in np.flatnonzero(good & np.isfinite(confidences)).tolist():
-            keep(worst, (-float(confidences[row]), part, first + row), WORST_PAGES)
-    summary.worst = [store.record(part, row) for _, part, row in sorted(worst, reverse=True)]
+            summary.least_sure.add((-float(confidences[row]), part, first + row))
     return summary
 
 

@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from typing_extensions import Self
 
 from pipelines.documents.access import open_file
 from pipelines.exports.store import RecordStore
 from pipelines.readers.meters.readings import READINGS, Findings
 from pipelines.readers.meters.record import MeterRecord
-from pipelines.report.summary import Histogram, Summary, floats, keep, shared_pass
+from pipelines.report.summary import Greatest, Histogram, Summary, floats, gathered, shared_pass
 
 IMPLAUSIBLE_PHOTOS = 12
 UNREAD_PHOTOS = 8
@@ -32,6 +34,7 @@ class MeterSummary(Summary[MeterRecord]):
         class_confidence, confidence: of the class and of the reading, where a display was found.
         findings: their judgements; `judged`: whether `readings.parquet` exists.
         implausible, unread: records that are shown. judgements: rows of `readings.parquet` by page id, of all shown.
+        implausible_places: (part, row) by page id. least_unread: (-page id, part, row).
     """
 
     classes: Counter[str] = field(default_factory=Counter)
@@ -42,15 +45,40 @@ class MeterSummary(Summary[MeterRecord]):
     implausible: list[MeterRecord] = field(default_factory=list)
     unread: list[MeterRecord] = field(default_factory=list)
     judgements: dict[str, dict[str, Any]] = field(default_factory=dict)
+    implausible_places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    least_unread: Greatest = field(default_factory=lambda: Greatest(UNREAD_PHOTOS))
+
+    def merge(self, other: Self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - only its like
+        super().merge(other)
+        self.classes.update(other.classes)
+        self.class_confidence.merge(other.class_confidence)
+        self.confidence.merge(other.confidence)
+        self.findings.add(other.findings)
+        self.implausible_places |= other.implausible_places
+        self.least_unread.merge(other.least_unread)
+
+    def fetch(self, store: RecordStore[MeterRecord]) -> None:
+        super().fetch(store)
+        self.unread = [store.record(part, row) for _, part, row in self.least_unread]
+        self.implausible = [store.record(*place) for _, place in sorted(self.implausible_places.items())]
 
 
 def summarize_meters(store: RecordStore[MeterRecord]) -> MeterSummary:
     """One pass over all parts and two over the judged readings; memory does not grow with the photos."""
+    findings = Findings()
+    wanted = _implausible(store, findings)
+    summary = gathered(store, partial(_gather, wanted))
+    summary.findings.add(findings)
+    summary.judged = store.output.exists(READINGS)
+    shown = {record.page_id for record in (*summary.implausible, *summary.unread, *summary.sampled)}
+    for rows in _judged(store, ["page_id", "meter_id", "time", "plausible", "reason", "repaired"]):
+        summary.judgements |= {row["page_id"]: row for row in rows if row["page_id"] in shown}
+    return summary
+
+
+def _gather(wanted: set[str], store: RecordStore[MeterRecord], parts: range) -> MeterSummary:
     summary = MeterSummary()
-    wanted = _implausible(store, summary)
-    places: dict[str, tuple[int, int]] = {}
-    unread: list[tuple[int, int, int]] = []
-    for part, first, batch, good in shared_pass(store, _COLUMNS, summary):
+    for part, first, batch, good in shared_pass(store, parts, _COLUMNS, summary):
         found = good & np.array([bool(name) for name in batch["meter_class"].to_pylist()], bool)
         summary.classes.update(np.array(batch["meter_class"].to_pylist(), object)[good].tolist())
         summary.class_confidence.add(floats(batch["class_confidence"])[found])
@@ -59,26 +87,20 @@ def summarize_meters(store: RecordStore[MeterRecord]) -> MeterSummary:
             page_id = photo.pop("page_id")
             summary.findings.count_photo(**photo)
             if page_id in wanted:
-                places[page_id] = (part, first + row)
+                summary.implausible_places[page_id] = (part, first + row)
             if good[row] and not photo["success"]:
-                keep(unread, (-int(page_id, 16), part, first + row), UNREAD_PHOTOS)
-    summary.unread = [store.record(part, row) for _, part, row in sorted(unread, reverse=True)]
-    summary.implausible = [store.record(*places[page_id]) for page_id in sorted(places)]
-    shown = {record.page_id for record in (*summary.implausible, *summary.unread, *summary.sampled)}
-    for rows in _judged(store, ["page_id", "meter_id", "time", "plausible", "reason", "repaired"]):
-        summary.judgements |= {row["page_id"]: row for row in rows if row["page_id"] in shown}
+                summary.least_unread.add((-int(page_id, 16), part, first + row))
     return summary
 
 
-def _implausible(store: RecordStore[MeterRecord], summary: MeterSummary) -> set[str]:
+def _implausible(store: RecordStore[MeterRecord], findings: Findings) -> set[str]:
     """Page ids of the implausible readings that are shown, a fair sample; counts all judgements on the way."""
-    summary.judged = store.output.exists(READINGS)
-    chosen: list[tuple[int, str]] = []
+    chosen = Greatest(IMPLAUSIBLE_PHOTOS)
     for rows in _judged(store, ["page_id", "plausible", "reason", "repaired"]):
         for row in rows:
-            summary.findings.count_judgement(row["plausible"], row["reason"], row["repaired"])
+            findings.count_judgement(row["plausible"], row["reason"], row["repaired"])
             if row["plausible"] is False:
-                keep(chosen, (-int(row["page_id"], 16), row["page_id"]), IMPLAUSIBLE_PHOTOS)
+                chosen.add((-int(row["page_id"], 16), row["page_id"]))
     return {page_id for _, page_id in chosen}
 
 
