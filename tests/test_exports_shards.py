@@ -14,6 +14,7 @@ from pipelines.exports.shards import shards_of
 from pipelines.exports.store import RecordStore
 from pipelines.ledger import Ledger
 from pipelines.readers.documents.record import PageRecord
+from pipelines.records import page_id
 from pipelines.source_pages import SourcePages
 from ray_apps.cli.main import main as ocray
 from tests.documents_made import multi_page, picture
@@ -24,8 +25,8 @@ SIZES = [1, 3, 1, 1, 2]  # pages of the documents
 def record(uri: str, number: int, count: int) -> PageRecord:
     line = {"text": f"{number} of {uri[-5:]}", "confidence": 0.9, "polygon": [[9, 9], [99, 9], [99, 29], [9, 29]]}
     return PageRecord(
-        page_id=f"{uri[-5:]}{number}", document_uri=uri, page_number=number, page_count=count, width=800, height=600,
-        text=line["text"], skew_degrees=0.0, orientation_degrees=0, lines=[line | {"language": "en"}],
+        page_id=page_id(uri, "v", number), document_uri=uri, page_number=number, page_count=count, width=800,
+        height=600, text=line["text"], skew_degrees=0.0, orientation_degrees=0, lines=[line | {"language": "en"}],
     )  # fmt: skip
 
 
@@ -104,5 +105,7 @@ def test_many_pages_are_exported_on_a_ray(local_ray, output, monkeypatch, capsys
     assert ocray(["export-records", str(output), "--export", "jsonl", "--address", "there:1"]) == ExitCode.OK
     assert connected == [None, "there:1"]
     assert capsys.readouterr().out.count("exported 2 jsonl") == 3
+    assert ocray(["export-records", str(output), "--report"]) == ExitCode.OK
+    assert connected == [None, "there:1", None], "the report of many parts is put together on Ray, too"
     rows = [json.loads(line) for name, text in written(output).items() for line in text.splitlines()]
     assert len(rows) == sum(SIZES)

@@ -12,7 +12,7 @@ from pipelines.exports.store import StoredDocument, StoredDocuments
 
 PAGES_A_SHARD = 50_000
 
-_Shard = TypeVar("_Shard")
+_AnyShard = TypeVar("_AnyShard")
 _Result = TypeVar("_Result")
 
 
@@ -43,7 +43,7 @@ def shards_of(documents: StoredDocuments) -> Iterator[Shard]:
 
 
 def over_shards(
-    work: Callable[[_Shard], _Result], shards: Iterable[_Shard], labels: Mapping[str, str] | None = None
+    work: Callable[[_AnyShard], _Result], shards: Iterable[_AnyShard], labels: Mapping[str, str] | None = None
 ) -> Iterator[_Result]:
     """Yield `work` of each shard, in their order. Several are worked on by Ray, if it is connected, a core each, on
     nodes with all of `labels`; one is worked on here."""
@@ -64,5 +64,5 @@ def over_shards(
         yield ray.get(waiting.pop(0))
 
 
-def _call(work: Callable[[_Shard], _Result], shard: _Shard) -> _Result:
+def _call(work: Callable[[_AnyShard], _Result], shard: _AnyShard) -> _Result:
     return work(shard)

@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sink_option(parser)
     parser.add_argument("--report", action="store_true", help="write report.html again")
     parser.add_argument(
-        "--address",
-        help="Ray cluster for large jobs (default: $RAY_ADDRESS, else a local Ray is started)",
+        "--address", help="Ray cluster for large jobs (default: $RAY_ADDRESS, else a local Ray is started)"
     )
     parser.add_argument("--image-column", metavar="NAME", help="of Parquet inputs: the column that holds the images")
 
