@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import yaml
@@ -34,6 +35,13 @@ class Served:
     def post(self, path: str, content: bytes, **query: Any) -> requests.Response:
         headers = {"Content-Type": "application/octet-stream"}
         return requests.post(f"{self.url}/{path}", content, params=query, headers=headers, timeout=120)
+
+    def opened(self, sent: bytes) -> socket.socket:
+        """Return a connection on which these first bytes of a request were sent."""
+        address = urlsplit(self.url)
+        connection = socket.create_connection((address.hostname, address.port), timeout=20)
+        connection.sendall(sent)
+        return connection
 
     def get(self, path: str, **query: Any) -> requests.Response:
         return requests.get(f"{self.url}/{path}", query, timeout=60)

@@ -3,7 +3,6 @@ with two API keys."""
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 from urllib.parse import urlsplit
@@ -46,6 +45,24 @@ def test_a_client_has_a_share_of_the_room():
         with pytest.raises(Problem, match="4 requests are in progress"), admission.receiving("c"):
             pass
     with admission.receiving("a"), admission.reading("a"):
+        pass
+
+
+def test_ingresses_share_the_limits_of_an_app():
+    admission = Admission(FlowSettings(per="app", requests=8, receiving=8, client_share=0.5))
+    admission.ingresses = 2
+    with admission.reading("a"), admission.reading("a"):
+        with pytest.raises(Problem, match="2 requests of yours"), admission.reading("a"):
+            pass
+        with admission.reading("b"), admission.reading("b"):
+            with pytest.raises(Problem, match="4 requests are in progress"), admission.reading("c"):
+                pass
+            admission.ingresses = 1  # the other is gone
+            with admission.reading("c"):
+                pass
+    admission.ingresses = 100
+    # One request always has room.
+    with admission.reading("a"), pytest.raises(Problem, match="1 requests are in progress"), admission.reading("b"):
         pass
 
 
@@ -99,15 +116,8 @@ def headers(key: str, **others: str) -> dict[str, str]:
     return {"X-API-Key": key, "Content-Type": "image/png", **others}
 
 
-def opened(app: Served, sent: bytes) -> socket.socket:
-    address = urlsplit(app.url)
-    connection = socket.create_connection((address.hostname, address.port), timeout=20)
-    connection.sendall(sent)
-    return connection
-
-
 def answered(app: Served, sent: bytes) -> bytes:
-    with opened(app, sent) as connection:
+    with app.opened(sent) as connection:
         return connection.recv(10_000)
 
 
@@ -183,8 +193,8 @@ def test_all_ports_listen_on_this_machine_only(app):
 @pytest.mark.serve
 def test_slow_clients_hold_up_nobody_and_are_dropped(app):
     head = b"POST /v1/documents HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: 4000\r\n"
-    halves = [opened(app, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ") for _ in range(30)]
-    slow = [opened(app, head + f"X-API-Key: {A}\r\n\r\nAB".encode()) for _ in range(60)]
+    halves = [app.opened(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ") for _ in range(30)]
+    slow = [app.opened(head + f"X-API-Key: {A}\r\n\r\nAB".encode()) for _ in range(60)]
     time.sleep(0.5)
     started = time.monotonic()
     answer = requests.post(f"{app.url}/v1/documents", page("OTHER"), headers=headers(B), timeout=60)
@@ -229,7 +239,7 @@ def test_the_nginx_of_deploy_passes_requests_on_and_drops_slow_ones(app, tmp_pat
         assert large.status_code == 415  # it came through, and is no image
         started = time.monotonic()
         half = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: "
-        with opened(front, half) as connection, contextlib.suppress(ConnectionResetError):
+        with front.opened(half) as connection, contextlib.suppress(ConnectionResetError):
             connection.recv(1000)
         assert time.monotonic() - started < 10
         assert front.get("-/routes").status_code == 404

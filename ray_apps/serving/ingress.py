@@ -83,7 +83,9 @@ class Ingress(Generic[_Settings, _Chain]):
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             self.readiness.watch()
+            ingresses = asyncio.create_task(self.admission.watch_ingresses())
             yield
+            ingresses.cancel()
 
         # Not FastAPI itself, whose /docs loads scripts from other hosts.
         app = FastAPIOffline(

@@ -3,7 +3,7 @@ Replicas, batch sizes, queues and time-outs are Ray Serve's own settings, under 
 """
 
 import os
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -41,11 +41,18 @@ class PhotoLimits(RequestLimits):
 
 
 class FlowSettings(Settings):
-    """Limits of what each ingress replica handles at once; more is refused with 503."""
+    """Limits of what is handled at once; more is refused with 503."""
 
+    per: Literal["ingress", "app"] = Field(
+        default="ingress",
+        description="whose `requests` and `receiving` are: of each ingress replica, or of the app, whose running "
+        "ingress replicas then have equal parts of them",
+    )
     requests: int = Field(default=32, ge=1, description="requests being read or waiting")
     receiving: int = Field(default=160, ge=1, description="requests whose body is arriving")
-    receiving_mib: float = Field(default=1024, gt=0, description="memory of all bodies that are arriving")
+    receiving_mib: float = Field(
+        default=1024, gt=0, description="memory of all bodies that are arriving at an ingress replica"
+    )
     client_share: float = Field(
         default=0.75, gt=0, le=1, description="share of `requests` and `receiving` for one API key or address"
     )

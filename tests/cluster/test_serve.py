@@ -1,6 +1,7 @@
 """An app on a cluster of three worker nodes, one of which is lost under load: no wrong answer and no lost job."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -33,7 +34,7 @@ def app(nodes, tiny_reader_yaml, tmp_path_factory):
     """Serve two ingresses and three readers, at most one of each on a node."""
 
     def edit(app):
-        app["args"]["reader"] = str(tiny_reader_yaml)
+        app["args"] |= {"reader": str(tiny_reader_yaml), "flow": {"per": "app", "receiving": 8, "client_share": 1}}
         for name, count in (("ingress", 2), ("reader", 3)):
             replicas = deployment(app, name)
             replicas["autoscaling_config"] |= {"min_replicas": count, "max_replicas": count}
@@ -86,6 +87,17 @@ class Load:
 
 def test_the_keys_of_the_command_hold_on_all_nodes(app):
     assert {app.read(b"page").status_code for _ in range(8)} == {401}
+
+
+def test_ingresses_share_the_limits_of_the_app(app):
+    """Bodies that do not arrive: four at each of two ingresses are waited for, whichever gets how many."""
+    head = "POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 4000\r\n"
+    time.sleep(5)  # until both know of each other
+    slow = [app.opened(f"{head}X-API-Key: {KEY}\r\n\r\nAB".encode()) for _ in range(40)]
+    answers = [connection.recv(100)[9:12] for connection in slow]
+    assert (answers.count(b"408"), answers.count(b"503")) == (8, 32)
+    for connection in slow:
+        connection.close()
 
 
 @pytest.mark.parametrize("killed", ["ServeController", "ProxyActor"])
