@@ -23,6 +23,21 @@ def test_quarter_turns_are_found(predictor, quarter, residual):
     assert answer.confidence > 0.5
 
 
+@pytest.mark.parametrize("quarter", [0, 90, 180, 270])
+@pytest.mark.parametrize("light, dark", [(255, 0), (230, 60)])
+def test_print_may_be_light_on_dark(predictor, quarter, light, dark):
+    page = text_page().astype(np.float32) / 255
+    negative = (light - page * (light - dark)).astype(np.uint8)
+    (answer,) = predictor([turn(negative, quarter)])
+    assert answer.degrees == quarter
+    assert answer.confidence > 0.5
+
+
+def test_a_dark_half_of_a_page_does_not_outvote_the_rest(predictor):
+    both = np.concatenate([text_page(), 255 - text_page(seed=1)])
+    assert [answer.degrees for answer in predictor([both, turn(both, 180)])] == [0, 180]
+
+
 def test_wide_empty_borders_do_not_matter(predictor):
     page = np.full((2400, 2400), 250, np.uint8)
     page[900:1500, 800:1400] = turn(text_page(600, 600), 180)

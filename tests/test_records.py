@@ -57,6 +57,7 @@ def test_parquet_columns_are_those_that_outputs_have():
             ("skew_confidence", pa.float32()),
             ("orientation_degrees", pa.int16()),
             ("orientation_confidence", pa.float32()),
+            ("withheld_degrees", pa.float32()),
             ("text", pa.string()),
             ("lines", pa.list_(pa.struct(line))),
             ("timings_ms", pa.map_(pa.string(), pa.float32())),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from models.orientation.preprocess import BACKGROUND_WINDOW, INK, crop_to_content
-from models.page_contrast import local_contrast, to_grey
+from models.orientation.preprocess import BACKGROUND_WINDOW, INK, crop_to_content, dark_print
+from models.page_contrast import local_contrast
 from models.text_recognition.predictor import TextRecognizer
 
 LINES = 6
@@ -21,6 +21,7 @@ _FILLED = 0.35  # share of its band that a line fills once its letters are joine
 _JOIN = 21  # px between letters that still belong to one line
 _THINNEST = 4  # px; joined marks less high are rules
 MIN_CONFIDENCE = 0.7  # mean confidence of the better reading from which it counts; English comes to 0.77 and more
+MIN_CHARACTERS = 8  # read in all; scratches and drawings read as a few strokes, with any confidence
 MIN_LEAD = 0.1  # by which it must be better than the other; English leads by 0.19 and more
 
 
@@ -47,13 +48,13 @@ class LineReader:
 
     def read(self, image: np.ndarray) -> LineReading | None:
         """Read lines of a uint8 page (grey or RGB) whose lines are level; None if they give no evidence."""
-        lines = text_lines(crop_to_content(to_grey(image)))
+        lines = text_lines(crop_to_content(dark_print(image)))
         if not lines:
             return None
         as_is = self._read(lines)
         turned = self._read([np.ascontiguousarray(line[::-1, ::-1]) for line in lines])
         better = max(as_is, turned)
-        if better[0] < MIN_CONFIDENCE or abs(as_is[0] - turned[0]) < MIN_LEAD:
+        if better[0] < MIN_CONFIDENCE or better[1] < MIN_CHARACTERS or abs(as_is[0] - turned[0]) < MIN_LEAD:
             return None
         return LineReading(as_is[0] > turned[0], *better)
 

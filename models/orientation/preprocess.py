@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.page_contrast import local_contrast, reduce, sections, to_grey
+from models.page_contrast import dark_on_light, is_dark, local_contrast, reduce, sections, to_grey
 
 BACKGROUND_WINDOW = 31  # px; wider than for deskew: large letters keep their bodies
 INK = 1.0  # local contrast from which a pixel counts as ink
@@ -27,14 +27,21 @@ class OrientationInput(BaseModel):
 
 def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
     """Return (n, tile, tile) float32 local contrast of a uint8 page (grey or RGB) whose lines are horizontal or
-    vertical, most ink first; n is 0 for a blank page and at most `max_tiles`."""
-    parts = sections(crop_to_content(to_grey(image)))
+    vertical, most ink first; n is 0 for a blank page and at most `max_tiles`. Print is positive in each, also where it
+    is light on dark."""
+    parts = sections(crop_to_content(dark_print(image)))
     tiles = [tile for part in parts for tile in grid(contrast(part, form.long_side), form.tile)]
+    tiles = [tile if is_dark(tile, INK) else -tile for tile in tiles]
     ink = np.array([float((tile > INK).mean()) for tile in tiles])
     best = [index for index in np.argsort(-ink, kind="stable")[: form.max_tiles] if ink[index] >= MIN_INK]
     if not best:
         return np.empty((0, form.tile, form.tile), np.float32)
     return np.stack([tiles[index] for index in best])
+
+
+def dark_print(image: np.ndarray) -> np.ndarray:
+    """Return a uint8 page (grey or RGB) as (H, W) grey with dark print, see `dark_on_light`."""
+    return dark_on_light(to_grey(image), BACKGROUND_WINDOW, INK)
 
 
 def contrast(grey: np.ndarray, long_side: int) -> np.ndarray:

@@ -132,6 +132,14 @@ class Reader(ABC, Generic[S, R]):
         """
         raise ConfigError(f"the {self.name} reader knows no languages; leave out languages {languages}")
 
+    def with_turn_below(self, confidence: float) -> Self:
+        """Return the same reader that turns pages only from another confidence on.
+
+        Raises:
+            ConfigError: this reader turns none.
+        """
+        raise ConfigError(f"the {self.name} reader turns no pages; leave out turn-below {confidence:g}")
+
     def with_max_megapixels(self, megapixels: float) -> Self:
         """Return the same reader with another limit of what is decoded."""
         return self.changed(limits=self.settings.limits.model_copy(update={"max_megapixels": megapixels}))

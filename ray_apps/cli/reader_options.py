@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from common.cli import positive
+from common.cli import positive, share
 from common.config import ConfigError
 from common.storage.locations import spelled_uri
 from pipelines.readers.base import Reader
@@ -28,6 +28,12 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
         metavar="L,L",
         help="what to read, the commonest first: ko,en (default: as the configuration says)",
     )
+    parser.add_argument(
+        "--turn-below",
+        type=share,
+        metavar="CONFIDENCE",
+        help="pages whose orientation is less sure are left as they are; 0: none, 1: nearly all (default 0.7)",
+    )
     parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
     parser.add_argument(
         "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
@@ -44,6 +50,8 @@ def chosen_reader(args: argparse.Namespace) -> Reader[Any, Any]:
         )
     if args.languages:
         reader = reader.for_languages(args.languages)
+    if args.turn_below is not None:
+        reader = reader.with_turn_below(args.turn_below)
     if args.max_megapixels:
         reader = reader.with_max_megapixels(args.max_megapixels)
     return reader

@@ -89,6 +89,7 @@ class StraightenedPage(Answer):
     skew_confidence: float | None
     orientation_degrees: int | None
     orientation_confidence: float | None
+    withheld_degrees: float | None = None
     timings_ms: dict[str, float]
     models: dict[str, str]
     upright: UprightImage | None = None

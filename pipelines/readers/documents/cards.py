@@ -95,7 +95,10 @@ def _facts(page: Page) -> list[Words]:
     if record.skew_degrees is not None and record.orientation_degrees is not None:
         turned = f"{page.angle:.1f}°".replace("-", "−")
         level = abs(page.angle) < 0.05
-        facts.append(("upright", "바로 섬") if level else (f"turned {turned}", f"{turned} 돌아감"))
+        if record.withheld_degrees is not None:
+            facts.append(("left as it is: orientation unsure", "그대로 둠: 방향이 불확실함"))
+        else:
+            facts.append(("upright", "바로 섬") if level else (f"turned {turned}", f"{turned} 돌아감"))
     lines = len(record.lines)
     facts.append((f"{lines:,} line{'' if lines == 1 else 's'}", f"{lines:,}줄"))
     if page.confidence is not None:

@@ -32,7 +32,7 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
     name = "documents"
     settings_type = DocumentsReaderSettings
     record_type = PageRecord
-    reading_version = 2
+    reading_version = 3
     export_formats = (TextWriter, HocrWriter, AltoWriter, PdfWriter)
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec[PageRecord]]:
@@ -95,6 +95,15 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
         requested = [language.strip() for language in languages.split(",")]
         self.settings.text_recognition.recognizers_for(requested)
         return self.changed(languages=requested)
+
+    def with_turn_below(self, confidence: float) -> Self:
+        """Return the same reader with another confidence below which a page is left as it is; 0: none is. An unsure
+        skew alone is withheld up to this at most."""
+        deskew, orientation = self.settings.deskew, self.settings.orientation
+        return self.changed(
+            deskew=deskew.model_copy(update={"turn_below": min(confidence, deskew.turn_below)}),
+            orientation=orientation.model_copy(update={"turn_below": confidence}),
+        )
 
     @classmethod
     def export_page(cls, record: PageRecord) -> Page:

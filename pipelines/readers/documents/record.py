@@ -28,6 +28,11 @@ class PageRecord(BaseRecord):
     skew_confidence: float | None = None
     orientation_degrees: Annotated[int, pa.int16()] | None = None
     orientation_confidence: float | None = None
+    withheld_degrees: float | None = Field(
+        default=None,
+        description="how far the page seems to be turned, too unsurely to turn it by: its angles are then 0 and the "
+        "confidences those of what was withheld",
+    )
     text: str = ""
     lines: list[Line] = Field(default_factory=list)
     timings_ms: Timings = Field(default_factory=dict)

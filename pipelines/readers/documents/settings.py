@@ -10,6 +10,21 @@ from common.config import ConfigError, Settings
 from pipelines.readers.base import ModelSettings, ReaderSettings
 
 
+class DeskewSettings(ModelSettings):
+    """`turn_below`: a skew of less confidence is withheld. The default is below all right answers on the real pages
+    in turns, dark on light and negated (0.63 and more); see docs/figures.md."""
+
+    turn_below: float = Field(default=0.5, ge=0, le=1)
+
+
+class OrientationSettings(ModelSettings):
+    """`turn_below`: a page whose orientation has less confidence is left as it is. The default lies between right
+    answers on real pages in turns (0.74 and more) and those on drawings, noise and single words (mostly below 0.6);
+    see docs/figures.md."""
+
+    turn_below: float = Field(default=0.7, ge=0, le=1)
+
+
 class TextDetectionSettings(ModelSettings):
     """The five parameters of DB postprocessing (PP-OCR's names without `det_db_`); left out, the bundle's own hold."""
 
@@ -69,8 +84,8 @@ class DocumentsReaderSettings(ReaderSettings):
 
     reader: str = "documents"
     languages: list[str]
-    deskew: ModelSettings
-    orientation: ModelSettings
+    deskew: DeskewSettings
+    orientation: OrientationSettings
     text_detection: TextDetectionSettings
     text_recognition: TextRecognitionSettings
 
