@@ -9,7 +9,7 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipelines.documents.errors import DocumentError, UnreadableDocument
 from pipelines.documents.limits import Limits
@@ -29,6 +29,8 @@ _UPRIGHT = {
 }
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
+_BITS_PER_SAMPLE, _COMPRESSION, _PLANAR_CONFIGURATION = 258, 259, 284
+_UNCOMPRESSED, _SEPARATE_PLANES = 1, 2
 
 
 def decode_raster(content: bytes, name: str, image_format: str, frame: int, limits: Limits) -> np.ndarray:
@@ -45,17 +47,22 @@ def decode_raster(content: bytes, name: str, image_format: str, frame: int, limi
 
     Raises:
         PageTooLarge: by the header, before pixels are allocated.
-        UnreadableDocument: damaged or cut off.
+        UnreadableDocument: damaged, cut off, or of a kind that Pillow does not read.
     """
     try:
         with Image.open(BytesIO(content), formats=[image_format]) as image:
             if frame:
                 image.seek(frame)
             limits.check_page(image.width, image.height, name)
+            _check_planes(image, name)
             image.load()
             return _rgb(_upright(image))
     except DocumentError:
         raise
+    except UnidentifiedImageError as error:  # its message has no more than an address in memory
+        detail = _missing_end(content, image_format) or "its header is damaged, or its samples are of an uncommon kind"
+        remedy = "scan or copy it again, or save it with 8 bits a sample"
+        raise UnreadableDocument(f"{name}: unreadable {image_format}, {detail}; {remedy}") from error
     except Exception as error:  # Pillow's plugins raise whatever their parsing runs into on damaged files
         detail = _missing_end(content, image_format) or f"{type(error).__name__}: {error}"
         raise UnreadableDocument(f"{name}: damaged {image_format}, {detail}; scan or copy it again") from error
@@ -86,6 +93,19 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
     method = _UPRIGHT.get(orientation)
     return image if method is None else image.transpose(method)
+
+
+def _check_planes(image: Image.Image, name: str) -> None:
+    """Refuse a TIFF whose colour planes Pillow would take apart wrongly: it reads the two bytes of each uncompressed
+    sample as two samples of 8 bits. Compressed ones go through libtiff, rightly."""
+    tags = getattr(image, "tag_v2", {})
+    wide = max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8
+    separate = tags.get(_PLANAR_CONFIGURATION) == _SEPARATE_PLANES and len(image.getbands()) > 1
+    if wide and separate and tags.get(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED:
+        raise UnreadableDocument(
+            f"{name}: TIFF with uncompressed separate colour planes of more than 8 bits is not read; save it with 8 "
+            "bits a sample, or compressed with LZW or Deflate"
+        )
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 _NEW_SUBFILE_TYPE = 254
-_REDUCED_IMAGE = 1
+_NO_PAGE = 0b101  # a reduced version of another image; a transparency mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Frames:
 def read_frames(file: BinaryIO) -> Frames:
     """Walk the directories of an open, seekable TIFF.
 
-    Frames marked as a reduced-resolution version of another (previews, pyramid levels) are no pages, unless all are.
+    Frames marked as a reduced-resolution version of another (previews, pyramid levels) or as the transparency mask of
+    another are no pages, unless all are.
     """
     file.seek(0)
     head = file.read(16)
@@ -27,12 +28,12 @@ def read_frames(file: BinaryIO) -> Frames:
     big = head[2:4] in (b"+\0", b"\0+")
     count_format, entry_size, offset_format = ("Q", 20, "Q") if big else ("H", 12, "I")
     offset = _unpack(order + offset_format, head[8:16] if big else head[4:8])
-    reduced: list[bool] = []
+    no_page: list[bool] = []
     seen: set[int] = set()
     problem = "" if offset else "it has no image directory"
     while offset:
         if offset in seen:
-            problem = f"the directory after frame {len(reduced)} points back"
+            problem = f"the directory after frame {len(no_page)} points back"
             break
         seen.add(offset)
         file.seek(offset)
@@ -40,22 +41,22 @@ def read_frames(file: BinaryIO) -> Frames:
         entries = file.read(count * entry_size) if count else b""
         offset_bytes = file.read(struct.calcsize(offset_format))
         if not count or len(entries) < count * entry_size:
-            problem = f"the directory of frame {len(reduced) + 1} is cut off"
+            problem = f"the directory of frame {len(no_page) + 1} is cut off"
             break
-        reduced.append(_is_reduced(entries, entry_size, order))
+        no_page.append(_is_no_page(entries, entry_size, order))
         if len(offset_bytes) < struct.calcsize(offset_format):
-            problem = f"the chain breaks after frame {len(reduced)}"
+            problem = f"the chain breaks after frame {len(no_page)}"
             break
         offset = _unpack(order + offset_format, offset_bytes)
-    pages = [index for index, is_reduced in enumerate(reduced) if not is_reduced]
-    return Frames(pages or list(range(len(reduced))), problem)
+    pages = [index for index, without in enumerate(no_page) if not without]
+    return Frames(pages or list(range(len(no_page))), problem)
 
 
-def _is_reduced(entries: bytes, entry_size: int, order: str) -> bool:
+def _is_no_page(entries: bytes, entry_size: int, order: str) -> bool:
     for start in range(0, len(entries), entry_size):
         if struct.unpack_from(order + "H", entries, start)[0] == _NEW_SUBFILE_TYPE:
             value_at = start + (12 if entry_size == 20 else 8)
-            return bool(struct.unpack_from(order + "I", entries, value_at)[0] & _REDUCED_IMAGE)
+            return bool(struct.unpack_from(order + "I", entries, value_at)[0] & _NO_PAGE)
     return False
 
 
