@@ -23,6 +23,7 @@ from pipelines.documents import (
 from tests.documents_made import encoded, multi_page, pdf, picture, png_header
 
 LOSSLESS = [("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
+LOSSLESS += [("JPEG2000", {}), ("PPM", {})]
 
 
 def grey(pixels):
@@ -34,6 +35,23 @@ def test_lossless_formats_give_the_same_pixels(image_format, options):
     page = decode_page(encoded(picture(), image_format, **options), "page")
     assert page.dtype == np.uint8 and page.flags.c_contiguous and not page.flags.writeable
     np.testing.assert_array_equal(page, picture())
+
+
+@pytest.mark.parametrize(("image_format", "suffix"), [("GIF", "gif"), ("PPM", "pgm"), ("MPO", "mpo")])
+def test_formats_with_few_colours_or_several_pictures(image_format, suffix):
+    page = decode_page(encoded(Image.fromarray(grey(picture())), image_format, quality=95), f"page.{suffix}")
+    assert np.abs(page.astype(int) - grey(picture())[..., None]).mean() < 4
+
+
+def test_a_portable_bitmap_is_black_on_white():
+    assert decode_page(b"P1\n3 1\n0 1 0\n", "bits.pbm")[0, :, 0].tolist() == [255, 0, 255]
+
+
+def test_the_first_frame_of_an_animation_is_the_page():
+    frames = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (200, 10)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert count_pages(BytesIO(content), "two.gif") == 1
+    assert decode_page(content, "two.gif").mean() == pytest.approx(200, abs=2)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "WEBP", "AVIF"])
@@ -224,7 +242,14 @@ def test_an_empty_file():
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"Dear Sir, this is text", "begins with"), (b"GIF89a....", "is GIF"), (b"PK\x03\x04..", "is ZIP")],
+    [
+        (b"Dear Sir, this is text", "begins with"),
+        (b"%!PS-Adobe", "is PostScript, which is not read; convert it to one of png"),
+        (b"PK\x03\x04..", "is ZIP, which is not read"),
+        (b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml", "is an office document, .*; export it as PDF"),
+        (b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/hwp+zip", "is an office document, .*; export it as PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an office document, .*; export it as PDF"),
+    ],
 )
 def test_other_content(content, says):
     with pytest.raises(UnknownFormat, match=rf"letter\.png: the content {says}"):
@@ -242,8 +267,12 @@ def test_other_content(content, says):
         encoded(picture(200, 300), "AVIF"),
         encoded(picture(200, 300), "TIFF"),
         encoded(picture(200, 300), "TIFF", compression="tiff_lzw"),
+        encoded(picture(200, 300), "GIF"),
+        encoded(picture(200, 300), "JPEG2000"),
+        encoded(picture(200, 300), "JPEG2000", irreversible=True, quality_layers=[20]),
+        encoded(picture(200, 300), "PPM"),
     ],
-    ids=["jpeg", "progressive", "png", "bmp", "webp", "avif", "tiff", "lzw"],
+    ids=["jpeg", "progressive", "png", "bmp", "webp", "avif", "tiff", "lzw", "gif", "jp2", "jp2 lossy", "ppm"],
 )
 def test_a_cut_off_file_is_an_error_wherever_pixels_are_missing(whole):
     errors = 0
@@ -318,6 +347,7 @@ SEEDS = [
     encoded(picture(), "WEBP"),
     encoded(picture(), "AVIF"),
     encoded(picture(), "BMP"),
+    *(encoded(picture(), image_format) for image_format in ("GIF", "JPEG2000", "PPM")),
     multi_page([picture(), picture()], "TIFF", compression="tiff_lzw"),
     encoded(Image.new("1", (64, 64)), "TIFF", compression="group4"),
     pdf([(72, 72)]),

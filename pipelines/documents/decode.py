@@ -17,7 +17,7 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
     """Decode one page. The content decides the format, not the suffix.
 
     Args:
-        content: the document's bytes (PNG, JPEG, WebP, AVIF, BMP, TIFF, PDF).
+        content: the document's bytes, of a format in `formats.SUFFIXES`.
         uri: for messages.
         page_number: 1-based; all but TIFF and PDF have one page, an animation its first frame.
         limits: page size and PDF resolution; the defaults of `Limits` when None.

@@ -9,6 +9,16 @@ SUFFIXES = {
     ".jpeg": "JPEG",
     ".jpe": "JPEG",
     ".jfif": "JPEG",
+    ".mpo": "JPEG",  # a camera's: a JPEG with further pictures behind it
+    ".jp2": "JPEG2000",
+    ".j2k": "JPEG2000",
+    ".jpf": "JPEG2000",
+    ".jpx": "JPEG2000",
+    ".gif": "GIF",
+    ".pbm": "PPM",
+    ".pgm": "PPM",
+    ".ppm": "PPM",
+    ".pnm": "PPM",
     ".webp": "WEBP",
     ".avif": "AVIF",
     ".bmp": "BMP",
@@ -29,13 +39,15 @@ _MAGIC = [
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
-]
-_FOREIGN = [
     (b"GIF8", "GIF"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+]
+_OFFICE = "an office document, which has its own text"
+_FOREIGN = [
     (b"AT&TFORM", "DjVu"),
-    (b"PK\x03\x04", "ZIP (or an office document)"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OFFICE),  # HWP 5, and DOC, XLS, PPT
+    (b"{\\rtf", _OFFICE),
     (b"\x1f\x8b", "gzip"),
     (b"%!PS", "PostScript"),
     (b"<svg", "SVG"),
@@ -48,7 +60,7 @@ def supported() -> str:
 
 
 def sniff(head: bytes, uri: str) -> str:
-    """Format (PNG, JPEG, WEBP, AVIF, BMP, TIFF or PDF) by the first `HEAD_BYTES` bytes, whatever the suffix says.
+    """Format (a value of `SUFFIXES`) by the first `HEAD_BYTES` bytes, whatever the suffix says.
 
     Raises:
         EmptyDocument: no bytes.
@@ -65,9 +77,24 @@ def sniff(head: bytes, uri: str) -> str:
         return "PDF"
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
         return "AVIF"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return "PPM"
+    if head.startswith(b"PK\x03\x04"):
+        raise UnknownFormat(_refusal(uri, f"is {_OFFICE if _is_office(head) else 'ZIP'}"))
     what = next((f"is {name}" for magic, name in _FOREIGN if head.startswith(magic)), None)
     if what is None and head[4:8] == b"ftyp":
         what = "is HEIF or video"
     if what is None:
         what = f"begins with {head[:12]!r}"
-    raise UnknownFormat(f"{uri}: the content {what}, which is not read; convert it to one of {supported()}")
+    raise UnknownFormat(_refusal(uri, what))
+
+
+def _is_office(head: bytes) -> bool:
+    """Return whether a ZIP begins as DOCX, XLSX and PPTX do, or as HWPX, ODT and EPUB: with their media type."""
+    return any(part in head for part in (b"[Content_Types].xml", b"_rels/.rels", b"mimetypeapplication/"))
+
+
+def _refusal(uri: str, what: str) -> str:
+    if what.endswith(_OFFICE):
+        return f"{uri}: the content {what}; export it as PDF"
+    return f"{uri}: the content {what}, which is not read; convert it to one of {supported()}"

@@ -34,7 +34,7 @@ _UNCOMPRESSED, _SEPARATE_PLANES = 1, 2
 
 
 def decode_raster(content: bytes, name: str, image_format: str, frame: int, limits: Limits) -> np.ndarray:
-    """One frame of a PNG, JPEG, WEBP, AVIF, BMP or TIFF.
+    """One frame of an image file.
 
     Args:
         content: the whole file.
