@@ -8,14 +8,14 @@ with known skew), as they are and negated: turned by any angle, right within 0.5
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from models.geometry import turn
+from models.geometry import turn, wrap_degrees
 from models.page_contrast import angle_view
 from pipelines.page import Page
 from pipelines.readers.documents.record import PageRecord
@@ -25,7 +25,6 @@ from trainers.render.fonts import system_fonts
 
 WORDS = ("제 3 장", "PART II", "결론", "Contents", "제1편 총칙", "42", "영수증", "목차", "CONFIDENTIAL", "부록 A")
 SIZES = ((1240, 1754), (1754, 1240), (1600, 1200), (1000, 640))
-Draw = Callable[[np.random.Generator], np.ndarray]
 
 
 def sheet(rng: np.random.Generator) -> Image.Image:
@@ -134,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
             right.setdefault(f"left as it is: {draw.__name__}", []).append(straighten(draw(rng)).turned_degrees == 0)
     if options.data:
         for kind, page, degrees in turned_pages(options.data, options.pages, rng):
-            off = (straighten(page).turned_degrees - degrees + 180) % 360 - 180
+            off = wrap_degrees(straighten(page).turned_degrees - degrees)
             right.setdefault(kind, []).append(abs(off) <= TOLERANCE)
     for start in dict.fromkeys(kind.split(":")[0] for kind in right):
         for kind in [kind for kind in right if kind.startswith(start)]:

@@ -13,7 +13,6 @@ VIEW_SHORT_SIDE = 800
 _REDUCTION = 4  # the wide window is slid over a map this many times smaller
 SECTION_ASPECT = 2.5  # pages longer than this times their width are looked at in sections
 MAX_SECTIONS = 6
-_POLARITY_SIDES = (1024, 512)  # px; long and short side of the copy on which print is found dark or light
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:
@@ -65,23 +64,6 @@ def local_contrast(grey: np.ndarray, window: int) -> np.ndarray:
     scale = 1 / (np.sqrt(np.maximum(power, 0)) + NOISE_FLOOR)
     ink = cv2.multiply(ink, cv2.resize(scale, (width, height), interpolation=cv2.INTER_LINEAR), dst=ink)
     return np.clip(ink, -CLIP, CLIP, out=ink)
-
-
-def dark_on_light(grey: np.ndarray, window: int, ink: float) -> np.ndarray:
-    """Return an (H, W) uint8 page with dark print: a negative (a slide, a dark screen), whose light marks outnumber
-    its dark ones, is inverted.
-
-    Marks are the few pixels that differ most from what surrounds them (local contrast over `window` px beyond ±`ink`),
-    paper differs little; so the sign of the marks tells print from paper, whatever the share of either.
-    """
-    contrast = local_contrast(reduce(grey, *_POLARITY_SIDES), window)
-    return grey if is_dark(contrast, ink) else cv2.bitwise_not(grey)
-
-
-def is_dark(contrast: np.ndarray, ink: float) -> bool:
-    """Return whether the marks of a local contrast map are darker than their surroundings; True where there are
-    none."""
-    return bool(np.count_nonzero(contrast > ink) >= np.count_nonzero(contrast < -ink))
 
 
 def sections(grey: np.ndarray) -> list[np.ndarray]:

@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.page_contrast import dark_on_light, is_dark, local_contrast, reduce, sections, to_grey
+from models.page_contrast import local_contrast, reduce, sections, to_grey
 
 BACKGROUND_WINDOW = 31  # px; wider than for deskew: large letters keep their bodies
 INK = 1.0  # local contrast from which a pixel counts as ink
 MIN_INK = 1e-3  # share of ink below which a tile is left out
+_POLARITY_SIDES = (1024, 512)  # px; long and short side of the copy on which print is found dark or light
 _BOX_SIDES = (512, 256)  # px; the content box is found on a copy with one of these long and short sides
 _NEIGHBOURS = 17  # px of that copy; side of the window in which ink counts its neighbours
 _CROWD = 0.06  # share of ink in the window from which ink counts
@@ -29,9 +30,8 @@ def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
     """Return (n, tile, tile) float32 local contrast of a uint8 page (grey or RGB) whose lines are horizontal or
     vertical, most ink first; n is 0 for a blank page and at most `max_tiles`. Print is positive in each, also where it
     is light on dark."""
-    parts = sections(crop_to_content(dark_print(image)))
-    tiles = [tile for part in parts for tile in grid(contrast(part, form.long_side), form.tile)]
-    tiles = [tile if is_dark(tile, INK) else -tile for tile in tiles]
+    tiles = [tile for part in content_sections(image) for tile in grid(contrast(part, form.long_side), form.tile)]
+    tiles = [tile if _is_dark(tile) else -tile for tile in tiles]
     ink = np.array([float((tile > INK).mean()) for tile in tiles])
     best = [index for index in np.argsort(-ink, kind="stable")[: form.max_tiles] if ink[index] >= MIN_INK]
     if not best:
@@ -39,9 +39,28 @@ def page_tiles(image: np.ndarray, form: OrientationInput) -> np.ndarray:
     return np.stack([tiles[index] for index in best])
 
 
+def content_sections(image: np.ndarray) -> list[np.ndarray]:
+    """Return the parts of a uint8 page (grey or RGB) that tiles are cut from, (h, w) grey with dark print: its content,
+    in sections if that is very long."""
+    return sections(crop_to_content(dark_print(image)))
+
+
 def dark_print(image: np.ndarray) -> np.ndarray:
-    """Return a uint8 page (grey or RGB) as (H, W) grey with dark print, see `dark_on_light`."""
-    return dark_on_light(to_grey(image), BACKGROUND_WINDOW, INK)
+    """Return a uint8 page (grey or RGB) as (H, W) grey with dark print: a negative (a slide, a dark screen), whose
+    light marks outnumber its dark ones, is inverted.
+
+    Marks are the few pixels that differ most from what surrounds them, paper differs little; so the sign of the marks
+    tells print from paper, whatever the share of either.
+    """
+    grey = to_grey(image)
+    marks = local_contrast(reduce(grey, *_POLARITY_SIDES), BACKGROUND_WINDOW)
+    return grey if _is_dark(marks) else cv2.bitwise_not(grey)
+
+
+def _is_dark(contrast: np.ndarray) -> bool:
+    """Return whether the marks of a local contrast map are darker than their surroundings; True where there are
+    none."""
+    return bool(np.count_nonzero(contrast > INK) >= np.count_nonzero(contrast < -INK))
 
 
 def contrast(grey: np.ndarray, long_side: int) -> np.ndarray:

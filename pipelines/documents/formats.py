@@ -43,11 +43,13 @@ _MAGIC = [
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 ]
-_OFFICE = "an office document, which has its own text"
+_OFFICE = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf")  # HWP 5, DOC, XLS, PPT; RTF
+# In the first bytes of a ZIP: DOCX, XLSX, PPTX; HWPX, ODT, EPUB.
+_OFFICE_PARTS = (b"[Content_Types].xml", b"_rels/.rels", b"mimetypeapplication/")
+_ZIP = b"PK\x03\x04"
 _FOREIGN = [
     (b"AT&TFORM", "DjVu"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OFFICE),  # HWP 5, and DOC, XLS, PPT
-    (b"{\\rtf", _OFFICE),
+    (_ZIP, "ZIP"),
     (b"\x1f\x8b", "gzip"),
     (b"%!PS", "PostScript"),
     (b"<svg", "SVG"),
@@ -79,22 +81,11 @@ def sniff(head: bytes, uri: str) -> str:
         return "AVIF"
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return "PPM"
-    if head.startswith(b"PK\x03\x04"):
-        raise UnknownFormat(_refusal(uri, f"is {_OFFICE if _is_office(head) else 'ZIP'}"))
+    if head.startswith(_OFFICE) or (head.startswith(_ZIP) and any(part in head for part in _OFFICE_PARTS)):
+        raise UnknownFormat(f"{uri}: the content is an office document, which has its own text; export it as PDF")
     what = next((f"is {name}" for magic, name in _FOREIGN if head.startswith(magic)), None)
     if what is None and head[4:8] == b"ftyp":
         what = "is HEIF or video"
     if what is None:
         what = f"begins with {head[:12]!r}"
-    raise UnknownFormat(_refusal(uri, what))
-
-
-def _is_office(head: bytes) -> bool:
-    """Return whether a ZIP begins as DOCX, XLSX and PPTX do, or as HWPX, ODT and EPUB: with their media type."""
-    return any(part in head for part in (b"[Content_Types].xml", b"_rels/.rels", b"mimetypeapplication/"))
-
-
-def _refusal(uri: str, what: str) -> str:
-    if what.endswith(_OFFICE):
-        return f"{uri}: the content {what}; export it as PDF"
-    return f"{uri}: the content {what}, which is not read; convert it to one of {supported()}"
+    raise UnknownFormat(f"{uri}: the content {what}, which is not read; convert it to one of {supported()}")

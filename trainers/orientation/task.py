@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from models.geometry import fit_within, turn
 from models.orientation.network import ARCHITECTURES, pool_tiles
-from models.orientation.preprocess import INK, MIN_INK, OrientationInput, contrast, crop_to_content, pad_to, page_tiles
-from models.page_contrast import CLIP, sections, to_grey
+from models.orientation.preprocess import INK, MIN_INK, OrientationInput, content_sections, contrast, pad_to, page_tiles
+from models.page_contrast import CLIP
 from trainers.core.task import Batch, CardFields, Export, Sample, Split, Task, TaskSettings
 from trainers.pages.augmentation import random_crop, turn_with_surroundings
 from trainers.pages.source import PAGE_SOURCES, PageSource
@@ -162,7 +162,7 @@ class OrientationTask(Task[OrientationSettings, PageSource]):
             page = turn(self._damaged(turn_with_surroundings(page, first, rng), rng), residual - first)
         else:
             page = self._damaged(turn_with_surroundings(page, residual, rng), rng)
-        parts = sections(crop_to_content(to_grey(page)))
+        parts = content_sections(page)
         long_side = round(self.settings.long_side * rng.uniform(*self.settings.scale))
         ink = contrast(parts[rng.integers(len(parts))], long_side)
         tiles = self._random_tiles(ink, rng)

@@ -30,8 +30,8 @@ class PageRecord(BaseRecord):
     orientation_confidence: float | None = None
     withheld_degrees: float | None = Field(
         default=None,
-        description="how far the page seems to be turned, too unsurely to turn it by: its angles are then 0 and the "
-        "confidences those of what was withheld",
+        description="how far the page seems to be turned, too unsurely to turn it by: angles that were withheld are 0, "
+        "their confidences those of what was found",
     )
     text: str = ""
     lines: list[Line] = Field(default_factory=list)
