@@ -47,7 +47,7 @@ def bare_loop(paths: list[str], ready, go) -> None:
     go.wait()
     crops = []
     for number, path in enumerate(paths, start=1):
-        page = load_page(documents, path, 1, 1)
+        page = load_page(documents, path, 1, 1).image
         view = angle_view(page)
         (skew,) = deskew([view])
         (quarter,) = orientation([turn(view, -skew.degrees)])

@@ -46,6 +46,9 @@ class BaseRecord(Record):
     page_count: int = Field(ge=0, description="pages of the document; 0 when it could not be opened")
     width: int = Field(default=0, ge=0, description="px; 0 when unknown")
     height: int = Field(default=0, ge=0, description="px; 0 when unknown")
+    dpi: float | None = Field(
+        default=None, description="pixels per inch, across and down; None if the file does not say"
+    )
     status: Literal["ok", "error"] = "ok"
     error: PageError | None = None
 

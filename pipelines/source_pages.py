@@ -34,10 +34,8 @@ class SourcePages:
             row=split_row(record.document_uri)[1],
             image_column=self.image_column,
             limits=self.limits,
-        )
+        ).image
 
-    def original(self, record: BaseRecord) -> bytes | None:
-        """Return the encoded file of a page whose document has one page; None otherwise."""
-        if record.page_count != 1:
-            return None
+    def original(self, record: BaseRecord) -> bytes:
+        """Return the bytes of a record's document."""
         return self.documents.read(record.document_uri, split_row(record.document_uri)[1], self.image_column)

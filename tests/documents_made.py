@@ -8,6 +8,8 @@ import numpy as np
 import pikepdf
 from PIL import Image
 
+from pipelines.documents import decode_page
+
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
     """Return (H, W, 3) uint8: smooth, and different in each corner, so that turning it shows."""
@@ -23,6 +25,11 @@ def encoded(image: np.ndarray | Image.Image, image_format: str, **options) -> by
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     image.save(buffer, image_format, **options)
     return buffer.getvalue()
+
+
+def decoded(*arguments) -> np.ndarray:
+    """Return the pixels that `decode_page` gives."""
+    return decode_page(*arguments).image
 
 
 def multi_page(pages: list[np.ndarray | Image.Image], image_format: str, **options) -> bytes:

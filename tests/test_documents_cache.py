@@ -38,8 +38,8 @@ def test_pages_of_one_document_fetch_it_once(tmp_path, fetched):
         (tmp_path / name).write_bytes(multi_page([picture(), picture(30, 40)], "TIFF"))
     cache = DocumentCache()
     for name in ("a.tif", "b.tif"):
-        assert load_page(cache, str(tmp_path / name), 1, 2).shape == (60, 80, 3)
-        assert load_page(cache, str(tmp_path / name), 2, 2).shape == (30, 40, 3)
+        assert load_page(cache, str(tmp_path / name), 1, 2).image.shape == (60, 80, 3)
+        assert load_page(cache, str(tmp_path / name), 2, 2).image.shape == (30, 40, 3)
     assert len(fetched) == 2
 
 
@@ -78,7 +78,7 @@ def test_pages_under_an_image_suffix_do_not_go_missing(tmp_path):
     with pytest.raises(UnreadableDocument, match=r"a TIFF of 2 pages .* rename it to \.tiff"):
         load_page(DocumentCache(), str(tmp_path / "scan.png"), 1, 1)
     (tmp_path / "one.png").write_bytes(encoded(picture(), "TIFF"))
-    assert load_page(DocumentCache(), str(tmp_path / "one.png"), 1, 1).shape == (60, 80, 3)
+    assert load_page(DocumentCache(), str(tmp_path / "one.png"), 1, 1).image.shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize("order", [range(10), [7, 2, 2, 9, 0, 8]])
@@ -93,7 +93,7 @@ def test_rows_of_a_parquet_file_in_any_order(tmp_path, order):
 def test_parquet_structs_with_bytes(tmp_path):
     value = {"bytes": encoded(picture(), "PNG"), "path": "a.png"}
     uri = write_images(tmp_path / "images.parquet", [value, {"bytes": None, "path": "b.png"}])
-    assert load_page(DocumentCache(), f"{uri}#row=0", 1, 1, row=0, image_column="image").shape == (60, 80, 3)
+    assert load_page(DocumentCache(), f"{uri}#row=0", 1, 1, row=0, image_column="image").image.shape == (60, 80, 3)
     with pytest.raises(EmptyDocument):
         DocumentCache().read(f"{uri}#row=1", 1, "image")
 

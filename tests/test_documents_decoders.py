@@ -33,8 +33,8 @@ def pdf() -> bytes:
 
 
 def test_a_page_is_the_same_as_decoded_here(decoders, pdf):
-    image = decoders.decode_page(pdf, "book.pdf", 2, LIMITS).image
-    assert np.array_equal(image, decode_page(pdf, "book.pdf", 2, LIMITS)) and not image.flags.writeable
+    image = decoders.decode_page(pdf, "book.pdf", 2, LIMITS).page.image
+    assert np.array_equal(image, decode_page(pdf, "book.pdf", 2, LIMITS).image) and not image.flags.writeable
     assert decoders.count_pages(pdf, "book.pdf") == 3
     assert len(decoders.pids()) == 1  # one is enough while pages come through
 
@@ -61,7 +61,7 @@ def test_a_page_that_never_ends_is_given_up_and_others_are_decoded_meanwhile(dec
         time.sleep(0.01)
     (slow,) = decoders.pids()
     for _ in range(3):
-        assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).image.shape[2] == 3
+        assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.shape[2] == 3
     thread.join()
     assert "endless.pdf: page 1 took longer than 1.5 s" in str(errors[0])
     assert slow not in decoders.pids() and not psutil.pid_exists(slow)
@@ -90,7 +90,7 @@ def test_when_none_comes_through_the_answer_is_busy(pdf):
         decoders.decode_page(pdf, "book.pdf", 1, LIMITS)
     over.set()  # nobody waits any more: the process is killed, and there is room again
     thread.join()
-    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).image.size
+    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.size
     decoders.close()
 
 
@@ -109,7 +109,7 @@ def test_a_document_whose_pages_never_end_leaves_processes_to_others(pdf):
         time.sleep(0.05)
     with pytest.raises(DecodersBusy, match="other pages of this document"):
         decoders.decode_page(endless, "endless.pdf", 1, LIMITS)
-    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).image.size
+    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.size
     over.set()
     for thread in threads:
         thread.join()

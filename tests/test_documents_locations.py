@@ -60,7 +60,7 @@ def read_back(*inputs):
     pages = SourcePages(Limits())
     cache, widths = DocumentCache(), []
     for row in rows:
-        image = load_page(cache, row["document_uri"], 1, 1, row=row["row"], image_column=row["image_column"])
+        image = load_page(cache, row["document_uri"], 1, 1, row=row["row"], image_column=row["image_column"]).image
         record = PageRecord(page_id="a", document_uri=row["document_uri"], page_number=1, page_count=1)
         assert pages.page(record).shape == image.shape
         widths.append(image.shape[1])

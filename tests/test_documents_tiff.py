@@ -6,7 +6,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from pipelines.documents import UnreadableDocument, count_pages, decode_page
+from pipelines.documents import UnreadableDocument, count_pages
+from tests.documents_made import decoded
 
 
 def tiff(*frames: tuple[dict[int, tuple[str, list[int]]], bytes]) -> bytes:
@@ -41,10 +42,10 @@ def colours(bits: int) -> dict[int, tuple[str, list[int]]]:
 
 def test_separate_planes_are_read_right_or_refused():
     planes = np.arange(3 * 6 * 9, dtype=np.uint8).reshape(3, 6, 9)
-    page = decode_page(tiff((colours(8), planes.tobytes())), "planes.tif")
+    page = decoded(tiff((colours(8), planes.tobytes())), "planes.tif")
     np.testing.assert_array_equal(page, np.moveaxis(planes, 0, 2))
     with pytest.raises(UnreadableDocument, match=r"separate colour planes .* save it with 8 bits"):
-        decode_page(tiff((colours(16), (planes.astype("<u2") * 257).tobytes())), "planes.tif")
+        decoded(tiff((colours(16), (planes.astype("<u2") * 257).tobytes())), "planes.tif")
 
 
 def test_a_transparency_mask_is_no_page():
@@ -52,11 +53,11 @@ def test_a_transparency_mask_is_no_page():
     mask = {256: ("I", [9]), 257: ("I", [6]), 258: ("H", [1]), 262: ("H", [4]), 254: ("I", [4]), 278: ("I", [6])}
     content = tiff((colours(8), planes.tobytes()), (mask, bytes(12)))
     assert count_pages(BytesIO(content), "masked.tif") == 1
-    assert decode_page(content, "masked.tif").tolist() == np.full((6, 9, 3), 7).tolist()
+    assert decoded(content, "masked.tif").tolist() == np.full((6, 9, 3), 7).tolist()
 
 
 def test_what_no_library_knows_is_told_without_an_address_in_memory():
     floats = {**colours(8), 258: ("H", [24, 24, 24])}
     with pytest.raises(UnreadableDocument, match=r"unreadable TIFF, .* save it with 8 bits") as refused:
-        decode_page(tiff((floats, bytes(3 * 6 * 9 * 3))), "odd.tif")
+        decoded(tiff((floats, bytes(3 * 6 * 9 * 3))), "odd.tif")
     assert "0x" not in str(refused.value)

@@ -94,6 +94,16 @@ def test_json_lines_are_the_records(output):
     assert records[0].lines[0].text in TEXTS
 
 
+@pytest.mark.parametrize(("pattern", "resolution"), [("hocr/*.hocr", "scan_res 300 300"), ("alto/*.xml", "x-dpi:300")])
+def test_the_resolution_is_told(tmp_path, pattern, resolution):
+    records = [page("/a.tif", number, 3, 0).model_copy(update={"dpi": 300.0}) for number in (1, 3)]
+    Ledger(Storage(str(tmp_path))).commit("part.parquet", [*records, page("/a.tif", 2, 3, 0)])
+    export(str(tmp_path), ["hocr", "alto"], load_page=no_pixels)
+    text = only(tmp_path, pattern).read_text("utf-8")
+    assert text.count(resolution) == (2 if "hocr" in pattern else 1)
+    assert "pages:1,3<" in text or "hocr" in pattern
+
+
 def test_hocr_structure(output):
     export(str(output), ["hocr"], load_page=no_pixels)
     root = ElementTree.parse(only(output, "hocr/책_1-*.hocr")).getroot()

@@ -51,6 +51,7 @@ def test_parquet_columns_are_those_that_outputs_have():
             ("page_count", pa.int32()),
             ("width", pa.int32()),
             ("height", pa.int32()),
+            ("dpi", pa.float32()),
             ("status", pa.string()),
             ("error", pa.struct([("stage", pa.string()), ("type", pa.string()), ("message", pa.string())])),
             ("skew_degrees", pa.float32()),

@@ -19,7 +19,6 @@ def test_a_page_and_its_file(tmp_path):
     pages = SourcePages(Limits())
     np.testing.assert_array_equal(pages.page(record(str(path))), cv2.imread(str(path))[..., ::-1])
     assert pages.original(record(str(path))) == path.read_bytes()
-    assert pages.original(record(str(path), page_count=2)) is None
 
 
 def test_a_row_of_a_parquet_file(tmp_path):

@@ -120,6 +120,6 @@ def test_every_bad_input_at_once_costs_no_good_page(tmp_path):
 def _read(cache, row):
     keys = ("document_uri", "page_number", "page_count", "row", "image_column")
     try:
-        return load_page(cache, **{key: row[key] for key in keys}).shape
+        return load_page(cache, **{key: row[key] for key in keys}).image.shape
     except DocumentError as error:
         return type(error).__name__

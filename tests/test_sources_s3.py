@@ -111,7 +111,7 @@ def test_plan_and_read(bucket):
     rows = plan_pages(list_documents([f"{bucket}/scans"]))
     assert [(row["page_number"], row["page_count"]) for row in rows] == [(1, 1), (1, 2), (2, 2), (1, 2), (2, 2)]
     cache = DocumentCache()
-    shapes = [load_page(cache, row["document_uri"], row["page_number"], row["page_count"]).shape for row in rows]
+    shapes = [load_page(cache, row["document_uri"], row["page_number"], row["page_count"]).image.shape for row in rows]
     assert shapes == [(60, 80, 3), (60, 80, 3), (30, 40, 3), (200, 200, 3), (200, 200, 3)]
 
 
@@ -136,7 +136,11 @@ def test_parquet_images(bucket):
     assert [row["document_uri"] for row in rows] == [f"{bucket}/images.parquet#row={row}" for row in range(5)]
     cache = DocumentCache()
     for row in rows:
-        assert load_page(cache, row["document_uri"], 1, 1, row=row["row"], image_column="image").shape == (60, 80, 3)
+        assert load_page(cache, row["document_uri"], 1, 1, row=row["row"], image_column="image").image.shape == (
+            60,
+            80,
+            3,
+        )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ here lists inputs (see `pipelines.sources`) or knows Ray.
 
 from pipelines.documents.access import read_bytes
 from pipelines.documents.cache import DocumentCache, load_page
-from pipelines.documents.decode import count_pages, decode_page
+from pipelines.documents.decode import count_pages, decode_page, stored_page
 from pipelines.documents.errors import (
     DocumentError,
     EmptyDocument,
@@ -42,4 +42,5 @@ __all__ = [
     "encode_png",
     "load_page",
     "read_bytes",
+    "stored_page",
 ]

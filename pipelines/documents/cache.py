@@ -3,13 +3,12 @@
 from collections import OrderedDict
 from io import BytesIO
 
-import numpy as np
-
 from common.storage import StorageUnavailable
 from pipelines.documents.access import read_bytes
 from pipelines.documents.decode import count_pages, decode_page
 from pipelines.documents.errors import UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, MULTI_PAGE, sniff
+from pipelines.documents.images import DecodedPage
 from pipelines.documents.limits import Limits
 from pipelines.documents.parquet import ParquetImages
 from pipelines.documents.rows import base_uri
@@ -75,11 +74,8 @@ def load_page(
     row: int = -1,
     image_column: str = "",
     limits: Limits | None = None,
-) -> np.ndarray:
+) -> DecodedPage:
     """Fetch and decode one page; the arguments are columns of a manifest row (`pipelines.records.MANIFEST_SCHEMA`).
-
-    Returns:
-        (H, W, 3) uint8 RGB, read-only (see `decode_page`).
 
     Raises:
         DocumentError: of any kind; UnreadableDocument also when the plan, which trusts image suffixes, missed pages.

@@ -3,17 +3,15 @@
 from io import BytesIO
 from typing import BinaryIO
 
-import numpy as np
-
 from pipelines.documents.errors import PageNotFound, UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, sniff
-from pipelines.documents.images import decode_raster
+from pipelines.documents.images import DecodedPage, StoredImage, decode_raster, stored_image
 from pipelines.documents.limits import Limits
 from pipelines.documents.pdf import count_pdf_pages, render_pdf_page
 from pipelines.documents.tiff import read_frames
 
 
-def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits | None = None) -> np.ndarray:
+def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits | None = None) -> DecodedPage:
     """Decode one page. The content decides the format, not the suffix.
 
     Args:
@@ -23,8 +21,9 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
         limits: page size and PDF resolution; the defaults of `Limits` when None.
 
     Returns:
-        (H, W, 3) uint8 RGB, C-contiguous, read-only: as a viewer shows it (EXIF orientation applied, transparent parts
-        white, 1-bit and grey expanded, more than 8 bits scaled, CMYK converted).
+        The pixels, C-contiguous, read-only, as a viewer shows them (EXIF orientation applied, pixels square,
+        transparent parts white, 1-bit and grey expanded, more than 8 bits scaled, CMYK converted), and their
+        resolution.
 
     Raises:
         DocumentError: EmptyDocument, UnknownFormat, UnreadableDocument, EncryptedDocument, PageTooLarge, PageNotFound;
@@ -33,7 +32,7 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
     limits = limits or Limits()
     image_format = sniff(content[:HEAD_BYTES], uri)
     if image_format == "PDF":
-        pixels = render_pdf_page(content, uri, page_number, limits)
+        page = render_pdf_page(content, uri, page_number, limits)
     else:
         name, frame = uri, page_number - 1
         if image_format == "TIFF":
@@ -44,9 +43,22 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
                 _raise_missing_page(uri, page_number, len(pages))
         elif page_number != 1:
             _raise_missing_page(uri, page_number, 1)
-        pixels = decode_raster(content, name, image_format, frame, limits)
-    pixels.flags.writeable = False
-    return pixels
+        page = decode_raster(content, name, image_format, frame, limits)
+    page.image.flags.writeable = False
+    return page
+
+
+def stored_page(content: bytes, page_number: int) -> StoredImage | None:
+    """Return a page that a PDF can hold without a change to its pixels, see `stored_image`; else None.
+
+    Raises:
+        Exception: of any kind, for a document that `decode_page` would refuse too.
+    """
+    image_format = sniff(content[:HEAD_BYTES], "")
+    if image_format == "PDF":
+        return None
+    frame = read_frames(BytesIO(content)).pages[page_number - 1] if image_format == "TIFF" else page_number - 1
+    return stored_image(content, image_format, frame)
 
 
 def count_pages(file: BinaryIO, uri: str) -> int:

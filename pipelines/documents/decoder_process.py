@@ -2,7 +2,8 @@
 
 Each request on stdin is answered on stdout, in the same form: the length of a JSON header (4 bytes, big endian), the
 header, and as many bytes as its `bytes` says. Requests: {"do": "count" or "decode", "uri", "page_number", "limits"} and
-the document. Answers: {"pages"}; {"shape", "seconds"} and the pixels; or {"error": class of `errors`, "message"}.
+the document. Answers: {"pages"}; {"shape", "dpi", "seconds"} and the pixels; or {"error": class of `errors`,
+"message"}.
 """
 
 import json
@@ -61,8 +62,8 @@ def _answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], An
         if request["do"] == "count":
             return {"pages": count_pages(BytesIO(content), request["uri"])}, b""
         started = time.perf_counter()
-        image = decode_page(content, request["uri"], request["page_number"], Limits(**request["limits"]))
-        return {"shape": image.shape, "seconds": time.perf_counter() - started}, image
+        image, dpi = decode_page(content, request["uri"], request["page_number"], Limits(**request["limits"]))
+        return {"shape": image.shape, "dpi": dpi, "seconds": time.perf_counter() - started}, image
     except DocumentError as error:
         return {"error": type(error).__name__, "message": str(error)}, b""
     except MemoryError:

@@ -26,6 +26,7 @@ from pipelines.documents import errors
 from pipelines.documents.decoder_process import LENGTH, send
 from pipelines.documents.errors import PageTooLarge, PageTooSlow, UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, sniff
+from pipelines.documents.images import DecodedPage
 from pipelines.documents.limits import Limits
 
 _MIB = 2**20
@@ -62,9 +63,9 @@ def needs_a_process(content: bytes, uri: str) -> bool:
 
 
 class Decoded(NamedTuple):
-    """A page's pixels, (H, W, 3) uint8 RGB, read-only, and how many seconds decoding took."""
+    """A page, its pixels read-only, and how many seconds decoding took."""
 
-    image: np.ndarray
+    page: DecodedPage
     seconds: float
 
 
@@ -114,7 +115,7 @@ class Decoders:
         header, pixels = self._ask(request, content, given_up)
         image = pixels.reshape(header["shape"])
         image.flags.writeable = False
-        return Decoded(image, header["seconds"])
+        return Decoded(DecodedPage(image, header["dpi"]), header["seconds"])
 
     def close(self) -> None:
         """Kill all processes."""

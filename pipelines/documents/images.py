@@ -4,8 +4,12 @@ Pillow alone, although OpenCV decodes a 300 dpi A4 page 4 ms (JPEG) to 15 ms (PN
 returns a cut-off JPEG as a half-grey image without an error, and those milliseconds are 1-3 % of reading the page.
 """
 
+import math
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,13 +31,40 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Cameras and editors write 72, or 1, where they know no resolution.
+_LEAST_DPI, _MOST_DPI = 75.0, 10_000.0
+# Fax pages have 204 x 98 pixels an inch, or 204 x 196. What is further apart is no resolution but a damaged header.
+_SQUARE, _MOST_ASPECT = 1.01, 5.0
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
+# The same for shares of width and height, x to the right and y down.
+_TURNS = {
+    orientation: np.array([*matrix, [0, 0, 1]], float)
+    for orientation, matrix in {
+        2: ([-1, 0, 1], [0, 1, 0]),
+        3: ([-1, 0, 1], [0, -1, 1]),
+        4: ([1, 0, 0], [0, -1, 1]),
+        5: ([0, 1, 0], [1, 0, 0]),
+        6: ([0, -1, 1], [1, 0, 0]),
+        7: ([0, -1, 1], [-1, 0, 1]),
+        8: ([0, 1, 0], [-1, 0, 1]),
+    }.items()
+}
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
+_BY_EXIF = ("JPEG", "MPO", "WEBP", "AVIF")  # unless a JPEG's own header says it
+_PER_INCH = {2: 1.0, 3: 2.54}  # EXIF's units: inch, centimetre
 _BITS_PER_SAMPLE, _COMPRESSION, _PLANAR_CONFIGURATION = 258, 259, 284
 _UNCOMPRESSED, _SEPARATE_PLANES = 1, 2
 
 
-def decode_raster(content: bytes, name: str, image_format: str, frame: int, limits: Limits) -> np.ndarray:
+class DecodedPage(NamedTuple):
+    """A page's pixels, (H, W, 3) uint8 RGB, and how many of them are an inch; None if the file does not say."""
+
+    image: np.ndarray
+    dpi: float | None
+
+
+def decode_raster(content: bytes, name: str, image_format: str, frame: int, limits: Limits) -> DecodedPage:
     """One frame of an image file.
 
     Args:
@@ -43,7 +74,8 @@ def decode_raster(content: bytes, name: str, image_format: str, frame: int, limi
         frame: 0-based index in the file.
 
     Returns:
-        (H, W, 3) uint8 RGB, EXIF/TIFF orientation applied, alpha blended over white.
+        RGB, EXIF/TIFF orientation applied, alpha blended over white. Pixels that are not square, a fax's, are made so:
+        the coarser axis is stretched. A resolution below 75 dpi counts as none.
 
     Raises:
         PageTooLarge: by the header, before pixels are allocated.
@@ -55,8 +87,9 @@ def decode_raster(content: bytes, name: str, image_format: str, frame: int, limi
                 image.seek(frame)
             limits.check_page(image.width, image.height, name)
             _check_planes(image, name)
+            resolution = _resolution(image)
             image.load()
-            return _rgb(_upright(image))
+            return _squared(_rgb(_upright(image)), resolution, name, limits)
     except DocumentError:
         raise
     except UnidentifiedImageError as error:  # its message has no more than an address in memory
@@ -66,6 +99,42 @@ def decode_raster(content: bytes, name: str, image_format: str, frame: int, limi
     except Exception as error:  # Pillow's plugins raise whatever their parsing runs into on damaged files
         detail = _missing_end(content, image_format) or f"{type(error).__name__}: {error}"
         raise UnreadableDocument(f"{name}: damaged {image_format}, {detail}; scan or copy it again") from error
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A page's pixels as its file stores them.
+
+    Attributes:
+        image: of mode L or RGB, not decoded yet: a JPEG file; or of mode 1, upright: black and white.
+        turn: 3 x 3, from shares of its width and height, from its top left corner, to those of the page upright.
+        size: width and height of the page as `decode_raster` returns it.
+    """
+
+    image: Image.Image
+    turn: np.ndarray
+    size: tuple[int, int]
+
+
+def stored_image(content: bytes, image_format: str, frame: int) -> StoredImage | None:
+    """Return a frame that a PDF can hold without a change to its pixels: a JPEG, or black and white; else None.
+
+    Raises:
+        Exception: of any kind, for a file that `decode_raster` would refuse too.
+    """
+    image = Image.open(BytesIO(content), formats=[image_format])
+    if frame:
+        image.seek(frame)
+    resolution = _resolution(image)
+    if image_format == "JPEG" and image.mode in ("L", "RGB"):
+        orientation = _exif(image).get(ExifTags.Base.Orientation, 1)
+        size = (image.height, image.width) if orientation in _SIDEWAYS else image.size
+        return StoredImage(image, _TURNS.get(orientation, np.eye(3)), _square_pixels(size, resolution)[0])
+    if image.mode == "1" and not image.has_transparency_data:
+        image.load()
+        upright = _upright(image)
+        return StoredImage(upright, np.eye(3), _square_pixels(upright.size, resolution)[0])
+    return None
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 85) -> bytes:
@@ -87,12 +156,69 @@ def encode_png(image: np.ndarray) -> bytes:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Return the image turned as its EXIF data says. Pillow does the same for TIFF's orientation tag while it loads."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # a damaged EXIF block does not make the pixels unreadable; viewers ignore it too
-        return image
-    method = _UPRIGHT.get(orientation)
+    method = _UPRIGHT.get(_exif(image).get(ExifTags.Base.Orientation, 1))
     return image if method is None else image.transpose(method)
+
+
+def _exif(image: Image.Image) -> Mapping[int, Any]:
+    try:
+        return image.getexif()
+    except Exception:  # a damaged EXIF block does not make the pixels unreadable; viewers ignore it too
+        return {}
+
+
+class _Resolution(NamedTuple):
+    """Pixels across and down; of an inch if `absolute`, else only their ratio is known."""
+
+    across: float
+    down: float
+    absolute: bool
+
+
+def _resolution(image: Image.Image) -> _Resolution | None:
+    """Return the resolution of an image that is turned upright; None if the file does not say. To be asked before
+    Pillow loads the pixels, and turns those of a TIFF."""
+    exif, info = _exif(image), image.info
+    # Pillow takes what EXIF says across for both directions of a JPEG, and does not look at EXIF elsewhere.
+    by_exif = image.format in _BY_EXIF and not info.get("jfif_unit")
+    pair, absolute = None if by_exif else info.get("dpi"), True
+    per_inch = _PER_INCH.get(exif.get(ExifTags.Base.ResolutionUnit, 2))
+    if by_exif and per_inch and ExifTags.Base.XResolution in exif:
+        pair = [exif.get(tag, 0) * per_inch for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution)]
+    if pair is None:
+        pair, absolute = info.get("resolution", info.get("aspect", info.get("jfif_density"))), False
+    try:
+        across, down = (float(value) for value in pair or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not (math.isfinite(across) and math.isfinite(down) and across > 0 and down > 0):
+        return None
+    if exif.get(ExifTags.Base.Orientation, 1) in _SIDEWAYS:
+        across, down = down, across
+    return _Resolution(across, down, absolute)
+
+
+def _squared(page: np.ndarray, resolution: "_Resolution | None", name: str, limits: Limits) -> DecodedPage:
+    height, width = page.shape[:2]
+    size, dpi = _square_pixels((width, height), resolution)
+    if size != (width, height):
+        limits.check_page(*size, name)
+        page = cv2.resize(page, size, interpolation=cv2.INTER_LINEAR)
+    return DecodedPage(page, dpi)
+
+
+def _square_pixels(size: tuple[int, int], resolution: "_Resolution | None") -> tuple[tuple[int, int], float | None]:
+    """Return the width and height of a page when its pixels are square, and their resolution."""
+    if resolution is None:
+        return size, None
+    width, height = size
+    dpi = max(resolution.across, resolution.down)
+    aspect = dpi / min(resolution.across, resolution.down)
+    if aspect > _MOST_ASPECT:
+        return size, None
+    if aspect > _SQUARE:
+        size = (round(width * aspect), height) if resolution.across < dpi else (width, round(height * aspect))
+    return size, round(dpi, 2) if resolution.absolute and _LEAST_DPI <= dpi <= _MOST_DPI else None
 
 
 def _check_planes(image: Image.Image, name: str) -> None:

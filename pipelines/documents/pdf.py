@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
-import numpy as np
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
 from pipelines.documents.errors import DocumentError, EncryptedDocument, PageNotFound, UnreadableDocument
+from pipelines.documents.images import DecodedPage
 from pipelines.documents.limits import Limits
 
 _POINTS_PER_INCH = 72.0
@@ -58,13 +58,10 @@ class _RememberingFile:
         return 0
 
 
-def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> np.ndarray:
+def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> DecodedPage:
     """Render one page, annotations and filled form fields included, over white.
 
     The resolution is `limits.pdf_dpi`, lowered where the page would exceed `max_megapixels` or `max_side`.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
 
     Raises:
         EncryptedDocument, UnreadableDocument, PageNotFound.
@@ -77,12 +74,13 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
         page = document[page_number - 1]
         try:
             width, height = page.get_size()
+            scale = _scale(width, height, limits)
             bitmap = page.render(
-                scale=_scale(width, height, limits),  # pyright: ignore[reportArgumentType] - typed int by its default 1
+                scale=scale,  # pyright: ignore[reportArgumentType] - typed int by its default 1
                 rev_byteorder=True,
             )
             try:
-                return bitmap.to_numpy()[:, :, :3].copy()
+                return DecodedPage(bitmap.to_numpy()[:, :, :3].copy(), round(scale * _POINTS_PER_INCH, 2))
             finally:
                 bitmap.close()
         finally:

@@ -32,6 +32,7 @@ class AltoWriter(DocumentWriter[Page]):
     def __init__(self, stream: BinaryIO, document: Document):
         super().__init__(stream, document)
         self.models: dict[str, str] = {}
+        self.resolutions: dict[float, list[int]] = {}
         # The models come before the pages in the file, but are known after them.
         self.layout = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed by close
 
@@ -39,6 +40,8 @@ class AltoWriter(DocumentWriter[Page]):
         record = page.record
         self.models.update({f"{stage}\n{model}": record.device for stage, model in record.models.items()})
         number = record.page_number
+        if record.dpi is not None:
+            self.resolutions.setdefault(record.dpi, []).append(number)
         attributes = {
             "ID": f"page_{number}",
             "HEIGHT": record.height,
@@ -76,6 +79,7 @@ class AltoWriter(DocumentWriter[Page]):
             "<Description>",
             "<MeasurementUnit>pixel</MeasurementUnit>",
             f"<sourceImageInformation><fileName>{escape(self.document.source)}</fileName></sourceImageInformation>",
+            *(_resolution(dpi, pages) for dpi, pages in self.resolutions.items()),
             *(_processing(key, device) for key, device in sorted(self.models.items())),
             "</Description>",
             "<Layout>\n",
@@ -89,15 +93,24 @@ class AltoWriter(DocumentWriter[Page]):
         self.layout.close()
 
 
+def _resolution(dpi: float, pages: list[int]) -> str:
+    """How many pixels are an inch, as ABBYY's engines say it: ALTO itself has no place for it."""
+    settings = f"x-dpi:{dpi:g}, y-dpi:{dpi:g}, pages:{','.join(str(page) for page in pages)}"
+    return _step(f"resolution_{dpi:g}", "preOperation", "decode", settings)
+
+
 def _processing(key: str, device: str) -> str:
     stage, model = key.split("\n")
     category = "contentGeneration" if stage in _TEXT_STAGES else "preOperation"
+    return _step(f"{stage}_{model}", category, stage, f"model {model}" + (f", device {device}" if device else ""))
+
+
+def _step(identity: str, category: str, stage: str, settings: str) -> str:
     return (
-        f'<Processing ID="processing_{re.sub(r"[^A-Za-z0-9_.-]", "_", f"{stage}_{model}")}">'
+        f'<Processing ID="processing_{re.sub(r"[^A-Za-z0-9_.-]", "_", identity)}">'
         f"<processingCategory>{category}</processingCategory>"
         f"<processingStepDescription>{escape(stage)}</processingStepDescription>"
-        f"<processingStepSettings>{escape(f'model {model}' + (f', device {device}' if device else ''))}"
-        "</processingStepSettings>"
+        f"<processingStepSettings>{escape(settings)}</processingStepSettings>"
         f"<processingSoftware><softwareName>ocray</softwareName><softwareVersion>{VERSION}</softwareVersion>"
         "</processingSoftware></Processing>"
     )

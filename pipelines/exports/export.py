@@ -16,7 +16,7 @@ from pipelines.exports.jsonl import FILE_NAME, JsonlWriter
 from pipelines.exports.publish import Document
 from pipelines.exports.shards import Shard, over_shards, shards_of
 from pipelines.exports.store import RecordStore
-from pipelines.exports.writer import DocumentWriter, LoadOriginal, LoadPage, Pixels
+from pipelines.exports.writer import DocumentWriter, ExportOptions, LoadOriginal, LoadPage, Pixels
 from pipelines.output import EXPORTS, job_card
 from pipelines.readers.base import Reader
 from pipelines.readers.registry import job_reader
@@ -56,6 +56,7 @@ def export(
     *,
     load_page: LoadPage,
     load_original: LoadOriginal | None = None,
+    options: ExportOptions | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Write `OUT/exports/<format>/…` from the records committed under `output_uri`; return how many files of each.
@@ -68,6 +69,7 @@ def export(
         output_uri: the job's output, local folder or fsspec URI.
         formats: of `known_formats`.
         load_page, load_original: see `Pixels`; what pickles, where there are shards.
+        options: how; see there.
         labels: Ray labels of the nodes that write.
 
     Raises:
@@ -80,7 +82,9 @@ def export(
     formats = check_formats(formats, reader)
     store = RecordStore(output_uri, reader.record_type)
     pixels = Pixels(load_page, load_original, card.get("config", {}).get("limits", {}).get("pdf_dpi", 200))
-    export_shard = partial(_export_shard, output_uri, store.parts, reader, formats, pixels)
+    export_shard = partial(
+        _export_shard, output_uri, store.parts, reader, formats, (pixels, options or ExportOptions())
+    )
     outcome = _Outcome()
     for part in over_shards(export_shard, shards_of(store.documents()), labels):
         outcome.add(part)
@@ -92,7 +96,12 @@ def export(
 
 
 def _export_shard(
-    output_uri: str, parts: list[str], reader: type[Reader], formats: Sequence[str], pixels: Pixels, shard: Shard
+    output_uri: str,
+    parts: list[str],
+    reader: type[Reader],
+    formats: Sequence[str],
+    how: tuple[Pixels, ExportOptions],
+    shard: Shard,
 ) -> "_Outcome":
     output = Storage(output_uri)
     store = RecordStore(output_uri, reader.record_type, parts)
@@ -115,7 +124,7 @@ def _export_shard(
                     file_name = f"{EXPORTS}/{name}/{document.stem}{writer_type.suffix}"
                     keep = partial(earlier.keeps_earlier, name, file_name)
                     stream = document_files.enter_context(atomic_file(output, file_name, keep))
-                    writer = open_writers[name] = writer_type.open(stream, document, pixels)
+                    writer = open_writers[name] = writer_type.open(stream, document, *how)
                     document_files.callback(writer.close)
                 for record in store.records(stored):
                     failed += record.status != "ok"

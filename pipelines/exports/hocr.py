@@ -44,6 +44,8 @@ class HocrWriter(DocumentWriter[Page]):
         number = record.page_number
         image = self.document.source.replace("\\", "/").replace('"', "%22")
         title = f'image "{image}"; bbox 0 0 {record.width} {record.height}; ppageno {number - 1}'
+        if record.dpi is not None:
+            title += f"; scan_res {record.dpi:g} {record.dpi:g}"
         rows = [f'<div class="ocr_page" id="page_{number}" title="{escape(title)}">']
         if page.error:
             rows.append(f"<!-- not read: {escape(page.error).replace('--', '- -')} -->")

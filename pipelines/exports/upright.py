@@ -1,9 +1,8 @@
 """The page as a person wants to see it: turned upright, on a canvas of its own size."""
 
-import cv2
 import numpy as np
 
-from models.geometry import median_colour, transform_points, turn, turn_matrix, wrap_degrees
+from models.geometry import transform_points, turn_matrix, wrap_degrees
 from pipelines.exports.tree import Page
 
 # Room kept around text that reaches out of the page's own canvas, as a share of the page's longer side.
@@ -44,12 +43,3 @@ def upright_view(page: Page) -> tuple[np.ndarray, tuple[int, int]]:
     high = np.ceil(np.clip(high, 0, full)).astype(int)
     matrix[:, 2] -= low
     return matrix, (int(high[0] - low[0]), int(high[1] - low[1]))
-
-
-def turn_upright(image: np.ndarray, page: Page) -> np.ndarray:
-    """`image`, the page's original pixels, through `upright_view`; quarter turns are exact."""
-    degrees = upright_turn(page)
-    if degrees % 90 == 0:
-        return turn(image, degrees)
-    matrix, size = upright_view(page)
-    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=median_colour(image))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from typing_extensions import Self
@@ -21,13 +21,27 @@ class Pixels:
 
     Attributes:
         load_page: original pixels of a record, (H, W, 3) uint8 RGB; never called for failed pages.
-        load_original: the file's own bytes for pages that are JPEG files, None for others; saves encoding anew.
-        dpi: pixels per inch of the pages, for the size on paper.
+        load_original: the bytes of a record's document, for formats that keep them.
+        dpi: pixels per inch of pages whose records do not say, for their size on paper.
     """
 
     load_page: LoadPage
     load_original: LoadOriginal | None = None
     dpi: float = 200
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How documents are exported.
+
+    Attributes:
+        pdf_pages: `keep`: a PDF's pages stay as they are, `upright`: those that are turned are turned back. None: a
+            PDF's pages are kept, those of images upright.
+        pdf_a: whether PDFs are PDF/A-2b; pages of PDFs are then drawn as pictures.
+    """
+
+    pdf_pages: Literal["keep", "upright"] | None = None
+    pdf_a: bool = False
 
 
 class DocumentWriter(ABC, Generic[P]):
@@ -44,8 +58,8 @@ class DocumentWriter(ABC, Generic[P]):
     missing: int = 0
 
     @classmethod
-    def open(cls, stream: BinaryIO, document: Document, pixels: Pixels) -> Self:
-        """Return a writer of `document` to `stream`. Formats that show no pictures leave `pixels`."""
+    def open(cls, stream: BinaryIO, document: Document, pixels: Pixels, options: ExportOptions) -> Self:
+        """Return a writer of `document` to `stream`. Formats take what they need of `pixels` and `options`."""
         return cls(stream, document)
 
     def __init__(self, stream: BinaryIO, document: Document):

@@ -25,9 +25,10 @@ class DecodeStage:
             if page.image is not None:
                 pass  # decoded by a process of its own (`pipelines.documents.decoders`)
             elif page.content is not None:
-                page.image = decode_page(page.content, record.document_uri, record.page_number, self.limits)
+                content, uri, number = page.content, record.document_uri, record.page_number
+                page.image, record.dpi = decode_page(content, uri, number, self.limits)
             else:
-                page.image = load_page(
+                page.image, record.dpi = load_page(
                     self.documents,
                     record.document_uri,
                     record.page_number,

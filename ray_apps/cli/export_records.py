@@ -20,6 +20,7 @@ from pipelines.report.job_report import write_report
 from pipelines.sinks import Sink
 from pipelines.source_pages import SourcePages
 from ray_apps.cli.cluster import connect
+from ray_apps.cli.export_options import add_export_options, export_options
 from ray_apps.cli.sink_option import add_sink_option, write_sinks
 
 _MANY_PARTS = 800  # of up to 64 pages: more are worth starting Ray for
@@ -27,9 +28,7 @@ _MANY_PARTS = 800  # of up to 64 pages: more are worth starting Ray for
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=spelled_uri, metavar="OUT", help="the job's output folder or URI")
-    parser.add_argument(
-        "--export", metavar="FORMATS", help="jsonl, and of documents also text, hocr, alto, pdf; comma-separated"
-    )
+    add_export_options(parser)
     add_sink_option(parser)
     parser.add_argument("--report", action="store_true", help="write report.html again")
     parser.add_argument(
@@ -55,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             write_report(args.output, load_page=pages.page)
             print(f"report {args.output}/report.html")
         if formats:
-            written = export(args.output, formats, load_page=pages.page, load_original=pages.original)
+            options = export_options(args)
+            written = export(args.output, formats, load_page=pages.page, load_original=pages.original, options=options)
             print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
         write_sinks(sinks, args.output)
     except FileNotFoundError as error:

@@ -18,6 +18,7 @@ from pipelines.sinks import Sink
 from pipelines.source_pages import SourcePages
 from pipelines.watchdog import PageLimits
 from ray_apps.cli.cluster import connect
+from ray_apps.cli.export_options import add_export_options, export_options
 from ray_apps.cli.reader_options import add_reader_options, chosen_reader
 from ray_apps.cli.sink_option import add_sink_option, write_sinks
 
@@ -33,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         help="folder for the results; the same command resumes there",
     )
-    parser.add_argument(
-        "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
-    )
+    add_export_options(parser)
     add_sink_option(parser)
     parser.add_argument("--retry-failed", action="store_true", help="read the pages again that failed earlier")
     parser.add_argument("--overwrite", action="store_true", help="start anew where another job's output is")
@@ -101,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
     labels = dict(args.node_label)
     write_report(args.output, load_page=pages.page, labels=labels)
     if formats:
-        written = export(args.output, formats, load_page=pages.page, load_original=pages.original, labels=labels)
+        options = export_options(args)
+        written = export(
+            args.output, formats, load_page=pages.page, load_original=pages.original, options=options, labels=labels
+        )
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     write_sinks(sinks, args.output)
     for line in (*result.notes, *result.findings):

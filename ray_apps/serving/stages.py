@@ -194,9 +194,9 @@ class StageReplica:
                 limits = cast(DecodeStage, self.stages["decode"]).limits
                 arguments = (page.content, record.document_uri, record.page_number, limits)
                 decoded = await self._in_decoder(self.decoders.decode_page, *arguments)
-                page.image, page.content = decoded.image, None
+                (page.image, record.dpi), page.content = decoded.page, None
                 item.decode_ms = decoded.seconds * 1000
-                size = decoded.image.nbytes
+                size = decoded.page.image.nbytes
         except DocumentError as error:
             page.fail("decode", error)
         self.decoded_bytes += size

@@ -11,7 +11,7 @@ from models.bundle import Bundle, load_bundle
 from models.text_recognition.languages import bundle_languages
 from pipelines.exports.alto import AltoWriter
 from pipelines.exports.hocr import HocrWriter
-from pipelines.exports.pdf import PdfWriter
+from pipelines.exports.pdf.writer import PdfWriter
 from pipelines.exports.store import RecordStore
 from pipelines.exports.text import TextWriter
 from pipelines.exports.tree import Page, build_page
