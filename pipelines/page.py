@@ -1,13 +1,14 @@
 """A page on its way through the stages: its record so far, and the pixels that later stages still need."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, Literal
 
 import cv2
 import numpy as np
 
 from pipelines.documents.errors import documented
+from pipelines.documents.text_layer import LayerLine, TextLayer
 from pipelines.records import PageError, R
 
 
@@ -37,6 +38,10 @@ class Page(Generic[R]):
     the memory. `row` and `image_column` say where in a Parquet file the page is (see MANIFEST_SCHEMA). `content` is the
     encoded document of a page that came with a request instead of a URI. `upright` requests the page's upright image
     and, once made, holds it.
+
+    `layer` is the text layer of a PDF page. `layer_lines` says for each polygon which of its lines it is, or -1: only
+    those have crops, to be read; it is empty if all have. `samples` are crops of some lines of a layer in doubt, by
+    their index.
     """
 
     record: R
@@ -49,11 +54,25 @@ class Page(Generic[R]):
     polygons: list[np.ndarray] = field(default_factory=list)
     blocks: list[list[list[int]]] = field(default_factory=list)
     crops: list[np.ndarray] = field(default_factory=list)
+    layer: TextLayer | None = None
+    layer_lines: list[int] = field(default_factory=list)
+    samples: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def from_manifest(cls, row: dict[str, Any], record_type: type[R]) -> "Page[R]":
         """Return the page of a row of MANIFEST_SCHEMA; a document that could not be opened is an error page."""
         return cls(record_type.planned(row), row=row["row"], image_column=row["image_column"])
+
+    def layer_line(self, place: int) -> LayerLine | None:
+        """Return the line of the text layer that a polygon is; None if it is to be read."""
+        if self.layer is None or not self.layer_lines or self.layer_lines[place] < 0:
+            return None
+        return self.layer.lines[self.layer_lines[place]]
+
+    @property
+    def needs_angles(self) -> bool:
+        """Whether only its pixels can say how the page is turned."""
+        return self.layer is None or self.layer.look == "page"
 
     @property
     def pixels(self) -> np.ndarray:
@@ -82,8 +101,8 @@ class Page(Generic[R]):
 
     def release(self) -> None:
         """Forget all pixels."""
-        self.image = self.view = self.content = None
-        self.crops = []
+        self.image = self.view = self.content = self.layer = None
+        self.crops, self.samples = [], {}
 
     def to_row(self) -> dict[str, Any]:
         """Return the page as plain values, to move it between two actor pools of the bulk job, which has neither
@@ -97,6 +116,9 @@ class Page(Generic[R]):
             "polygons": np.asarray(self.polygons, np.float32).tobytes(),
             "blocks": json.dumps(self.blocks),
             "crops": [_encode(crop) for crop in self.crops],
+            "layer": None if self.layer is None else json.dumps(asdict(self.layer)),
+            "layer_lines": self.layer_lines,
+            "samples": [{"line": line, "crop": _encode(crop)} for line, crop in self.samples.items()],
         }
 
     @classmethod
@@ -111,6 +133,11 @@ class Page(Generic[R]):
             polygons=list(np.frombuffer(row["polygons"], np.float32).reshape(-1, 4, 2)),
             blocks=json.loads(row["blocks"]),
             crops=[decoded for crop in row["crops"] if (decoded := _decode(crop)) is not None],
+            layer=None if row["layer"] is None else TextLayer.from_dict(json.loads(row["layer"])),
+            layer_lines=row["layer_lines"],
+            samples={
+                sample["line"]: crop for sample in row["samples"] if (crop := _decode(sample["crop"])) is not None
+            },
         )
 
 

@@ -42,6 +42,9 @@ _IN_FLIGHT_SCHEMA = pa.schema(
         ("polygons", pa.binary()),
         ("blocks", pa.string()),
         ("crops", pa.list_(pa.binary())),
+        ("layer", pa.string()),
+        ("layer_lines", pa.list_(pa.int32())),
+        ("samples", pa.list_(pa.struct([("line", pa.int32()), ("crop", pa.binary())]))),
     ]
 )
 _PAGES_PER_HANDOVER = 8

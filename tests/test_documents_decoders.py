@@ -33,7 +33,7 @@ def pdf() -> bytes:
 
 
 def test_a_page_is_the_same_as_decoded_here(decoders, pdf):
-    image = decoders.decode_page(pdf, "book.pdf", 2, LIMITS).page.image
+    image = decoders.read_page(pdf, "book.pdf", 2, LIMITS).page.image
     assert np.array_equal(image, decode_page(pdf, "book.pdf", 2, LIMITS).image) and not image.flags.writeable
     assert decoders.count_pages(pdf, "book.pdf") == 3
     assert len(decoders.pids()) == 1  # one is enough while pages come through
@@ -41,7 +41,7 @@ def test_a_page_is_the_same_as_decoded_here(decoders, pdf):
 
 def test_errors_are_those_of_decoding_here(decoders):
     with pytest.raises(UnreadableDocument, match=r"x\.pdf: broken PDF"):
-        decoders.decode_page(b"%PDF-1.7 broken", "x.pdf", 1, LIMITS)
+        decoders.read_page(b"%PDF-1.7 broken", "x.pdf", 1, LIMITS)
     with pytest.raises(UnreadableDocument, match=r"x\.pdf: broken PDF"):
         decoders.count_pages(b"%PDF-1.7 broken", "x.pdf")
 
@@ -51,7 +51,7 @@ def test_a_page_that_never_ends_is_given_up_and_others_are_decoded_meanwhile(dec
 
     def bad() -> None:
         try:
-            decoders.decode_page(endless_pattern(), "endless.pdf", 1, LIMITS)
+            decoders.read_page(endless_pattern(), "endless.pdf", 1, LIMITS)
         except PageTooSlow as error:
             errors.append(error)
 
@@ -61,7 +61,7 @@ def test_a_page_that_never_ends_is_given_up_and_others_are_decoded_meanwhile(dec
         time.sleep(0.01)
     (slow,) = decoders.pids()
     for _ in range(3):
-        assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.shape[2] == 3
+        assert decoders.read_page(pdf, "book.pdf", 1, LIMITS).page.image.shape[2] == 3
     thread.join()
     assert "endless.pdf: page 1 took longer than 1.5 s" in str(errors[0])
     assert slow not in decoders.pids() and not psutil.pid_exists(slow)
@@ -70,7 +70,7 @@ def test_a_page_that_never_ends_is_given_up_and_others_are_decoded_meanwhile(dec
 def test_a_page_that_takes_all_memory_is_given_up(pdf):
     decoders = Decoders(seconds=60, memory_mib=150)
     with pytest.raises(PageTooLarge, match=r"forms\.pdf: page 1 took more than 150 MiB"):
-        decoders.decode_page(nested_forms(), "forms.pdf", 1, LIMITS)
+        decoders.read_page(nested_forms(), "forms.pdf", 1, LIMITS)
     assert not decoders.pids()
 
 
@@ -80,17 +80,17 @@ def test_when_none_comes_through_the_answer_is_busy(pdf):
 
     def bad() -> None:
         with pytest.raises(DecodersBusy):
-            decoders.decode_page(endless_pattern(), "endless.pdf", 1, LIMITS, over.is_set)
+            decoders.read_page(endless_pattern(), "endless.pdf", 1, LIMITS, "never", over.is_set)
 
     thread = threading.Thread(target=bad)
     thread.start()
     while not decoders.pids():
         time.sleep(0.01)
     with pytest.raises(DecodersBusy):
-        decoders.decode_page(pdf, "book.pdf", 1, LIMITS)
+        decoders.read_page(pdf, "book.pdf", 1, LIMITS)
     over.set()  # nobody waits any more: the process is killed, and there is room again
     thread.join()
-    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.size
+    assert decoders.read_page(pdf, "book.pdf", 1, LIMITS).page.image.size
     decoders.close()
 
 
@@ -100,7 +100,7 @@ def test_a_document_whose_pages_never_end_leaves_processes_to_others(pdf):
 
     def bad() -> None:
         with pytest.raises(DecodersBusy):
-            decoders.decode_page(endless, "endless.pdf", 1, LIMITS, over.is_set)
+            decoders.read_page(endless, "endless.pdf", 1, LIMITS, "never", over.is_set)
 
     threads = [threading.Thread(target=bad) for _ in range(2)]
     for thread in threads:
@@ -108,8 +108,8 @@ def test_a_document_whose_pages_never_end_leaves_processes_to_others(pdf):
     while sum(process.busy_seconds > 2.1 for process in decoders._processes) < 2:
         time.sleep(0.05)
     with pytest.raises(DecodersBusy, match="other pages of this document"):
-        decoders.decode_page(endless, "endless.pdf", 1, LIMITS)
-    assert decoders.decode_page(pdf, "book.pdf", 1, LIMITS).page.image.size
+        decoders.read_page(endless, "endless.pdf", 1, LIMITS)
+    assert decoders.read_page(pdf, "book.pdf", 1, LIMITS).page.image.size
     over.set()
     for thread in threads:
         thread.join()

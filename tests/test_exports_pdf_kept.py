@@ -229,6 +229,23 @@ def test_text_that_is_seen_stays_beside_text_that_is_not(tmp_path):
     assert "shown" in text_of(made)
 
 
+def test_text_that_a_page_has_is_not_added_again(tmp_path):
+    pdf = pikepdf.new()
+    page = bar_page(pdf)
+    page.Contents = pdf.make_stream(invisible(pdf, page, b"its own text") + page.Contents.read_bytes())
+    content = saved(pdf)
+    own = Line(
+        text="its own text", confidence=1, polygon=[[0, 0], [9, 0], [9, 9], [0, 9]], language="en", source="text_layer"
+    )
+    both = read(content).model_copy(update={"source": "both"})
+    both.lines.append(own)
+    both.text = f"{TEXT}\n\nits own text"
+    made = text_of(exported(tmp_path / "both", content, both))
+    assert made.count("12,500원") == 1 and made.count("its own text") == 1
+    alone = both.model_copy(update={"source": "text_layer", "lines": [own], "text": own.text})
+    assert text_of(exported(tmp_path / "alone", content, alone)) == "its own text"
+
+
 def test_a_scan_keeps_its_picture(tmp_path):
     bits = Image.fromarray((np.random.default_rng(0).random((700, 500)) > 0.02).astype(np.uint8) * 255).convert("1")
     content = encoded(bits, "PDF", resolution=100)

@@ -29,6 +29,13 @@ def record(lines: list[Line], text: str, **changes) -> PageRecord:
     return PageRecord(**values | changes)
 
 
+def test_words_stand_where_the_record_says():
+    told = line("한국어 abc", 10, 20, 100).model_copy(update={"words": [[0.0, 0.25], [0.5, 1.0]]})
+    (block,) = build_page(record([told], "한국어 abc")).blocks
+    first, second = block.lines[0].words
+    assert first.polygon[1].tolist() == [35, 20] and second.polygon[0].tolist() == [60, 20]
+
+
 def test_words_share_the_line_by_the_width_of_their_characters():
     (block,) = build_page(record([line("한국어 abc", 10, 20, 100)], "한국어 abc")).blocks
     first, second = block.lines[0].words

@@ -71,6 +71,16 @@ def test_short_last_line_stays_in_its_column():
     assert shuffled(left + RIGHT) == list(range(20))
 
 
+@pytest.mark.parametrize("first", [1, 2])
+@pytest.mark.parametrize("width", [380, 90])
+def test_a_short_paragraph_beside_running_text_stays_in_its_column(first, width):
+    """Too few lines to be running text by themselves, at the height of lines of the other column."""
+    left = [box(50, 100 + 26 * i, 380 if i < first - 1 else width) for i in range(first)]
+    left += [box(50, 130 + 26 * (first + i), 380) for i in range(8)]
+    right = [box(470, 100 + 26 * i, 380) for i in range(12)]
+    assert shuffled(left + right) == list(range(len(left + right)))
+
+
 def test_two_sections_of_columns():
     second = [box(60, 400, 700, 30)] + [box(x, 460 + 26 * i, 350) for x in (50, 470) for i in range(4)]
     polygons = LEFT + RIGHT + second

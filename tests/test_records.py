@@ -43,6 +43,7 @@ def test_records_survive_the_table():
 def test_parquet_columns_are_those_that_outputs_have():
     quad = pa.list_(pa.list_(pa.float32()))
     line = [("text", pa.string()), ("confidence", pa.float32()), ("polygon", quad), ("language", pa.string())]
+    line += [("words", pa.list_(pa.list_(pa.float32()))), ("source", pa.string())]
     assert PageRecord.arrow_schema() == pa.schema(
         [
             ("page_id", pa.string()),
@@ -59,6 +60,8 @@ def test_parquet_columns_are_those_that_outputs_have():
             ("orientation_degrees", pa.int16()),
             ("orientation_confidence", pa.float32()),
             ("withheld_degrees", pa.float32()),
+            ("source", pa.string()),
+            ("text_layer_problem", pa.string()),
             ("text", pa.string()),
             ("lines", pa.list_(pa.struct(line))),
             ("timings_ms", pa.map_(pa.string(), pa.float32())),

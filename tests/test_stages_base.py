@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.documents import EncryptedDocument
+from pipelines.documents import EncryptedDocument, LayerLine, TextLayer
 from pipelines.page import Page
 from pipelines.readers.documents.record import PageRecord
 from pipelines.stages.base import run_stages
@@ -109,7 +109,11 @@ def test_a_page_survives_the_way_between_pools():
     page.polygons = [np.arange(8, dtype=np.float32).reshape(4, 2)]
     page.blocks = [[[0]]]
     page.crops = [np.zeros((2, 3, 3), np.uint8)]
+    page.layer = TextLayer([LayerLine("a b", [[0, 0], [9, 0], [9, 2], [0, 2]], [[0, 0.4], [0.6, 1]])], 9, 9, 200.0)
+    page.layer_lines, page.samples = [0], {0: page.crops[0]}
     again = Page.from_row(page.to_row(), PageRecord)
+    assert again.layer == page.layer and again.layer_line(0) == page.layer.lines[0]
+    np.testing.assert_array_equal(again.samples[0], page.crops[0])
     assert again.record == page.record
     np.testing.assert_array_equal(again.image, page.image)
     np.testing.assert_array_equal(again.polygons, page.polygons)

@@ -3,8 +3,9 @@
 The rule, in four steps, all lengths in units of the page's median line height:
 
 1. *Level*: the median direction of the lines is turned out, so slight skew does not matter.
-2. *Rows*: lines beside each other are one row (a table's cells, a receipt's item and price), unless both
-   are running text: then they are columns.
+2. *Rows*: lines beside each other are one row (a table's cells, a receipt's item and price), unless one
+   is running text and the other stands in another column: it is running text too, or as wide, or stands under or over
+   other running text.
 3. *Cuts*: recursive XY-cut (Nagy and Seth, 1984). A white corridor from top to bottom separates columns, read left to
    right. Where there is none, the page is cut across into the tallest bands that have one, read top to bottom.
 4. *Blocks*: rows that follow each other closely in one column are a block.
@@ -76,7 +77,7 @@ def _level(quads: np.ndarray) -> np.ndarray:
 
 def _rows(boxes: np.ndarray) -> list[_Row]:
     """Join lines beside each other, except running text."""
-    prose = _running_text(boxes)
+    columns = _Columns(boxes)
     rows: list[list[int]] = []
     for index in np.lexsort((boxes[:, 0], boxes[:, 1])).tolist():
         # Lines come from top to bottom: rows far above cannot match. The last line of a row is nearest and mostly
@@ -84,7 +85,7 @@ def _rows(boxes: np.ndarray) -> list[_Row]:
         recent = rows[-40:]
         near = _beside(boxes[index], boxes[np.array([row[-1] for row in recent], int)])
         for row in (recent[place] for place in np.flatnonzero(near)[::-1]):
-            if _beside(boxes[index], boxes[row]).all() and not (prose[index] and prose[row].any()):
+            if _beside(boxes[index], boxes[row]).all() and not columns.separate(index, row):
                 row.append(index)
                 break
         else:
@@ -115,8 +116,40 @@ def _beside(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (overlap >= _SAME_ROW * lower) & (apart > -0.5)
 
 
+class _Columns:
+    """The columns of running text on a page, from boxes (N, 4)."""
+
+    def __init__(self, boxes: np.ndarray):
+        self.column = _running_text(boxes)  # of each line, or -1
+        self.wide = boxes[:, 2] - boxes[:, 0] >= _PROSE_WIDTH
+        labels = np.unique(self.column[self.column >= 0])
+        self.extents = {
+            label: (boxes[self.column == label, 0].min(), boxes[self.column == label, 2].max()) for label in labels
+        }
+        self.boxes = boxes
+
+    def separate(self, line: int, row: list[int]) -> bool:
+        """Return whether a line beside those of a row is of another column."""
+        return any(self._apart(line, other) or self._apart(other, line) for other in row)
+
+    def _apart(self, line: int, other: int) -> bool:
+        """Return whether a line is running text, and the other one of another column."""
+        if self.column[line] < 0:
+            return False
+        if self.column[other] >= 0 or self.wide[other]:
+            return True
+        left, right = self.extents[self.column[line]]
+        return any(
+            (start >= right or end <= left)
+            and start - 0.5 <= self.boxes[other, 0]
+            and self.boxes[other, 2] <= end + 0.5
+            for start, end in self.extents.values()
+        )
+
+
 def _running_text(boxes: np.ndarray) -> np.ndarray:
-    """Return which lines belong to a column of running text: stacked lines, mostly wide, with short ones among them."""
+    """Return the column of running text that each line belongs to, or -1: stacked lines, mostly wide, with short ones
+    among them."""
     count = len(boxes)
     column = np.arange(count)
     order = np.argsort(boxes[:, 1])
@@ -131,11 +164,11 @@ def _running_text(boxes: np.ndarray) -> np.ndarray:
             # A line over two others (a heading over columns) belongs to neither.
             column[column == column[next_lines[0]]] = column[upper]
     widths = boxes[:, 2] - boxes[:, 0]
-    prose = np.zeros(count, bool)
     for label in np.unique(column):
         members = column == label
-        prose[members] = members.sum() >= _PROSE_LINES and np.median(widths[members]) >= _PROSE_WIDTH
-    return prose
+        if members.sum() < _PROSE_LINES or np.median(widths[members]) < _PROSE_WIDTH:
+            column[members] = -1
+    return column
 
 
 def _under_another(boxes: np.ndarray) -> np.ndarray:

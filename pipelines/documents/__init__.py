@@ -6,8 +6,8 @@ here lists inputs (see `pipelines.sources`) or knows Ray.
 """
 
 from pipelines.documents.access import read_bytes
-from pipelines.documents.cache import DocumentCache, load_page
-from pipelines.documents.decode import count_pages, decode_page, stored_page
+from pipelines.documents.cache import DocumentCache, load_document, load_page
+from pipelines.documents.decode import PageContent, TextLayerUse, count_pages, decode_page, read_page, stored_page
 from pipelines.documents.errors import (
     DocumentError,
     EmptyDocument,
@@ -22,6 +22,7 @@ from pipelines.documents.errors import (
 from pipelines.documents.formats import SUFFIXES
 from pipelines.documents.images import encode_jpeg, encode_png
 from pipelines.documents.limits import Limits
+from pipelines.documents.text_layer import LayerLine, TextLayer
 
 __all__ = [
     "SUFFIXES",
@@ -30,17 +31,23 @@ __all__ = [
     "EmptyDocument",
     "EncryptedDocument",
     "InaccessibleDocument",
+    "LayerLine",
     "Limits",
+    "PageContent",
     "PageNotFound",
     "PageTooLarge",
     "PageTooSlow",
+    "TextLayer",
+    "TextLayerUse",
     "UnknownFormat",
     "UnreadableDocument",
     "count_pages",
     "decode_page",
     "encode_jpeg",
     "encode_png",
+    "load_document",
     "load_page",
     "read_bytes",
+    "read_page",
     "stored_page",
 ]

@@ -65,6 +65,21 @@ class DocumentCache:
             self._parquet = None
 
 
+def load_document(
+    cache: DocumentCache, document_uri: str, page_count: int, *, row: int = -1, image_column: str = ""
+) -> bytes:
+    """Return the bytes of the document of a page; the arguments are columns of a manifest row
+    (`pipelines.records.MANIFEST_SCHEMA`).
+
+    Raises:
+        DocumentError: of any kind; UnreadableDocument also when the plan, which trusts image suffixes, missed pages.
+    """
+    content = cache.read(document_uri, row, image_column)
+    if page_count == 1:
+        _check_single_page(content, document_uri)
+    return content
+
+
 def load_page(
     cache: DocumentCache,
     document_uri: str,
@@ -75,14 +90,8 @@ def load_page(
     image_column: str = "",
     limits: Limits | None = None,
 ) -> DecodedPage:
-    """Fetch and decode one page; the arguments are columns of a manifest row (`pipelines.records.MANIFEST_SCHEMA`).
-
-    Raises:
-        DocumentError: of any kind; UnreadableDocument also when the plan, which trusts image suffixes, missed pages.
-    """
-    content = cache.read(document_uri, row, image_column)
-    if page_count == 1:
-        _check_single_page(content, document_uri)
+    """Fetch and decode one page; see `load_document`, which raises, and `decode_page`."""
+    content = load_document(cache, document_uri, page_count, row=row, image_column=image_column)
     return decode_page(content, document_uri, page_number, limits)
 
 

@@ -1,14 +1,20 @@
 """One page of a document to an RGB array; how many pages a document has."""
 
+from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, Literal
+
+import numpy as np
 
 from pipelines.documents.errors import PageNotFound, UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, sniff
 from pipelines.documents.images import DecodedPage, StoredImage, decode_raster, stored_image
 from pipelines.documents.limits import Limits
 from pipelines.documents.pdf import count_pdf_pages, render_pdf_page
+from pipelines.documents.text_layer import TextLayer, read_text_layer
 from pipelines.documents.tiff import read_frames
+
+TextLayerUse = Literal["auto", "never", "always"]
 
 
 def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits | None = None) -> DecodedPage:
@@ -46,6 +52,56 @@ def decode_page(content: bytes, uri: str, page_number: int = 1, limits: Limits |
         page = decode_raster(content, name, image_format, frame, limits)
     page.image.flags.writeable = False
     return page
+
+
+@dataclass
+class PageContent:
+    """What is to be read of a page.
+
+    Attributes:
+        width, height: px; dpi: pixels per inch, None if the file does not say.
+        image: (H, W, 3) uint8 RGB, read-only; None if the text layer is all there is.
+        layer: a text layer that can be used, or compared with the image; else None.
+        problem: why a text layer is not used; empty if there is none.
+    """
+
+    width: int
+    height: int
+    dpi: float | None
+    image: np.ndarray | None = None
+    layer: TextLayer | None = None
+    problem: str = ""
+
+
+def read_page(
+    content: bytes,
+    uri: str,
+    page_number: int,
+    limits: Limits,
+    text_layer: TextLayerUse = "never",
+    with_pixels: bool = False,
+) -> PageContent:
+    """Return a page's text layer, its pixels, or both where both are needed.
+
+    Args:
+        text_layer: `auto`: the layer of a PDF page is used if it is sound; `always`: whatever it holds; `never`: the
+            pages are read from their pixels.
+        with_pixels: whether the pixels are wanted in any case.
+
+    Raises:
+        DocumentError: as `decode_page`.
+    """
+    layer, problem = None, ""
+    if text_layer != "never" and sniff(content[:HEAD_BYTES], uri) == "PDF":
+        layer = read_text_layer(content, uri, page_number, limits)
+        if text_layer == "always":
+            layer.problem = layer.doubt = ""
+        if layer.problem or not layer.lines:
+            layer, problem = None, layer.problem
+        elif layer.look == "nothing" and not with_pixels:
+            return PageContent(layer.width, layer.height, layer.dpi, None, layer)
+    image, dpi = decode_page(content, uri, page_number, limits)
+    return PageContent(image.shape[1], image.shape[0], dpi, image, layer, problem)
 
 
 def stored_page(content: bytes, page_number: int) -> StoredImage | None:

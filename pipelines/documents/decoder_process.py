@@ -1,9 +1,9 @@
 """A process that decodes documents for another one: what `pipelines.documents.decoders` starts, and may kill.
 
 Each request on stdin is answered on stdout, in the same form: the length of a JSON header (4 bytes, big endian), the
-header, and as many bytes as its `bytes` says. Requests: {"do": "count" or "decode", "uri", "page_number", "limits"} and
-the document. Answers: {"pages"}; {"shape", "dpi", "seconds"} and the pixels; or {"error": class of `errors`,
-"message"}.
+header, and as many bytes as its `bytes` says. Requests: {"do": "count" or "decode", "uri", "page_number", "limits",
+"text_layer", "with_pixels"} and the document. Answers: {"pages"}; {"page": what `read_page` gives, "shape", "seconds"}
+and the pixels; or {"error": class of `errors`, "message"}.
 """
 
 import json
@@ -13,12 +13,13 @@ import struct
 import sys
 import threading
 import time
+from dataclasses import asdict
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import cv2
 
-from pipelines.documents.decode import count_pages, decode_page
+from pipelines.documents.decode import count_pages, read_page
 from pipelines.documents.errors import DocumentError
 from pipelines.documents.limits import Limits
 
@@ -62,8 +63,12 @@ def _answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], An
         if request["do"] == "count":
             return {"pages": count_pages(BytesIO(content), request["uri"])}, b""
         started = time.perf_counter()
-        image, dpi = decode_page(content, request["uri"], request["page_number"], Limits(**request["limits"]))
-        return {"shape": image.shape, "dpi": dpi, "seconds": time.perf_counter() - started}, image
+        how = Limits(**request["limits"]), request["text_layer"], request["with_pixels"]
+        page = read_page(content, request["uri"], request["page_number"], *how)
+        image, page.image = page.image, None
+        shape = None if image is None else image.shape
+        answer = {"page": asdict(page), "shape": shape, "seconds": time.perf_counter() - started}
+        return answer, b"" if image is None else image
     except DocumentError as error:
         return {"error": type(error).__name__, "message": str(error)}, b""
     except MemoryError:

@@ -23,11 +23,12 @@ import numpy as np
 import psutil
 
 from pipelines.documents import errors
+from pipelines.documents.decode import PageContent, TextLayerUse
 from pipelines.documents.decoder_process import LENGTH, send
 from pipelines.documents.errors import PageTooLarge, PageTooSlow, UnreadableDocument
 from pipelines.documents.formats import HEAD_BYTES, sniff
-from pipelines.documents.images import DecodedPage
 from pipelines.documents.limits import Limits
+from pipelines.documents.text_layer import TextLayer
 
 _MIB = 2**20
 _LOOK_SECONDS = 0.1
@@ -65,7 +66,7 @@ def needs_a_process(content: bytes, uri: str) -> bool:
 class Decoded(NamedTuple):
     """A page, its pixels read-only, and how many seconds decoding took."""
 
-    page: DecodedPage
+    page: PageContent
     seconds: float
 
 
@@ -92,30 +93,38 @@ class Decoders:
             given_up: called ten times a second: whether nobody waits for the result any more.
 
         Raises:
-            DocumentError: `pipelines.documents.count_pages`, and as `decode_page` does. DecodersBusy.
+            DocumentError: `pipelines.documents.count_pages`, and as `read_page` does. DecodersBusy.
         """
         header, _ = self._ask({"do": "count", "uri": uri, "page_number": 1}, content, given_up)
         return header["pages"]
 
-    def decode_page(
+    def read_page(
         self,
         content: bytes,
         uri: str,
         page_number: int,
         limits: Limits,
+        text_layer: TextLayerUse = "never",
+        with_pixels: bool = False,
         given_up: Callable[[], bool] = lambda: False,
     ) -> Decoded:
-        """`pipelines.documents.decode_page` in a process.
+        """`pipelines.documents.read_page` in a process.
 
         Raises:
             PageTooSlow, PageTooLarge: the page is over the limits of this pool. UnreadableDocument: the process crashed
             over it, each time it was tried. Other DocumentErrors, as `decode_page`. DecodersBusy.
         """
         request = {"do": "decode", "uri": uri, "page_number": page_number, "limits": asdict(limits)}
+        request |= {"text_layer": text_layer, "with_pixels": with_pixels}
         header, pixels = self._ask(request, content, given_up)
-        image = pixels.reshape(header["shape"])
-        image.flags.writeable = False
-        return Decoded(DecodedPage(image, header["dpi"]), header["seconds"])
+        page = PageContent(**header["page"])
+        if header["page"]["layer"] is not None:
+            page.layer = TextLayer.from_dict(header["page"]["layer"])
+        if header["shape"] is not None:
+            image = pixels.reshape(header["shape"])
+            image.flags.writeable = False
+            page.image = image
+        return Decoded(page, header["seconds"])
 
     def close(self) -> None:
         """Kill all processes."""

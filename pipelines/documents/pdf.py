@@ -13,8 +13,10 @@ from pypdfium2 import raw
 from pipelines.documents.errors import DocumentError, EncryptedDocument, PageNotFound, UnreadableDocument
 from pipelines.documents.images import DecodedPage
 from pipelines.documents.limits import Limits
+from pipelines.documents.pdf_pictures import picture_dpi
 
 _POINTS_PER_INCH = 72.0
+_LEAST_SCAN_DPI, _MOST_SCAN_DPI = 150.0, 400.0
 _PDFIUM = threading.Lock()
 
 
@@ -61,7 +63,26 @@ class _RememberingFile:
 def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) -> DecodedPage:
     """Render one page, annotations and filled form fields included, over white.
 
-    The resolution is `limits.pdf_dpi`, lowered where the page would exceed `max_megapixels` or `max_side`.
+    The resolution is that of `page_scale`.
+
+    Raises:
+        EncryptedDocument, UnreadableDocument, PageNotFound.
+    """
+    with opened_page(content, uri, page_number) as page:
+        scale = page_scale(page, limits)
+        bitmap = page.render(
+            scale=scale,  # pyright: ignore[reportArgumentType] - typed int by its default 1
+            rev_byteorder=True,
+        )
+        try:
+            return DecodedPage(bitmap.to_numpy()[:, :, :3].copy(), round(scale * _POINTS_PER_INCH, 2))
+        finally:
+            bitmap.close()
+
+
+@contextmanager
+def opened_page(content: bytes, uri: str, page_number: int) -> Iterator[pdfium.PdfPage]:
+    """Open a page of a PDF; no other is open in this process meanwhile.
 
     Raises:
         EncryptedDocument, UnreadableDocument, PageNotFound.
@@ -73,23 +94,23 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
             document.init_forms()  # without it what people typed into the fields is not drawn
         page = document[page_number - 1]
         try:
-            width, height = page.get_size()
-            scale = _scale(width, height, limits)
-            bitmap = page.render(
-                scale=scale,  # pyright: ignore[reportArgumentType] - typed int by its default 1
-                rev_byteorder=True,
-            )
-            try:
-                return DecodedPage(bitmap.to_numpy()[:, :, :3].copy(), round(scale * _POINTS_PER_INCH, 2))
-            finally:
-                bitmap.close()
+            yield page
         finally:
             page.close()
 
 
-def _scale(width: float, height: float, limits: Limits) -> float:
+def page_scale(page: pdfium.PdfPage, limits: Limits) -> float:
+    """Return the pixels a point that a page is rendered with: a scan at its own resolution, within 150 and 400 dpi,
+    others at `limits.pdf_dpi`; less if the page would be too large."""
+    width, height = page.get_size()
+    scan = picture_dpi(page)
+    dpi = limits.pdf_dpi if scan is None else min(max(scan, _LEAST_SCAN_DPI), _MOST_SCAN_DPI)
+    return _scale(width, height, dpi, limits)
+
+
+def _scale(width: float, height: float, dpi: float, limits: Limits) -> float:
     """Pixels a point; `width` and `height` in points. PDFium rounds both sides up, hence the pixel to spare."""
-    wanted = min(limits.pdf_dpi / _POINTS_PER_INCH, (limits.max_side - 1) / max(width, height))
+    wanted = min(dpi / _POINTS_PER_INCH, (limits.max_side - 1) / max(width, height))
     if (math.ceil(width * wanted)) * (math.ceil(height * wanted)) <= limits.max_pixels:
         return wanted
     lowered = min(wanted, math.sqrt(limits.max_pixels / (width * height)))

@@ -1,8 +1,8 @@
 """What the exports of text are written from: Page, Block, Line, Word, whatever engine read them.
 
 Coordinates are pixels of the ORIGINAL page, polygons float32 (4, 2) clockwise from the text's own top-left corner,
-angles degrees counter-clockwise as seen. Recognisers read lines, so words are a line's text split at spaces, each with
-the share of the line's length that its characters take.
+angles degrees counter-clockwise as seen. Words are a line's text split at spaces, each where the record says; where it
+does not, each has the share of the line's length that its characters take.
 """
 
 import re
@@ -40,6 +40,7 @@ class Line:
     confidence: float
     language: str
     polygon: np.ndarray
+    source: str = "pixels"  # or text_layer
 
     @cached_property
     def text(self) -> str:
@@ -134,14 +135,18 @@ def baseline(polygon: np.ndarray) -> np.ndarray:
 def _build_line(line: LineRecord) -> Line:
     polygon = np.asarray(line.polygon, np.float32)
     text = NOT_TEXT.sub("", line.text)
-    ends = [0.0, *accumulate(_advance(character) for character in text)]
     matches = list(re.finditer(r"\S+", text))
-    shares = np.array([(ends[match.start()], ends[match.end()]) for match in matches]).reshape(-1, 2) / (ends[-1] or 1)
+    if len(line.words) == len(matches):
+        shares = np.array(line.words).reshape(-1, 2)
+    else:
+        ends = [0.0, *accumulate(_advance(character) for character in text)]
+        places = [(ends[match.start()], ends[match.end()]) for match in matches]
+        shares = np.array(places).reshape(-1, 2) / (ends[-1] or 1)
     words = tuple(
         Word(match.group(), line.confidence, part)
         for match, part in zip(matches, _slices(polygon, shares), strict=True)
     )
-    return Line(words, line.confidence, line.language, polygon)
+    return Line(words, line.confidence, line.language, polygon, line.source)
 
 
 @lru_cache(maxsize=20_000)

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from common.config import ConfigError, Settings, validate
 from models.bundle import Bundle, load_bundle
-from pipelines.documents import Limits
+from pipelines.documents import Limits, TextLayerUse
 from pipelines.exports.store import RecordStore
 from pipelines.exports.writer import DocumentWriter
 from pipelines.ledger import Ledger
@@ -139,6 +139,14 @@ class Reader(ABC, Generic[S, R]):
             ConfigError: this reader turns none.
         """
         raise ConfigError(f"the {self.name} reader turns no pages; leave out turn-below {confidence:g}")
+
+    def with_text_layer(self, use: TextLayerUse) -> Self:
+        """Return the same reader with another use of the text layers of PDFs.
+
+        Raises:
+            ConfigError: this reader takes everything from pixels.
+        """
+        raise ConfigError(f"the {self.name} reader reads pixels alone; leave out text-layer {use}")
 
     def with_max_megapixels(self, megapixels: float) -> Self:
         """Return the same reader with another limit of what is decoded."""

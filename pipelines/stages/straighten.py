@@ -22,6 +22,7 @@ class DeskewStage:
         self.predictor = DeskewPredictor(bundle, device=device, threads=threads)
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
+        pages = [page for page in pages if page.needs_angles]
         for page, skew in zip(pages, self.predictor([page.small_view for page in pages]), strict=True):
             page.record.skew_degrees, page.record.skew_confidence = skew.degrees, skew.confidence
             if skew.confidence < self.turn_below:
@@ -40,6 +41,7 @@ class OrientationStage:
         self.predictor = OrientationPredictor(bundle, device=device, threads=threads, precision=precision)
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
+        pages = [page for page in pages if page.needs_angles]
         views = [_level(page) for page in pages]
         for page, orientation in zip(pages, self.predictor(views), strict=True):
             record = page.record

@@ -1,25 +1,42 @@
 """Text: finding lines on the upright page, and reading their crops across pages."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from models.bundle import load_bundle
-from models.geometry import invert_affine, transform_points, turn_within
-from models.layout.reading_order import page_text, reading_order
+from models.geometry import turn_within
+from models.layout.reading_order import page_text
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.cascade import RecognizerCascade
 from models.text_recognition.languages import line_languages
-from models.text_recognition.predictor import TextRecognizer
+from models.text_recognition.predictor import RecognizedText, TextRecognizer
 from models.text_recognition.preprocess import crop_line
 from pipelines.page import Page
 from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.stages.layer import (
+    arrange,
+    can_be_read,
+    likeness,
+    outside_layer,
+    sample_crops,
+    unread_view,
+    upright_matrix,
+)
 
 # A turned page larger than both (a large scan that is skewed) is reduced before it is turned. The detector looks at
 # pages whose shorter side has at most half of this.
 _UPRIGHT_PIXELS, _UPRIGHT_SHORT_SIDE = 100_000_000, 2560
+# A text layer in doubt is used if lines read from the picture are so much like it: an earlier OCR with an error in ten
+# characters is worse than reading again.
+_ALIKE = 0.9
+
+
+def looks_at_pixels(page: Page[PageRecord]) -> bool:
+    """Whether there is something on a page that its text layer does not say."""
+    return page.layer is None or page.layer.look != "nothing"
 
 
 def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +49,8 @@ def upright_image(page: Page[PageRecord]) -> tuple[np.ndarray, np.ndarray]:
 class TextDetectionStage:
     """Finds text lines on the upright page and cuts them from the ORIGINAL pixels, which are interpolated only once.
 
-    The page itself is dropped here: only the crops are needed further.
+    Of a page with a text layer it looks for what is not in the layer. The page itself is dropped here: only the crops
+    are needed further.
     """
 
     name = "text_detection"
@@ -45,17 +63,28 @@ class TextDetectionStage:
         )
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
-        turned = [upright_image(page) for page in pages]
-        for page, (_, matrix), regions in zip(pages, turned, self.predictor([u for u, _ in turned]), strict=True):
-            back = invert_affine(matrix)
-            blocks = reading_order([region.polygon for region in regions])
-            order = [index for block in blocks for row in block for index in row]
-            place = {index: number for number, index in enumerate(order)}
-            page.blocks = [[[place[index] for index in row] for row in block] for block in blocks]
-            page.polygons = [transform_points(back, regions[index].polygon) for index in order]
-            page.crops = [crop_line(page.pixels, polygon) for polygon in page.polygons]
+        looked_at = [page for page in pages if looks_at_pixels(page)]
+        turned = [upright_image(page) for page in looked_at]
+        views = [
+            unread_view(page.layer, image, matrix) if page.layer is not None else (image, np.zeros(2, np.float32))
+            for page, (image, matrix) in zip(looked_at, turned, strict=True)
+        ]
+        found = self.predictor([view for view, _ in views])
+        for page, (_, matrix), (_, corner), regions in zip(looked_at, turned, views, found, strict=True):
+            polygons = [region.polygon + corner for region in regions]
+            if page.layer is not None:
+                polygons = outside_layer(polygons, page.layer, matrix)
+            arrange(page, matrix, polygons, with_layer=page.layer is not None and not page.layer.doubt)
+            page.crops = [
+                crop_line(page.pixels, polygon)
+                for place, polygon in enumerate(page.polygons)
+                if page.layer_line(place) is None
+            ]
+            page.samples = sample_crops(page)
             page.record.models[self.name] = self.predictor.network.name
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
+            if not looks_at_pixels(page):
+                arrange(page, upright_matrix(page), [], with_layer=True)
             page.image = None
 
 
@@ -112,22 +141,51 @@ class TextRecognitionStage:
         self.device = f"{self.predictor.device} {self.predictor.precision}"
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
+        self._settle_doubts([page for page in pages if page.layer is not None and page.layer.doubt])
         results = iter(self.predictor([crop for page in pages for crop in page.crops]))
-        read = [[next(results) for _ in page.crops] for page in pages]
-        for page, texts in zip(pages, read, strict=True):
-            languages = line_languages([line.text for line in texts], [line.language for line in texts], self.languages)
-            page.record.lines = [
-                Line(
-                    text=line.text,
-                    confidence=round(line.confidence, 4),
-                    polygon=[[round(float(x), 2), round(float(y), 2)] for x, y in polygon],
-                    language=language,
-                )
-                for line, polygon, language in zip(texts, page.polygons, languages, strict=True)
-                if line.text.strip()
-            ]
-            page.record.text = page_text([line.text.strip() and line.text for line in texts], page.blocks)
-            page.record.models[self.name] = self.predictor.name
-            page.record.device = self.device
+        for page in pages:
+            lines = [self._line(page, place, results) for place in range(len(page.polygons))]
+            languages = line_languages([line.text for line in lines], [line.language for line in lines], self.languages)
+            for line, language in zip(lines, languages, strict=True):
+                line.language = language
+            record = page.record
+            record.lines = [line for line in lines if line.text.strip()]
+            record.text = page_text([line.text.strip() and line.text for line in lines], page.blocks)
+            if looks_at_pixels(page):
+                record.models[self.name] = self.predictor.name
+                record.device = self.device
+            sources = {line.source for line in record.lines}
+            if len(sources) > 1:
+                record.source = "both"
+            elif "text_layer" in sources or (page.layer is not None and not sources):
+                record.source = "text_layer"
         for page in pages:
             page.release()
+
+    def _settle_doubts(self, pages: list[Page[PageRecord]]) -> None:
+        """Compare layers in doubt with what their pictures say, and use them or the pictures."""
+        results = iter(self.predictor([crop for page in pages for crop in page.samples.values()]))
+        for page in pages:
+            layer = page.layer
+            if layer is None:
+                continue
+            read = {line: next(results).text for line in page.samples}
+            alike = likeness([layer.lines[line].text for line in read], list(read.values()))
+            if (read and alike >= _ALIKE) or not can_be_read(layer, self.languages):
+                arrange(page, upright_matrix(page), [], with_layer=True)
+                page.crops = []
+            else:
+                page.layer = None
+                what = f"lines read from the picture are {alike:.0%} like it" if read else "it has no line to compare"
+                page.record.text_layer_problem = f"{layer.doubt}; {what}"
+
+    @staticmethod
+    def _line(page: Page[PageRecord], place: int, results: Iterator[RecognizedText]) -> Line:
+        polygon = [[round(float(x), 2), round(float(y), 2)] for x, y in page.polygons[place]]
+        known = page.layer_line(place)
+        if known is not None:
+            return Line(
+                text=known.text, confidence=1.0, polygon=polygon, language="", words=known.words, source="text_layer"
+            )
+        read = next(results)
+        return Line(text=read.text, confidence=round(read.confidence, 4), polygon=polygon, language=read.language)

@@ -1,11 +1,12 @@
 """The options that say what pages are and how they are read, shared by the commands that read."""
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from common.cli import positive, share
 from common.config import ConfigError
 from common.storage.locations import spelled_uri
+from pipelines.documents import TextLayerUse
 from pipelines.readers.base import Reader
 from pipelines.readers.registry import DEFAULT, load_reader, reader_names
 
@@ -34,6 +35,11 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIDENCE",
         help="pages whose orientation is less sure are left as they are; 0: none, 1: nearly all (default 0.7)",
     )
+    parser.add_argument(
+        "--text-layer",
+        choices=get_args(TextLayerUse),
+        help="text of PDFs: used where it is sound (auto, the default), always, or never: all is read from pixels",
+    )
     parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
     parser.add_argument(
         "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
@@ -52,6 +58,8 @@ def chosen_reader(args: argparse.Namespace) -> Reader[Any, Any]:
         reader = reader.for_languages(args.languages)
     if args.turn_below is not None:
         reader = reader.with_turn_below(args.turn_below)
+    if args.text_layer is not None:
+        reader = reader.with_text_layer(args.text_layer)
     if args.max_megapixels:
         reader = reader.with_max_megapixels(args.max_megapixels)
     return reader

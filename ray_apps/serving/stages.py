@@ -25,7 +25,7 @@ from pipelines.documents.decoders import Decoders, needs_a_process
 from pipelines.page import Page
 from pipelines.readers.documents.settings import TextRecognitionSettings
 from pipelines.stages.base import Stage, StageSpec, run_stages
-from pipelines.stages.decode import DecodeStage
+from pipelines.stages.decode import DecodeStage, take
 from pipelines.stages.text import TextRecognitionStage
 from pipelines.watchdog import Overrun, PageLimits, Watchdog
 from ray_apps.serving.metrics import StageMetrics
@@ -191,12 +191,14 @@ class StageReplica:
             ):
                 while self.decoded_bytes > _MAX_DECODED_BYTES:  # decoding is faster than reading
                     await self._unless_ending(self.page_done.wait())
-                limits = cast(DecodeStage, self.stages["decode"]).limits
-                arguments = (page.content, record.document_uri, record.page_number, limits)
-                decoded = await self._in_decoder(self.decoders.decode_page, *arguments)
-                (page.image, record.dpi), page.content = decoded.page, None
+                stage = cast(DecodeStage, self.stages["decode"])
+                document = (page.content, record.document_uri, record.page_number, stage.limits)
+                how = (stage.text_layer, page.upright is not None)
+                decoded = await self._in_decoder(self.decoders.read_page, *document, *how)
+                take(page, decoded.page)
+                page.content = None
                 item.decode_ms = decoded.seconds * 1000
-                size = decoded.page.image.nbytes
+                size = 0 if page.image is None else page.image.nbytes
         except DocumentError as error:
             page.fail("decode", error)
         self.decoded_bytes += size

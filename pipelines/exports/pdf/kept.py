@@ -4,6 +4,7 @@ Pages, pictures, vectors, links, outline, forms, attachments, metadata and boxes
 """
 
 from contextlib import ExitStack
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -13,7 +14,7 @@ from pikepdf import Array, Dictionary, Name, Operator
 from models.geometry import wrap_degrees
 from pipelines.exports.pdf.earlier_text import copied, remove_invisible_text
 from pipelines.exports.pdf.text import glyphless_font, pdf_matrix, text_layer
-from pipelines.exports.tree import Page
+from pipelines.exports.tree import Block, Page
 from pipelines.exports.upright import upright_turn
 
 _LETTER = (0.0, 0.0, 612.0, 792.0)  # PDFium's and Acrobat's page if a page has no size
@@ -48,9 +49,11 @@ class KeptPdf:
         before: list[tuple[list, Operator]] = []
         if self.upright:
             before = self._turn(target, page)
-        if page.blocks:
-            remove_invisible_text(self.pdf, target)
-            self._add_text(target, page, matrix, before)
+        read = _read_from_pixels(page)
+        if read.blocks:
+            if page.record.source == "pixels":
+                remove_invisible_text(self.pdf, target)
+            self._add_text(target, read, matrix, before)
         elif before:
             target.contents_add(pikepdf.unparse_content_stream(before), prepend=True)
 
@@ -92,6 +95,12 @@ class KeptPdf:
         cos, sin = np.cos(np.radians(skew)), np.sin(np.radians(skew))
         linear = np.array([[cos, -sin], [sin, cos]])
         return [(pdf_matrix(np.column_stack([linear, centre - linear @ centre])), Operator("cm"))]
+
+
+def _read_from_pixels(page: Page) -> Page:
+    """Return the page without the lines that it has as text."""
+    blocks = [[line for line in block.lines if line.source == "pixels"] for block in page.blocks]
+    return replace(page, blocks=tuple(Block(tuple(lines)) for lines in blocks if lines))
 
 
 def _box(page: pikepdf.Page) -> tuple[float, float, float, float]:

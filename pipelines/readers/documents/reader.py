@@ -9,6 +9,7 @@ from typing_extensions import Self
 from common.config import ConfigError
 from models.bundle import Bundle, load_bundle
 from models.text_recognition.languages import bundle_languages
+from pipelines.documents import TextLayerUse
 from pipelines.exports.alto import AltoWriter
 from pipelines.exports.hocr import HocrWriter
 from pipelines.exports.pdf.writer import PdfWriter
@@ -32,7 +33,7 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
     name = "documents"
     settings_type = DocumentsReaderSettings
     record_type = PageRecord
-    reading_version = 3
+    reading_version = 4
     export_formats = (TextWriter, HocrWriter, AltoWriter, PdfWriter)
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec[PageRecord]]:
@@ -44,7 +45,7 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
             return StageSpec(stage, kwargs, chosen.batch_size, gpu=device != "cpu")
 
         return [
-            StageSpec(DecodeStage, {"limits": settings.limits.build()}),
+            StageSpec(DecodeStage, {"limits": settings.limits.build(), "text_layer": settings.text_layer}),
             spec(DeskewStage, settings.deskew),
             spec(OrientationStage, settings.orientation, precision=settings.precision),
             spec(TextDetectionStage, settings.text_detection, precision=settings.precision),
@@ -104,6 +105,10 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
             deskew=deskew.model_copy(update={"turn_below": min(confidence, deskew.turn_below)}),
             orientation=orientation.model_copy(update={"turn_below": confidence}),
         )
+
+    def with_text_layer(self, use: TextLayerUse) -> Self:
+        """Return the same reader with another use of the text layers of PDFs."""
+        return self.changed(text_layer=use)
 
     @classmethod
     def export_page(cls, record: PageRecord) -> Page:

@@ -1,6 +1,6 @@
 """What the documents reader finds on a page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,6 +15,11 @@ class Line(Record):
     confidence: float = Field(ge=0, le=1)
     polygon: list[list[float]] = Field(description="4 corners [x, y], clockwise from the text's top left")
     language: str
+    words: list[list[float]] = Field(
+        default_factory=list,
+        description="where each word of the text begins and ends, as shares of the line's length; empty if unknown",
+    )
+    source: Literal["pixels", "text_layer"] = "pixels"
 
 
 class PageRecord(BaseRecord):
@@ -32,6 +37,10 @@ class PageRecord(BaseRecord):
         default=None,
         description="how far the page seems to be turned, too unsurely to turn it by: angles that were withheld are 0, "
         "their confidences those of what was found",
+    )
+    source: Literal["pixels", "text_layer", "both"] = "pixels"
+    text_layer_problem: str | None = Field(
+        default=None, description="why the text layer that the page has was not used; it was read from its pixels"
     )
     text: str = ""
     lines: list[Line] = Field(default_factory=list)

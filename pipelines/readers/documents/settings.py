@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from common.config import ConfigError, Settings
+from pipelines.documents import TextLayerUse
 from pipelines.readers.base import ModelSettings, ReaderSettings
 
 
@@ -84,6 +85,10 @@ class DocumentsReaderSettings(ReaderSettings):
 
     reader: str = "documents"
     languages: list[str]
+    text_layer: TextLayerUse = Field(
+        default="auto",
+        description="text of PDFs: used if it is sound (auto), always, or never: then all is read from pixels",
+    )
     deskew: DeskewSettings
     orientation: OrientationSettings
     text_detection: TextDetectionSettings
