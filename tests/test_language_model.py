@@ -97,7 +97,7 @@ def test_decoding_uses_the_language_model_where_the_network_is_in_doubt(model):
     sure = steps({"추": 0.99, "주": 0.01}, *rest, characters=characters)
     unlikely = steps({"추": 0.9, "가": 0.1}, *rest, characters=characters)
     assert ctc.decode(doubtful, characters)[0][0] == "추십시오"
-    (text, confidence), *_ = ctc.decode(doubtful, characters, ctc.Calibration(), 0.0, model, 0.3)
+    (text, confidence, _), *_ = ctc.decode(doubtful, characters, ctc.Calibration(), 0.0, model, 0.3)
     assert text == "주십시오" and confidence == pytest.approx(0.4**0.25, abs=1e-3)  # as sure as the network was of it
     assert ctc.decode(sure, characters, None, 0.0, model, 0.3)[0][0] == "추십시오"
     assert ctc.decode(unlikely, characters, None, 0.0, model, 0.3)[0][0] == "추십시오"  # 주 was never thought of
@@ -108,7 +108,7 @@ def test_a_line_of_nothing_is_read_as_before(model):
     characters = ["", "주"]
     blank = np.zeros((2, 5, 2), np.float32)
     blank[:, :, 0] = 1
-    assert ctc.decode(blank, characters, None, 0.0, model, 0.3) == [("", 0.0)] * 2
+    assert ctc.decode(blank, characters, None, 0.0, model, 0.3) == [("", 0.0, ())] * 2
 
 
 def test_the_command_counts_training_sentences_and_labels(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Languages of a reader: which recognisers its configuration gives them, and what its stage makes of them."""
 
+import numpy as np
 import pytest
 
 from common.config import ConfigError
@@ -99,7 +100,7 @@ def page() -> Page:
     """Return a page on its way into recognition: a line of dark text, a line of white text on black."""
     crops = [draw_page(["Invoice 1047"], 300, 80), 255 - draw_page(["Customer name"], 300, 80)]
     record = PageRecord(page_id="0", document_uri="page.png", page_number=1, page_count=1)
-    corners = [[[0, y], [300, y], [300, y + 80], [0, y + 80]] for y in (0, 80)]
+    corners = [np.array([[0, y], [300, y], [300, y + 80], [0, y + 80]], np.float32) for y in (0, 80)]
     return Page(record, crops=crops, polygons=corners, blocks=[[[0], [1]]])
 
 

@@ -1,5 +1,7 @@
 """Text recognition: crops, CTC decoding, batching, and the predictor on lines drawn here."""
 
+from unittest.mock import ANY
+
 import cv2
 import numpy as np
 import onnxruntime
@@ -120,23 +122,23 @@ def path(indices: list[int], probability: float = 0.9) -> np.ndarray:
     [([0, 1, 1, 0, 1, 2, 2, 3], "aab "), ([0, 0, 0], ""), ([1, 1, 1], "a"), ([1, 0, 1], "aa"), ([3, 1], " a")],
 )
 def test_greedy_path(indices, text):
-    ((read, confidence),) = ctc.decode(path(indices), ["", "a", "b", " "])
+    ((read, confidence, _),) = ctc.decode(path(indices), ["", "a", "b", " "])
     assert read == text
     assert confidence == pytest.approx(0.9 if text else 0.0)
 
 
 def test_confidence_is_the_mean_over_characters_kept():
     steps = np.concatenate([path([1], 0.9), path([0], 0.4), path([2], 0.5)], axis=1)
-    assert ctc.decode(steps, ["", "a", "b", " "]) == [("ab", pytest.approx(0.7))]
+    assert ctc.decode(steps, ["", "a", "b", " "]) == [("ab", pytest.approx(0.7), ANY)]
 
 
 def test_calibrated_confidence_is_of_the_geometric_mean():
     steps = np.concatenate([path([1], 0.9), path([0], 0.4), path([2], 0.4)], axis=1)
     characters = ["", "a", "b", " "]
-    assert ctc.decode(steps, characters, ctc.Calibration()) == [("ab", pytest.approx(0.6))]
-    ((_, lower),) = ctc.decode(steps, characters, ctc.Calibration(scale=2, offset=-1))
+    assert ctc.decode(steps, characters, ctc.Calibration()) == [("ab", pytest.approx(0.6), ANY)]
+    ((_, lower, _),) = ctc.decode(steps, characters, ctc.Calibration(scale=2, offset=-1))
     assert lower == pytest.approx(1 / (1 + np.exp(1) * (0.4 / 0.6) ** 2))
-    assert ctc.decode(path([0, 0]), characters, ctc.Calibration(offset=3)) == [("", 0.0)]
+    assert ctc.decode(path([0, 0]), characters, ctc.Calibration(offset=3)) == [("", 0.0, ())]
     assert ctc.Calibration()(1.0) == pytest.approx(1, abs=1e-5) and ctc.Calibration(scale=20)(0.0) < 1e-9
 
 
@@ -147,7 +149,7 @@ def test_spaces_can_be_given_a_bonus():
     characters = ["", "a", "b", " "]
     steps = np.array([[[0.0, 1.0, 0.0, 0.0], [0.7, 0.0, 0.0, 0.3], [0.0, 0.0, 1.0, 0.0]]], np.float32)
     assert ctc.decode(steps, characters)[0][0] == ctc.decode(steps, characters, space_bonus=0.5)[0][0] == "ab"
-    ((text, confidence),) = ctc.decode(steps, characters, ctc.Calibration(), space_bonus=3.0)
+    ((text, confidence, _),) = ctc.decode(steps, characters, ctc.Calibration(), space_bonus=3.0)
     assert text == "a b" and confidence <= 1
     assert steps[0, 1, 3] == np.float32(0.3)  # not the caller's array
     assert ctc.decode(steps[:, :, :3], characters[:3], space_bonus=3.0)[0][0] == "ab"

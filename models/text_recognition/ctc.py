@@ -3,6 +3,7 @@ model where that is in doubt."""
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,14 @@ _IN_NUMBERS = ".,:/-"
 _SURE = 0.98  # a character of this probability is in no doubt
 _ALTERNATIVES, _LEAST_LIKELY = 4, 1e-3  # candidates for a doubtful place, and the probability that each must have
 _LEAST = 1e-6  # probabilities are kept so far from 0 and 1 that their log-odds are finite
+
+
+class DecodedLine(NamedTuple):
+    """A line: its text, its confidence (0 for no text), and the step at which each character of the text begins."""
+
+    text: str
+    confidence: float
+    steps: tuple[int, ...]
 
 
 class Calibration(BaseModel):
@@ -45,7 +54,7 @@ def decode(
     space_bonus: float = 0.0,
     language: LanguageModel | None = None,
     language_weight: float = 0.0,
-) -> list[tuple[str, float]]:
+) -> list[DecodedLine]:
     """Read the likeliest path: repeats merged, blanks dropped. Where one of its characters is in doubt, the language
     model helps to choose among the four most probable characters.
 
@@ -58,8 +67,7 @@ def decode(
         language, language_weight: model, and how much it counts beside the network: log-probabilities are added.
 
     Returns:
-        (text, confidence) a line, 0 for no text. Without a calibration the confidence is the mean probability of the
-        characters kept.
+        The lines; without a calibration the confidence is the mean probability of the characters kept.
     """
     space = characters.index(" ") if space_bonus and " " in characters else None
     plain = probabilities
@@ -77,8 +85,15 @@ def decode(
         kept = probabilities[line, steps, classes]
         if language is not None and language_weight:
             _ask(language, language_weight, probabilities[line], np.flatnonzero(steps), classes, kept, characters)
-        text = "".join(characters[int(index)] for index in classes)
-        results.append((text, _confidence(kept, calibration) if len(classes) else 0.0))
+        columns = np.flatnonzero(steps).tolist()
+        written = [characters[int(index)] for index in classes]
+        results.append(
+            DecodedLine(
+                "".join(written),
+                _confidence(kept, calibration) if written else 0.0,
+                tuple(column for text, column in zip(written, columns, strict=True) for _ in text),
+            )
+        )
     return results
 
 

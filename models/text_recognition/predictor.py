@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,11 +26,16 @@ _CACHED_KERNELS = 2000  # for about 50 of the some 100 (batch, width) shapes, 25
 
 @dataclass(frozen=True, slots=True)
 class RecognizedText:
-    """The characters read from one line crop. `language` names the recogniser's language group."""
+    """The characters read from one line crop. `language` names the recogniser's language group.
+
+    `places` says, for each character of the text, about where it stands, as a share of the crop's width; it is empty if
+    that is not known.
+    """
 
     text: str
     confidence: float
     language: str
+    places: tuple[float, ...] = ()
 
 
 class CTCDecoding(BaseModel):
@@ -94,49 +99,68 @@ class TextRecognizer:
         Args:
             crops: (h, w) or (h, w, 3) uint8, RGB, of any sizes.
         """
-        pieces: list[np.ndarray] = []
-        joints: list[list[str]] = []
-        for crop in crops:
-            cut = cut_long_line(crop, self.input.height, self.input.max_width)
-            pieces += [piece for piece, _ in cut]
-            joints.append([joint for _, joint in cut])
-        read = iter(self._read_pieces(pieces))
-        return [self._joined([next(read) for _ in between], between) for between in joints]
+        cuts = [cut_long_line(crop, self.input.height, self.input.max_width) for crop in crops]
+        read = iter(self._read_pieces([piece for cut in cuts for piece, _ in cut]))
+        return [self._joined([(piece.shape[1], joint, next(read)) for piece, joint in cut]) for cut in cuts]
 
-    def _read_pieces(self, pieces: list[np.ndarray]) -> list[tuple[str, float]]:
-        """Text and confidence of crops that are not too long; scaled batch by batch, since scaled crops of small print
-        take many times the memory of the page."""
+    def _read_pieces(self, pieces: list[np.ndarray]) -> list["_Piece"]:
+        """Read crops that are not too long; they are scaled batch by batch, since scaled crops of small print take many
+        times the memory of the page."""
         buckets: dict[int, list[int]] = defaultdict(list)
         for index, piece in enumerate(pieces):
             width = strip_width(piece, self.input.height, self.input.max_width)
             buckets[bucket_width(width, self.input)].append(index)
-        results: dict[int, tuple[str, float]] = {}
+        results: dict[int, _Piece] = {}
         for width in sorted(buckets):
             for indices in in_batches(buckets[width], width):
                 results.update(zip(indices, self._read([pieces[index] for index in indices], width), strict=True))
         return [results[index] for index in range(len(pieces))]
 
-    def _read(self, pieces: list[np.ndarray], width: int) -> list[tuple[str, float]]:
+    def _read(self, pieces: list[np.ndarray], width: int) -> list["_Piece"]:
         (output,) = self.network(batch_of(pieces, width, self.input)).values()
         if output.shape[2] != len(self.characters):
             raise BundleError(
                 f"bundle {self.network.name}: the network has {output.shape[2]} classes, its charset with blank "
                 f"{len(self.characters)}; the card belongs to other weights"
             )
-        return ctc.decode(
+        lines = ctc.decode(
             output, self.characters, self.calibration, self.space_bonus, self.language_model, self.language_weight
         )
+        step = width / output.shape[1]
+        scaled = [strip_width(piece, self.input.height, self.input.max_width) for piece in pieces]
+        return [
+            _Piece(line.text, line.confidence, [min(1.0, (at + 0.5) * step / across) for at in line.steps])
+            for line, across in zip(lines, scaled, strict=True)
+        ]
 
-    def _joined(self, pieces: list[tuple[str, float]], joints: list[str]) -> RecognizedText:
-        """One line's pieces, each (text, confidence) counting by its length, joined with the texts between them."""
-        text, confidence = pieces[0]
-        if len(pieces) > 1:
-            text = "".join(
-                joint + (text.strip() if joint else text) for joint, (text, _) in zip(joints, pieces, strict=True)
-            )
-            lengths = [max(1, len(text)) for text, _ in pieces]
-            confidence = float(np.average([confidence for _, confidence in pieces], weights=lengths))
-        return RecognizedText(text if confidence >= self.min_confidence else "", confidence, self.language)
+    def _joined(self, pieces: list[tuple[int, str, "_Piece"]]) -> RecognizedText:
+        """One line's pieces, each (width, text before it, what was read) counting by its length."""
+        whole = sum(width for width, _, _ in pieces)
+        text, places, start = "", list[float](), 0
+        for width, joint, piece in pieces:
+            read = piece.stripped() if joint else piece
+            text += joint + read.text
+            places += [start / whole] * len(joint) + [(start + place * width) / whole for place in read.places]
+            start += width
+        lengths = [max(1, len(piece.text)) for _, _, piece in pieces]
+        confidence = float(np.average([piece.confidence for _, _, piece in pieces], weights=lengths))
+        if confidence < self.min_confidence:
+            return RecognizedText("", confidence, self.language)
+        return RecognizedText(text, confidence, self.language, tuple(places))
+
+
+class _Piece(NamedTuple):
+    """What was read from a piece of a line; `places` are shares of its width."""
+
+    text: str
+    confidence: float
+    places: list[float]
+
+    def stripped(self) -> "_Piece":
+        """Return it without spaces at its ends."""
+        start = len(self.text) - len(self.text.lstrip())
+        end = len(self.text.rstrip())
+        return self._replace(text=self.text[start:end], places=self.places[start:end])
 
 
 def bundle_language_model(bundle: Bundle) -> LanguageModel:

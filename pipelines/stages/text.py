@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from models.bundle import load_bundle
-from models.geometry import turn_within
+from models.geometry import quad_size, turn_within
 from models.layout.reading_order import page_text
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
@@ -14,6 +14,7 @@ from models.text_recognition.cascade import RecognizerCascade
 from models.text_recognition.languages import line_languages
 from models.text_recognition.predictor import RecognizedText, TextRecognizer
 from models.text_recognition.preprocess import crop_line
+from models.text_recognition.word_places import word_places
 from pipelines.page import Page
 from pipelines.readers.documents.record import Line, PageRecord
 from pipelines.stages.layer import (
@@ -142,7 +143,11 @@ class TextRecognitionStage:
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
         self._settle_doubts([page for page in pages if page.layer is not None and page.layer.doubt])
-        results = iter(self.predictor([crop for page in pages for crop in page.crops]))
+        results = zip(
+            self.predictor([crop for page in pages for crop in page.crops]),
+            [crop for page in pages for crop in page.crops],
+            strict=True,
+        )
         for page in pages:
             lines = [self._line(page, place, results) for place in range(len(page.polygons))]
             languages = line_languages([line.text for line in lines], [line.language for line in lines], self.languages)
@@ -180,12 +185,19 @@ class TextRecognitionStage:
                 page.record.text_layer_problem = f"{layer.doubt}; {what}"
 
     @staticmethod
-    def _line(page: Page[PageRecord], place: int, results: Iterator[RecognizedText]) -> Line:
+    def _line(page: Page[PageRecord], place: int, results: Iterator[tuple[RecognizedText, np.ndarray]]) -> Line:
         polygon = [[round(float(x), 2), round(float(y), 2)] for x, y in page.polygons[place]]
         known = page.layer_line(place)
         if known is not None:
             return Line(
                 text=known.text, confidence=1.0, polygon=polygon, language="", words=known.words, source="text_layer"
             )
-        read = next(results)
-        return Line(text=read.text, confidence=round(read.confidence, 4), polygon=polygon, language=read.language)
+        read, crop = next(results)
+        across, down = quad_size(page.polygons[place])
+        return Line(
+            text=read.text,
+            confidence=round(read.confidence, 4),
+            polygon=polygon,
+            language=read.language,
+            words=word_places(read.text, read.places, crop) if across > down else [],
+        )

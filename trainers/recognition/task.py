@@ -244,8 +244,9 @@ class RecognitionTask(Task[RecognitionSettings, LineSource]):
             strips = self._strips(batch["image"][indices, :, :, :width], batch["width"][indices])
             steps = network(strips).float().cpu().numpy()
             for (i, bonus), (j, weight) in product(enumerate(self.bonuses), enumerate(self.weights)):
-                results = ctc.decode(steps, characters, _AS_IT_IS, bonus, self.language_model, weight)
-                read[indices, i, j], probability[indices, i, j] = zip(*results, strict=True)
+                lines = ctc.decode(steps, characters, _AS_IT_IS, bonus, self.language_model, weight)
+                read[indices, i, j] = [line.text for line in lines]
+                probability[indices, i, j] = [line.confidence for line in lines]
         true = np.array(["".join(map(chr, row[row > 0])) for row in batch["text"].cpu().numpy()], object)
         return {"true": true, "read": read, "probability": probability, "used": batch["weight"].cpu().numpy() > 0}
 
