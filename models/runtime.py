@@ -152,6 +152,8 @@ class _OnnxRuntime:
                 "use device cpu, or the wheel for GPUs alone (the one for CPUs owns the same files): "
                 "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
             )
+        # CUDA and cuDNN as Python packages, which the dynamic linker does not find by itself.
+        onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(bundle.network, options, providers=_PROVIDERS[device])
