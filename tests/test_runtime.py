@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 
 import models.runtime
 from models.bundle import Bundle, load_bundle
-from models.runtime import DeviceError, Network
+from models.runtime import DeviceError, Network, SessionsByShape
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +141,38 @@ def test_onnx_runtime_falling_back_is_an_error(detector, monkeypatch):
     monkeypatch.setattr(onnxruntime, "InferenceSession", FallenBack)
     with pytest.raises(DeviceError, match="ONNX Runtime fell back to"):
         Network(detector, "cuda")
+
+
+class CountedSession:
+    """A session that adds up each row, and notes the shapes it was given."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def disable_fallback(self):
+        pass
+
+    def run(self, outputs, feed):
+        (rows,) = feed.values()
+        self.shapes.append(rows.shape)
+        return [rows.sum(axis=(1, 2))]
+
+
+def test_on_a_gpu_each_input_shape_has_a_session_of_its_own():
+    """One that sees another shape prepares its kernels anew, for seconds."""
+    opened = []
+
+    def open_session() -> CountedSession:
+        opened.append(CountedSession())
+        return opened[-1]
+
+    sessions = SessionsByShape(open_session, most=2)
+    for rows, width in ((1, 4), (8, 4), (3, 4), (1, 4), (7, 4), (8, 4)):
+        values = np.random.default_rng(rows).random((rows, 2, width))
+        (result,) = sessions.run(["sums"], {"x": values})
+        np.testing.assert_allclose(result, values.sum(axis=(1, 2)))
+    assert [set(session.shapes) for session in opened] == [{(1, 2, 4)}, {(8, 2, 4)}]
+    sessions.run(["sums"], {"x": np.ones((1, 2, 5))})
+    assert len(opened) == 3 and len(sessions.sessions) == 2
+    sessions.run(["sums"], {"x": np.ones((8, 2, 4))})  # used later than that of one row, which was dropped
+    assert len(opened) == 3
