@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.page_text_f1 import TextScore
-from models.layout.reading_order import page_text, reading_order
+from models.layout.reading_order import reading_order
 from models.text_recognition.preprocess import crop_line
 from pipelines.readers.registry import load_reader
 
@@ -55,8 +55,14 @@ def ocray(reader: str, languages: str, precision: str) -> Engine:
         ]
         texts = iter([line.text for line in recognizer(crops)])
         return [
-            page_text([next(texts) for _ in regions], reading_order([region.polygon for region in regions]))
+            "\n".join(
+                lines[index]
+                for block in reading_order([region.polygon for region in regions])
+                for row in block
+                for index in row
+            )
             for regions in found
+            for lines in [[next(texts) for _ in regions]]
         ]
 
     return read

@@ -37,7 +37,10 @@ def execute(run) -> int:
     ("extra", "named"),
     [
         (["--config", "letters"], "no configuration letters; give a YAML file or one of: documents"),
-        (["--export", "docx"], "the documents reader has no export format docx; known: jsonl, text, hocr, alto, pdf"),
+        (
+            ["--export", "docx"],
+            "the documents reader has no export format docx; known: jsonl, text, md, csv, hocr, alto, pdf",
+        ),
         (["--workers", "0"], "'0' is not a whole number above 0"),
         (["--max-error-rate", "2"], "'2' is not a number between 0 and 1"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),

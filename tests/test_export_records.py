@@ -61,7 +61,7 @@ def test_an_unfinished_job_is_named_so(output, capsys):
     ("options", "message"),
     [
         ([], "nothing to write; give --export FORMATS, --sink KIND:PLACE or --report"),
-        (["--export", "docx"], "no export format docx; known: jsonl, text, hocr, alto, pdf"),
+        (["--export", "docx"], "no export format docx; known: jsonl, text, md, csv, hocr, alto, pdf"),
     ],
 )
 def test_what_cannot_be_written_is_refused(output, capsys, options, message):

@@ -13,7 +13,7 @@ from models.geometry import transform_points, turn_matrix
 from pipelines.exports.export import ExportError, check_formats, export, known_formats
 from pipelines.ledger import Ledger
 from pipelines.readers.documents.reader import DocumentsReader
-from pipelines.readers.documents.record import Line, PageRecord
+from pipelines.readers.documents.record import Block, Line, PageRecord
 from pipelines.records import PageError
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -30,9 +30,12 @@ def page(uri: str, number: int, count: int, degrees: float = 0) -> PageRecord:
         width=width, height=height, skew_degrees=degrees - quarter, orientation_degrees=quarter % 360,
         text="\n\n".join(TEXTS), models={"deskew": "deskew@1", "text_recognition": "reader@2"}, device="CPU",
         lines=[
-            Line(text=text, confidence=0.875, polygon=transform_points(matrix, box).tolist(), language="ko")
-            for text, box in zip(TEXTS, boxes, strict=True)
+            Line(
+                text=text, confidence=0.875, polygon=transform_points(matrix, box).tolist(), language="ko", block=number
+            )
+            for number, (text, box) in enumerate(zip(TEXTS, boxes, strict=True))
         ],
+        blocks=[Block(), Block()],
     )  # fmt: skip
 
 
@@ -63,7 +66,8 @@ def only(output, pattern: str):
 
 def test_unknown_formats_are_refused_before_any_work(tmp_path):
     with pytest.raises(
-        ExportError, match=r"the documents reader has no export format docx; known: jsonl, text, hocr, alto, pdf"
+        ExportError,
+        match="the documents reader has no export format docx; known: jsonl, text, md, csv, hocr",
     ):
         export(str(tmp_path), ["text", "docx"], load_page=no_pixels)
     assert check_formats(["pdf", "text", "pdf"], DocumentsReader) == ("pdf", "text")
@@ -189,10 +193,10 @@ def test_exports_go_to_any_filesystem():
     Ledger(Storage(uri)).commit("part.parquet", [page("s3://bucket/문서.png", 1, 1)])
     pixels = np.full((300, 400, 3), 255, np.uint8)
     formats = known_formats(DocumentsReader)
-    assert formats == ("jsonl", "text", "hocr", "alto", "pdf")
+    assert formats == ("jsonl", "text", "md", "csv", "hocr", "alto", "pdf")
     assert export(uri, formats, load_page=lambda record: pixels) == dict.fromkeys(formats, 1)
     names = fsspec.filesystem("memory").glob("/exports-test/결과/exports/*/*")
-    assert {name.rsplit(".", 1)[-1] for name in names} == {"jsonl", "txt", "hocr", "xml", "pdf"}
+    assert {name.rsplit(".", 1)[-1] for name in names} == {"jsonl", "txt", "md", "csv", "hocr", "xml", "pdf"}
 
 
 def test_a_file_that_cannot_be_finished_does_not_appear(tmp_path):

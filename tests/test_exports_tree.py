@@ -10,6 +10,7 @@ from pipelines.exports.store import RecordStore
 from pipelines.exports.tree import Page, build_page
 from pipelines.exports.upright import upright_turn, upright_view
 from pipelines.ledger import Ledger
+from pipelines.readers.documents.record import Block as BlockRecord
 from pipelines.readers.documents.record import Line, PageRecord
 from pipelines.records import PageError
 
@@ -57,10 +58,14 @@ def test_angle_height_and_baseline_follow_the_polygon(degrees):
     assert np.linalg.norm(start - tree_line.polygon[3]) == pytest.approx(4, abs=1e-3)  # a fifth above the lower edge
 
 
-def test_blocks_are_where_the_text_has_a_blank_line():
+def test_blocks_are_those_of_the_record():
     lines = [line(text, 0, 30 * i, 100) for i, text in enumerate(["a", "b", "a", "c"])]
-    page = build_page(record(lines, "a\nb\n\na\nc"))
+    for number, entry in enumerate(lines):
+        entry.block, entry.row = number // 2, number % 2
+    page = build_page(record(lines, "a\nb\n\na\nc", blocks=[BlockRecord(kind="title", level=1), BlockRecord()]))
     assert [[entry.text for entry in block.lines] for block in page.blocks] == [["a", "b"], ["a", "c"]]
+    assert [(block.kind, block.number) for block in page.blocks] == [("title", 0), ("text", 1)]
+    assert [entry.row for entry in page.blocks[1].lines] == [0, 1]
 
 
 def test_text_that_no_file_can_hold_is_left_out():

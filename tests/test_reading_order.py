@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.geometry import transform_points, turn_matrix
-from models.layout.reading_order import page_text, reading_order
+from models.layout.reading_order import reading_order
 
 HEIGHT = 20
 
@@ -114,10 +114,6 @@ def test_every_line_comes_once():
     rng = np.random.default_rng(3)
     polygons = [box(*rng.uniform(0, 800, 2), *rng.uniform(5, 300, 1), rng.uniform(8, 60)) for _ in range(200)]
     assert sorted(flat(polygons)) == list(range(200))
-
-
-def test_page_text_joins_cells_rows_and_blocks():
-    assert page_text(["a", "b", "", "c", "d"], [[[0, 1], [2]], [[3]], [[2]], [[4]]]) == "a\tb\n\nc\n\nd"
 
 
 def test_a_row_of_thousands_is_one_row():

@@ -44,6 +44,11 @@ def test_parquet_columns_are_those_that_outputs_have():
     quad = pa.list_(pa.list_(pa.float32()))
     line = [("text", pa.string()), ("confidence", pa.float32()), ("polygon", quad), ("language", pa.string())]
     line += [("words", pa.list_(pa.list_(pa.float32()))), ("source", pa.string())]
+    line += [("block", pa.int32()), ("row", pa.int32()), ("column", pa.int32())]
+    numbers = [(name, pa.int32()) for name in ("row", "column", "row_span", "column_span")]
+    cell = [*numbers, ("text", pa.string()), ("polygon", quad)]
+    table = [("block", pa.int32()), ("rows", pa.int32()), ("columns", pa.int32())]
+    table += [("cells", pa.list_(pa.struct(cell)))]
     assert PageRecord.arrow_schema() == pa.schema(
         [
             ("page_id", pa.string()),
@@ -64,6 +69,8 @@ def test_parquet_columns_are_those_that_outputs_have():
             ("text_layer_problem", pa.string()),
             ("text", pa.string()),
             ("lines", pa.list_(pa.struct(line))),
+            ("blocks", pa.list_(pa.struct([("kind", pa.string()), ("level", pa.int32())]))),
+            ("tables", pa.list_(pa.struct(table))),
             ("timings_ms", pa.map_(pa.string(), pa.float32())),
             ("models", pa.map_(pa.string(), pa.string())),
             ("device", pa.string()),

@@ -43,7 +43,7 @@ def reading_order(polygons: list[np.ndarray]) -> list[list[list[int]]]:
     """
     if not polygons:
         return []
-    boxes = _level(np.stack(polygons).astype(np.float64))
+    boxes = level_boxes(np.stack(polygons).astype(np.float64))
     unit = max(1.0, float(np.median(boxes[:, 3] - boxes[:, 1])))
     boxes /= unit
     ordered: list[list[_Row]] = []
@@ -51,17 +51,7 @@ def reading_order(polygons: list[np.ndarray]) -> list[list[list[int]]]:
     return [[list(row.lines) for row in block] for column in ordered for block in _blocks(column)]
 
 
-def page_text(texts: list[str], blocks: list[list[list[int]]]) -> str:
-    """Text of a page: rows joined by newlines (the lines of one row by tabs), blocks by a blank line; empty texts are
-    left out."""
-    paragraphs = []
-    for block in blocks:
-        rows = ("\t".join(texts[index] for index in row if texts[index]) for row in block)
-        paragraphs.append("\n".join(row for row in rows if row))
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
-
-
-def _level(quads: np.ndarray) -> np.ndarray:
+def level_boxes(quads: np.ndarray) -> np.ndarray:
     """Boxes (N, 4: left, top, right, bottom) of (N, 4, 2) quadrilaterals after their median slope is turned out."""
     across = quads[:, 1] - quads[:, 0] + quads[:, 2] - quads[:, 3]
     wide = across[np.linalg.norm(across, axis=1) >= np.median(np.linalg.norm(across, axis=1))]

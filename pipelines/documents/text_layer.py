@@ -22,7 +22,7 @@ from pipelines.documents.text_soundness import doubt_about, problem_of
 # In em of the smaller of two characters.
 _SAME_BASELINE = 0.55  # a superscript is still in its line
 _ONE_BASELINE = 0.3  # parts of a line that are drawn apart
-_WORD_GAP = 0.22
+_WORD_GAP = 0.25
 _COLUMN_GAP, _COLUMN_GAP_BEHIND_SPACE = 1.0, 2.2  # justified lines have wide spaces
 _BACK = -0.4
 _ASCENT, _DESCENT = 0.82, 0.22  # of the usual faces: a line's polygon reaches so far from its baseline

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class Line:
     language: str
     polygon: np.ndarray
     source: str = "pixels"  # or text_layer
+    row: int = 0
 
     @cached_property
     def text(self) -> str:
@@ -65,9 +66,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines that belong together: a paragraph, a cell, a column's stretch."""
+    """Lines that belong together; `kind` and `number` are those of the record."""
 
     lines: tuple[Line, ...]
+    kind: str = "text"
+    number: int = 0
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -110,21 +113,16 @@ class Page:
 
 
 def build_page(record: PageRecord) -> Page:
-    """Return the tree of one record. Blocks are separated by blank lines in the record's text."""
+    """Return the tree of one record."""
     if record.status != "ok":
         return Page(record, ())
-    blocks: list[list[Line]] = []
-    position = 0
-    for line in record.lines:
-        start = record.text.find(line.text, position)
-        starts_block = start >= 0 and "\n\n" in record.text[position:start]
-        position = start + len(line.text) if start >= 0 else position
-        tree_line = _build_line(line)
-        if tree_line.words:
-            if not blocks or starts_block:
-                blocks.append([])
-            blocks[-1].append(tree_line)
-    return Page(record, tuple(Block(tuple(lines)) for lines in blocks))
+    blocks = []
+    for number, records in groupby(record.lines, key=lambda line: line.block):
+        lines = tuple(line for line in map(_build_line, records) if line.words)
+        if lines:
+            kind = record.blocks[number].kind if number < len(record.blocks) else "text"
+            blocks.append(Block(lines, kind, number))
+    return Page(record, tuple(blocks))
 
 
 def baseline(polygon: np.ndarray) -> np.ndarray:
@@ -146,7 +144,7 @@ def _build_line(line: LineRecord) -> Line:
         Word(match.group(), line.confidence, part)
         for match, part in zip(matches, _slices(polygon, shares), strict=True)
     )
-    return Line(words, line.confidence, line.language, polygon, line.source)
+    return Line(words, line.confidence, line.language, polygon, line.source, line.row)
 
 
 @lru_cache(maxsize=20_000)

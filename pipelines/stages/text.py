@@ -7,7 +7,6 @@ import numpy as np
 
 from models.bundle import load_bundle
 from models.geometry import quad_size, turn_within
-from models.layout.reading_order import page_text
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.cascade import RecognizerCascade
@@ -26,6 +25,7 @@ from pipelines.stages.layer import (
     unread_view,
     upright_matrix,
 )
+from pipelines.stages.layout import lay_out
 
 # A turned page larger than both (a large scan that is skewed) is reduced before it is turned. The detector looks at
 # pages whose shorter side has at most half of this.
@@ -154,8 +154,7 @@ class TextRecognitionStage:
             for line, language in zip(lines, languages, strict=True):
                 line.language = language
             record = page.record
-            record.lines = [line for line in lines if line.text.strip()]
-            record.text = page_text([line.text.strip() and line.text for line in lines], page.blocks)
+            lay_out(record, lines, page.blocks)
             if looks_at_pixels(page):
                 record.models[self.name] = self.predictor.name
                 record.device = self.device

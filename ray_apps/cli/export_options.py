@@ -8,7 +8,10 @@ from pipelines.exports.writer import ExportOptions
 def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Add `--export` and how it is done."""
     parser.add_argument(
-        "--export", default="", metavar="F,F", help="formats to write too: jsonl; of documents also hocr,alto,pdf,text"
+        "--export",
+        default="",
+        metavar="F,F",
+        help="formats to write too: jsonl; of documents also md,csv,text,hocr,alto,pdf",
     )
     parser.add_argument(
         "--pdf-pages",

@@ -14,7 +14,7 @@ from pikepdf import Array, Dictionary, Name, Operator
 from models.geometry import wrap_degrees
 from pipelines.exports.pdf.earlier_text import copied, remove_invisible_text
 from pipelines.exports.pdf.text import glyphless_font, pdf_matrix, text_layer
-from pipelines.exports.tree import Block, Page
+from pipelines.exports.tree import Page
 from pipelines.exports.upright import upright_turn
 
 _LETTER = (0.0, 0.0, 612.0, 792.0)  # PDFium's and Acrobat's page if a page has no size
@@ -99,8 +99,10 @@ class KeptPdf:
 
 def _read_from_pixels(page: Page) -> Page:
     """Return the page without the lines that it has as text."""
-    blocks = [[line for line in block.lines if line.source == "pixels"] for block in page.blocks]
-    return replace(page, blocks=tuple(Block(tuple(lines)) for lines in blocks if lines))
+    blocks = [
+        replace(block, lines=tuple(line for line in block.lines if line.source == "pixels")) for block in page.blocks
+    ]
+    return replace(page, blocks=tuple(block for block in blocks if block.lines))
 
 
 def _box(page: pikepdf.Page) -> tuple[float, float, float, float]:

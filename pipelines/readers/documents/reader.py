@@ -12,8 +12,10 @@ from models.text_recognition.languages import bundle_languages
 from pipelines.documents import TextLayerUse
 from pipelines.exports.alto import AltoWriter
 from pipelines.exports.hocr import HocrWriter
+from pipelines.exports.markdown import MarkdownWriter
 from pipelines.exports.pdf.writer import PdfWriter
 from pipelines.exports.store import RecordStore
+from pipelines.exports.table_csv import TableCsvWriter
 from pipelines.exports.text import TextWriter
 from pipelines.exports.tree import Page, build_page
 from pipelines.readers.base import ModelSettings, Reader
@@ -34,7 +36,7 @@ class DocumentsReader(Reader[DocumentsReaderSettings, PageRecord]):
     settings_type = DocumentsReaderSettings
     record_type = PageRecord
     reading_version = 4
-    export_formats = (TextWriter, HocrWriter, AltoWriter, PdfWriter)
+    export_formats = (TextWriter, MarkdownWriter, TableCsvWriter, HocrWriter, AltoWriter, PdfWriter)
 
     def stages(self, device: str = "cpu", threads: int = 1) -> list[StageSpec[PageRecord]]:
         settings = self.settings

@@ -20,6 +20,49 @@ class Line(Record):
         description="where each word of the text begins and ends, as shares of the line's length; empty if unknown",
     )
     source: Literal["pixels", "text_layer"] = "pixels"
+    block: int = Field(default=0, ge=0, description="number of its block in the page's `blocks`")
+    row: int = Field(default=0, ge=0, description="of its block; lines side by side are one row")
+    column: int = Field(default=0, ge=0, description="of a table; in other blocks its place in the row")
+
+
+class Block(Record):
+    """What some of a page's lines are together."""
+
+    kind: Literal["text", "title", "table", "list", "header", "footer", "page_number", "figure"] = "text"
+    level: int | None = Field(default=None, description="of a title, from 1")
+
+
+class Cell(Record):
+    """A cell of a table that has text; all others are empty."""
+
+    row: int = Field(ge=0)
+    column: int = Field(ge=0)
+    row_span: int = Field(default=1, ge=1)
+    column_span: int = Field(default=1, ge=1)
+    text: str = Field(description="the lines of the cell, a newline between them")
+    polygon: list[list[float]] = Field(description="4 corners [x, y] around its lines, clockwise from its top left")
+
+
+class Table(Record):
+    """A table: its cells by rows, in each from left to right."""
+
+    block: int = Field(ge=0, description="number of its block in the page's `blocks`")
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    cells: list[Cell]
+
+    @property
+    def grid(self) -> list[list[str]]:
+        """The texts of all cells, row by row; empty ones, and those under another cell's span, are empty texts."""
+        grid = [[""] * self.columns for _ in range(self.rows)]
+        for cell in self.cells:
+            grid[cell.row][cell.column] = cell.text
+        return grid
+
+    @property
+    def text(self) -> str:
+        """Its rows as lines, with a tab between cells, empty ones included up to the last that is not."""
+        return "\n".join("\t".join(" ".join(cell.split("\n")) for cell in row).rstrip("\t") for row in self.grid)
 
 
 class PageRecord(BaseRecord):
@@ -44,6 +87,8 @@ class PageRecord(BaseRecord):
     )
     text: str = ""
     lines: list[Line] = Field(default_factory=list)
+    blocks: list[Block] = Field(default_factory=list)
+    tables: list[Table] = Field(default_factory=list)
     timings_ms: Timings = Field(default_factory=dict)
     models: Models = Field(default_factory=dict)
     device: str = ""
