@@ -103,3 +103,9 @@ def test_tables_as_csv():
         ["2", "1", "Pump | big", "", "-1,250"],
         ["2", "1", "'=SUM(A1)", "2", "합계 <b>"],  # no formula
     ]
+
+
+def test_a_page_whose_lines_are_blank_has_no_text():
+    page = PageRecord(page_id="0" * 16, document_uri="/a.png", page_number=1, page_count=1, width=400, height=300)
+    lay_out(page, [Line(text="   ", confidence=0.9, polygon=BOX, language="en")], [[[0]]])
+    assert (page.text, page.lines, page.blocks) == ("", [], [])

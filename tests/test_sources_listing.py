@@ -285,10 +285,10 @@ def test_broken_tables(tmp_path):
 
 
 def test_what_is_passed_over_is_reported_in_lines_for_people(tmp_path):
-    make(tmp_path, "a.png", *(f"photo{number}.heic" for number in range(3)), "notes.txt")
+    make(tmp_path, "a.png", *(f"photo{number}.tga" for number in range(3)), "notes.txt")
     listing = list_documents([str(tmp_path), str(tmp_path / "a.png")])
     assert listing.notes() == [
-        "4 files skipped: 3 × suffix .heic, 1 × suffix .txt",
+        "4 files skipped: 3 × suffix .tga, 1 × suffix .txt",
         "1 document named more than once, read once",
     ]
     assert list_documents([str(tmp_path / "a.png")]).notes() == []

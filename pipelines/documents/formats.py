@@ -21,6 +21,9 @@ SUFFIXES = {
     ".pnm": "PPM",
     ".webp": "WEBP",
     ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".hif": "HEIF",
     ".bmp": "BMP",
     ".dib": "BMP",
     ".tif": "TIFF",
@@ -43,6 +46,7 @@ _MAGIC = [
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 ]
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # of still pictures first
 _OFFICE = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf")  # HWP 5, DOC, XLS, PPT; RTF
 # In the first bytes of a ZIP: DOCX, XLSX, PPTX; HWPX, ODT, EPUB.
 _OFFICE_PARTS = (b"[Content_Types].xml", b"_rels/.rels", b"mimetypeapplication/")
@@ -79,13 +83,15 @@ def sniff(head: bytes, uri: str) -> str:
         return "PDF"
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
         return "AVIF"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        return "HEIF"
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return "PPM"
     if head.startswith(_OFFICE) or (head.startswith(_ZIP) and any(part in head for part in _OFFICE_PARTS)):
         raise UnknownFormat(f"{uri}: the content is an office document, which has its own text; export it as PDF")
     what = next((f"is {name}" for magic, name in _FOREIGN if head.startswith(magic)), None)
     if what is None and head[4:8] == b"ftyp":
-        what = "is HEIF or video"
+        what = "is a video, or an image of an uncommon kind"
     if what is None:
         what = f"begins with {head[:12]!r}"
     raise UnknownFormat(f"{uri}: the content {what}, which is not read; convert it to one of {supported()}")

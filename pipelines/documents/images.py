@@ -51,7 +51,7 @@ _TURNS = {
     }.items()
 }
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
-_BY_EXIF = ("JPEG", "MPO", "WEBP", "AVIF")  # unless a JPEG's own header says it
+_BY_EXIF = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")  # unless a JPEG's own header says it
 _PER_INCH = {2: 1.0, 3: 2.54}  # EXIF's units: inch, centimetre
 _BITS_PER_SAMPLE, _COMPRESSION, _PLANAR_CONFIGURATION = 258, 259, 284
 _UNCOMPRESSED, _SEPARATE_PLANES = 1, 2
@@ -81,6 +81,8 @@ def decode_raster(content: bytes, name: str, image_format: str, frame: int, limi
         PageTooLarge: by the header, before pixels are allocated.
         UnreadableDocument: damaged, cut off, or of a kind that Pillow does not read.
     """
+    if image_format == "HEIF":
+        _register_heif(name)
     try:
         with Image.open(BytesIO(content), formats=[image_format]) as image:
             if frame:
@@ -152,6 +154,16 @@ def encode_jpeg(image: np.ndarray, quality: int = 85) -> bytes:
 def encode_png(image: np.ndarray) -> bytes:
     """PNG bytes (fastest compression) of an (H, W, 3) uint8 RGB image."""
     return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _register_heif(name: str) -> None:
+    try:
+        import pillow_heif  # an extra: photos of phones only
+    except ImportError as error:
+        raise UnreadableDocument(
+            f"{name}: HEIF pictures need pillow-heif: pip install 'ocray[heif]', or save it as JPEG"
+        ) from error
+    pillow_heif.register_heif_opener()
 
 
 def _upright(image: Image.Image) -> Image.Image:
