@@ -80,7 +80,7 @@ def test_when_none_comes_through_the_answer_is_busy(pdf):
 
     def bad() -> None:
         with pytest.raises(DecodersBusy):
-            decoders.read_page(endless_pattern(), "endless.pdf", 1, LIMITS, "never", over.is_set)
+            decoders.read_page(endless_pattern(), "endless.pdf", 1, LIMITS, "never", False, over.is_set)
 
     thread = threading.Thread(target=bad)
     thread.start()
@@ -100,7 +100,7 @@ def test_a_document_whose_pages_never_end_leaves_processes_to_others(pdf):
 
     def bad() -> None:
         with pytest.raises(DecodersBusy):
-            decoders.read_page(endless, "endless.pdf", 1, LIMITS, "never", over.is_set)
+            decoders.read_page(endless, "endless.pdf", 1, LIMITS, "never", False, over.is_set)
 
     threads = [threading.Thread(target=bad) for _ in range(2)]
     for thread in threads:
