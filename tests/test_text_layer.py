@@ -239,3 +239,8 @@ def test_a_full_page():
     document = pypdfium2.PdfDocument(content)
     assert document[0].get_textpage().count_chars() > 3000
     assert len(layer_of(content).lines) == 50
+
+
+def test_more_text_than_a_page_can_show_is_not_used():
+    layer = layer_of(text_pdf(b"BT /F1 1 Tf 10 10 Td " + b"(0123456789) Tj " * 11_000 + b"ET"))
+    assert layer.lines == [] and layer.problem == "it has 110,000 characters, more than a page can show"

@@ -3,6 +3,7 @@
 import ctypes
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -26,7 +27,7 @@ def picture_dpi(page: pdfium.PdfPage) -> float | None:
     """Return the resolution of the finest picture that is as wide as half the page; None if there is none."""
     width, height = page.get_size()
     finest = None
-    for item, bounds in _objects(page):
+    for item, bounds in islice(_objects(page), _MOST_OBJECTS):  # a scan has few
         if item.type != raw.FPDF_PAGEOBJ_IMAGE:
             continue
         across, down = bounds[2] - bounds[0], bounds[3] - bounds[1]

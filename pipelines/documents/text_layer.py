@@ -27,6 +27,7 @@ _COLUMN_GAP, _COLUMN_GAP_BEHIND_SPACE = 1.0, 2.2  # justified lines have wide sp
 _BACK = -0.4
 _ASCENT, _DESCENT = 0.82, 0.22  # of the usual faces: a line's polygon reaches so far from its baseline
 _SCAN = 0.5  # share of the page; a picture larger than that may be a scan, which is turned in any way
+_MOST_CHARACTERS = 100_000  # a newspaper's page has some 30,000
 _INVISIBLE = 3
 _NEARLY_WHITE = 245
 _GLANCE_DPI, _LEAST_CONTRAST = 100, 20
@@ -99,6 +100,9 @@ def read_text_layer(content: bytes, uri: str, page_number: int, limits: Limits) 
         layer = TextLayer(width=math.ceil(width * scale), height=math.ceil(height * scale), dpi=round(scale * 72, 2))
         space = PageSpace(page, scale)
         characters = _Characters(page, space)
+        if characters.count > _MOST_CHARACTERS:
+            layer.problem = f"it has {characters.count:,} characters, more than a page can show"
+            return layer
         if not characters.runs:
             return layer
         segments = _joined([segment for run in characters.runs for segment in run.segments()])
@@ -216,7 +220,10 @@ class _Characters:
         self._invisible = 0
         text_page = page.get_textpage()
         try:
-            self._read(text_page.raw, text_page.count_chars(), space)
+            self.count = text_page.count_chars()
+            if self.count <= _MOST_CHARACTERS:
+                self.count = 0
+                self._read(text_page.raw, text_page.count_chars(), space)
         finally:
             text_page.close()
 
