@@ -1,5 +1,7 @@
 """The pixels behind a record, for exports and the report: records hold no images, their documents are opened again."""
 
+from typing import Any
+
 import numpy as np
 
 from pipelines.documents import DocumentCache, Limits, load_page
@@ -35,6 +37,10 @@ class SourcePages:
             image_column=self.image_column,
             limits=self.limits,
         ).image
+
+    def for_export(self) -> dict[str, Any]:
+        """Return what `pipelines.exports.export.export` takes of this."""
+        return {"load_page": self.page, "load_original": self.original, "passwords": self.limits.passwords}
 
     def original(self, record: BaseRecord) -> bytes:
         """Return the bytes of a record's document."""

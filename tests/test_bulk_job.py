@@ -166,7 +166,7 @@ def test_another_jobs_output_is_refused(tiny_reader, scans, undisturbed, tmp_pat
     with pytest.raises(JobError, match=r"another job's output \(inputs were .*--overwrite"):
         run_job([str(scans / "page01.png")], str(undisturbed), tiny_reader, JobOptions())
     with pytest.raises(JobError, match="config: limits was"):
-        run_job([str(scans)], str(undisturbed), tiny_reader.with_max_megapixels(150), JobOptions())
+        run_job([str(scans)], str(undisturbed), tiny_reader.with_limits(max_megapixels=150), JobOptions())
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(JobError, match="not empty and is not an ocray output"):
         run_job([str(scans)], str(tmp_path), tiny_reader, JobOptions())

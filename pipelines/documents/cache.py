@@ -66,7 +66,13 @@ class DocumentCache:
 
 
 def load_document(
-    cache: DocumentCache, document_uri: str, page_count: int, *, row: int = -1, image_column: str = ""
+    cache: DocumentCache,
+    document_uri: str,
+    page_count: int,
+    *,
+    row: int = -1,
+    image_column: str = "",
+    limits: Limits | None = None,
 ) -> bytes:
     """Return the bytes of the document of a page; the arguments are columns of a manifest row
     (`pipelines.records.MANIFEST_SCHEMA`).
@@ -76,7 +82,7 @@ def load_document(
     """
     content = cache.read(document_uri, row, image_column)
     if page_count == 1:
-        _check_single_page(content, document_uri)
+        _check_single_page(content, document_uri, limits or Limits())
     return content
 
 
@@ -91,13 +97,13 @@ def load_page(
     limits: Limits | None = None,
 ) -> DecodedPage:
     """Fetch and decode one page; see `load_document`, which raises, and `decode_page`."""
-    content = load_document(cache, document_uri, page_count, row=row, image_column=image_column)
+    content = load_document(cache, document_uri, page_count, row=row, image_column=image_column, limits=limits)
     return decode_page(content, document_uri, page_number, limits)
 
 
-def _check_single_page(content: bytes, uri: str) -> None:
+def _check_single_page(content: bytes, uri: str, limits: Limits) -> None:
     image_format = sniff(content[:HEAD_BYTES], uri)
-    pages = count_pages(BytesIO(content), uri) if image_format in MULTI_PAGE else 1
+    pages = count_pages(BytesIO(content), uri, limits.passwords) if image_format in MULTI_PAGE else 1
     if pages > 1:
         raise UnreadableDocument(
             f"{uri}: a {image_format} of {pages} pages under another suffix was planned as one page; "

@@ -1,5 +1,6 @@
 """One page of a document to an RGB array; how many pages a document has."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, Literal
@@ -117,8 +118,10 @@ def stored_page(content: bytes, page_number: int) -> StoredImage | None:
     return stored_image(content, image_format, frame)
 
 
-def count_pages(file: BinaryIO, uri: str) -> int:
+def count_pages(file: BinaryIO, uri: str, passwords: Sequence[str] = ()) -> int:
     """Return the number of pages of an open, seekable document; read no more of it than its format requires.
+
+    `passwords` are tried on an encrypted PDF.
 
     Raises:
         DocumentError: it cannot be opened; `UnreadableDocument` also for a TIFF without any page.
@@ -127,7 +130,7 @@ def count_pages(file: BinaryIO, uri: str) -> int:
     image_format = sniff(file.read(HEAD_BYTES), uri)
     if image_format == "PDF":
         file.seek(0)
-        return count_pdf_pages(file, uri)
+        return count_pdf_pages(file, uri, passwords)
     if image_format != "TIFF":
         return 1
     frames = read_frames(file)

@@ -1,9 +1,9 @@
 """A process that decodes documents for another one: what `pipelines.documents.decoders` starts, and may kill.
 
 Each request on stdin is answered on stdout, in the same form: the length of a JSON header (4 bytes, big endian), the
-header, and as many bytes as its `bytes` says. Requests: {"do": "count" or "decode", "uri", "page_number", "limits",
-"text_layer", "with_pixels"} and the document. Answers: {"pages"}; {"page": what `read_page` gives, "shape", "seconds"}
-and the pixels; or {"error": class of `errors`, "message"}.
+header, and as many bytes as its `bytes` says. Requests: {"do": "count", "uri", "passwords"}, or {"do": "decode", "uri",
+"page_number", "limits", "text_layer", "with_pixels"}, and the document. Answers: {"pages"}; {"page": what `read_page`
+gives, "shape", "seconds"} and the pixels; or {"error": class of `errors`, "message"}.
 """
 
 import json
@@ -61,7 +61,7 @@ def _receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
 def _answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
     try:
         if request["do"] == "count":
-            return {"pages": count_pages(BytesIO(content), request["uri"])}, b""
+            return {"pages": count_pages(BytesIO(content), request["uri"], request["passwords"])}, b""
         started = time.perf_counter()
         how = Limits(**request["limits"]), request["text_layer"], request["with_pixels"]
         page = read_page(content, request["uri"], request["page_number"], *how)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from json import loads
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -86,16 +86,25 @@ class Decoders:
         self._offenders: dict[tuple[int, int], None] = {}  # documents of which a page was given up
         self._changed = threading.Condition()
 
-    def count_pages(self, content: bytes, uri: str, given_up: Callable[[], bool] = lambda: False) -> int:
+    def count_pages(
+        self,
+        content: bytes,
+        uri: str,
+        passwords: Sequence[str] = (),
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Return the number of pages of a document.
 
         Args:
+            passwords: tried on an encrypted PDF.
             given_up: called ten times a second: whether nobody waits for the result any more.
 
         Raises:
             DocumentError: `pipelines.documents.count_pages`, and as `read_page` does. DecodersBusy.
         """
-        header, _ = self._ask({"do": "count", "uri": uri, "page_number": 1}, content, given_up)
+        header, _ = self._ask(
+            {"do": "count", "uri": uri, "page_number": 1, "passwords": list(passwords)}, content, given_up
+        )
         return header["pages"]
 
     def read_page(

@@ -3,7 +3,7 @@
 import io
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
@@ -20,7 +20,7 @@ _LEAST_SCAN_DPI, _MOST_SCAN_DPI = 150.0, 400.0
 _PDFIUM = threading.Lock()
 
 
-def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
+def count_pdf_pages(source: bytes | BinaryIO, uri: str, passwords: Sequence[str] = ()) -> int:
     """Return the number of pages of a PDF.
 
     Raises:
@@ -28,11 +28,11 @@ def count_pdf_pages(source: bytes | BinaryIO, uri: str) -> int:
             file raises.
     """
     if isinstance(source, bytes):
-        with _opened(source, uri) as document:
+        with _opened(source, uri, passwords) as document:
             return len(document)
     file = _RememberingFile(source)
     try:
-        with _opened(cast(BinaryIO, file), uri) as document:  # has what PDFium needs of a file
+        with _opened(cast(BinaryIO, file), uri, passwords) as document:  # has what PDFium needs of a file
             pages = len(document)
     except DocumentError as error:
         if file.failure is not None:
@@ -68,7 +68,7 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
     Raises:
         EncryptedDocument, UnreadableDocument, PageNotFound.
     """
-    with opened_page(content, uri, page_number) as page:
+    with opened_page(content, uri, page_number, limits.passwords) as page:
         scale = page_scale(page, limits)
         bitmap = page.render(
             scale=scale,  # pyright: ignore[reportArgumentType] - typed int by its default 1
@@ -81,13 +81,13 @@ def render_pdf_page(content: bytes, uri: str, page_number: int, limits: Limits) 
 
 
 @contextmanager
-def opened_page(content: bytes, uri: str, page_number: int) -> Iterator[pdfium.PdfPage]:
+def opened_page(content: bytes, uri: str, page_number: int, passwords: Sequence[str] = ()) -> Iterator[pdfium.PdfPage]:
     """Open a page of a PDF; no other is open in this process meanwhile.
 
     Raises:
         EncryptedDocument, UnreadableDocument, PageNotFound.
     """
-    with _opened(content, uri) as document:
+    with _opened(content, uri, passwords) as document:
         if not 1 <= page_number <= len(document):
             raise PageNotFound(f"{uri}: page {page_number} was requested, the PDF has {len(document)}; plan it again")
         if document.get_formtype() != raw.FORMTYPE_NONE:
@@ -119,21 +119,14 @@ def _scale(width: float, height: float, dpi: float, limits: Limits) -> float:
 
 
 @contextmanager
-def _opened(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocument]:
-    with _PDFIUM, _opened_alone(source, uri) as document:
+def _opened(source: bytes | BinaryIO, uri: str, passwords: Sequence[str]) -> Iterator[pdfium.PdfDocument]:
+    with _PDFIUM, _opened_alone(source, uri, passwords) as document:
         yield document
 
 
 @contextmanager
-def _opened_alone(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocument]:
-    try:
-        document = pdfium.PdfDocument(source)
-    except Exception as error:
-        if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
-            raise EncryptedDocument(
-                f"{uri}: the PDF is encrypted and needs a password; save a copy without one (qpdf --decrypt)"
-            ) from error
-        raise _unreadable(uri, error) from error
+def _opened_alone(source: bytes | BinaryIO, uri: str, passwords: Sequence[str]) -> Iterator[pdfium.PdfDocument]:
+    document = _with_password(source, uri, passwords)
     try:
         if not len(document):
             raise UnreadableDocument(f"{uri}: the PDF has no page that can be found; repair it (qpdf, mutool clean)")
@@ -144,6 +137,19 @@ def _opened_alone(source: bytes | BinaryIO, uri: str) -> Iterator[pdfium.PdfDocu
         raise _unreadable(uri, error) from error
     finally:
         document.close()
+
+
+def _with_password(source: bytes | BinaryIO, uri: str, passwords: Sequence[str]) -> pdfium.PdfDocument:
+    for password in (None, *passwords):
+        if not isinstance(source, bytes):
+            source.seek(0)
+        try:
+            return pdfium.PdfDocument(source, password=password)
+        except Exception as error:
+            if getattr(error, "err_code", None) != raw.FPDF_ERR_PASSWORD:
+                raise _unreadable(uri, error) from error
+    tried = f", none of {len(passwords)} given opens it" if passwords else ""
+    raise EncryptedDocument(f"{uri}: the PDF is encrypted and needs a password{tried}; name it in --password-file")
 
 
 def _unreadable(uri: str, error: Exception) -> UnreadableDocument:

@@ -94,7 +94,7 @@ def read_text_layer(content: bytes, uri: str, page_number: int, limits: Limits) 
     Raises:
         EncryptedDocument, UnreadableDocument, PageNotFound.
     """
-    with opened_page(content, uri, page_number) as page:
+    with opened_page(content, uri, page_number, limits.passwords) as page:
         scale = page_scale(page, limits)
         width, height = page.get_size()
         layer = TextLayer(width=math.ceil(width * scale), height=math.ceil(height * scale), dpi=round(scale * 72, 2))

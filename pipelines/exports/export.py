@@ -57,6 +57,7 @@ def export(
     load_page: LoadPage,
     load_original: LoadOriginal | None = None,
     options: ExportOptions | None = None,
+    passwords: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Write `OUT/exports/<format>/…` from the records committed under `output_uri`; return how many files of each.
@@ -70,6 +71,7 @@ def export(
         formats: of `known_formats`.
         load_page, load_original: see `Pixels`; what pickles, where there are shards.
         options: how; see there.
+        passwords: tried on encrypted PDFs.
         labels: Ray labels of the nodes that write.
 
     Raises:
@@ -81,7 +83,7 @@ def export(
     reader = job_reader(card)
     formats = check_formats(formats, reader)
     store = RecordStore(output_uri, reader.record_type)
-    pixels = Pixels(load_page, load_original, card.get("config", {}).get("limits", {}).get("pdf_dpi", 200))
+    pixels = Pixels(load_page, load_original, card.get("config", {}).get("limits", {}).get("pdf_dpi", 200), passwords)
     export_shard = partial(
         _export_shard, output_uri, store.parts, reader, formats, (pixels, options or ExportOptions())
     )

@@ -1,8 +1,8 @@
 """What a format of an export is: a class of writers, each of which writes one document."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -23,11 +23,13 @@ class Pixels:
         load_page: original pixels of a record, (H, W, 3) uint8 RGB; never called for failed pages.
         load_original: the bytes of a record's document, for formats that keep them.
         dpi: pixels per inch of pages whose records do not say, for their size on paper.
+        passwords: tried on encrypted PDFs.
     """
 
     load_page: LoadPage
     load_original: LoadOriginal | None = None
     dpi: float = 200
+    passwords: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

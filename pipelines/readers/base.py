@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import numpy as np
@@ -28,10 +29,42 @@ class LimitSettings(Settings):
 
     max_megapixels: float = Field(default=300, gt=0)
     pdf_dpi: int = Field(default=200, ge=36, le=1200)
+    pages: str = Field(
+        default="",
+        pattern=r"^$|^\d+(-\d*)?(,\d+(-\d*)?)*$",
+        description="pages of each document: 1-3,7 or 5-; all by default",
+    )
+    password_file: str | None = Field(default=None, description="a file with passwords of PDFs, one a line")
 
     def build(self) -> Limits:
-        """Return the limits as planning and decoding take them."""
-        return Limits(**self.model_dump())
+        """Return the limits as planning and decoding take them.
+
+        Raises:
+            ConfigError: the file of passwords cannot be read, or a range of pages is empty.
+        """
+        passwords = [] if self.password_file is None else _passwords(self.password_file)
+        pages = [_range(part) for part in self.pages.split(",")] if self.pages else []
+        return Limits(self.max_megapixels, self.pdf_dpi, pages=tuple(pages), passwords=tuple(passwords))
+
+
+_LAST_PAGE = 2**31 - 1
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    pages = int(first), int(last or _LAST_PAGE) if dash else int(first)
+    if not 1 <= pages[0] <= pages[1]:
+        raise ConfigError(f"pages {text}: there is none; pages count from 1")
+    return pages
+
+
+def _passwords(path: str) -> list[str]:
+    """Return the lines of a file; spaces belong to a password, the end of a line does not."""
+    try:
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the password file {path} cannot be read: {error}") from error
+    return [line for line in lines if line]
 
 
 class BundleSettings(Settings):
@@ -95,8 +128,9 @@ class Reader(ABC, Generic[S, R]):
         return {task: [load_bundle(each.bundle, task)] for task, each in named.items()}
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that decide what is read; a job with others is another job."""
-        return self.settings.model_dump()
+        """Return the settings that decide how a page is read; a job with others is another job. Which pages are read,
+        and by which passwords, may change."""
+        return self.settings.model_dump(exclude={"limits": {"pages", "password_file"}})
 
     def manifest_columns(self) -> ManifestColumns | None:
         """Return the columns of manifests that mean something to it; None: none do."""
@@ -148,9 +182,13 @@ class Reader(ABC, Generic[S, R]):
         """
         raise ConfigError(f"the {self.name} reader reads pixels alone; leave out text-layer {use}")
 
-    def with_max_megapixels(self, megapixels: float) -> Self:
-        """Return the same reader with another limit of what is decoded."""
-        return self.changed(limits=self.settings.limits.model_copy(update={"max_megapixels": megapixels}))
+    def with_limits(self, **limits: Any) -> Self:
+        """Return the same reader with other limits of what is decoded.
+
+        Raises:
+            ConfigError: they cannot be.
+        """
+        return self.changed(limits=self.settings.limits.model_dump() | limits)
 
     def changed(self, **settings: Any) -> Self:
         """Return the same reader with some of its settings changed.

@@ -46,7 +46,7 @@ def plan_document(document: Document, cache: DocumentCache, limits: Limits) -> l
         count = _count(document, cache, limits)
     except (DocumentError, StorageUnavailable) as problem:
         return [_row(document, 1, 0, page_error(problem))]
-    return [_row(document, number, count, None) for number in range(1, count + 1)]
+    return [_row(document, number, count, None) for number in limits.selected(count)]
 
 
 def plan_unopened(document: Document, limits: Limits, count: int | None = None) -> list[dict[str, Any]] | None:
@@ -66,7 +66,7 @@ def plan_unopened(document: Document, limits: Limits, count: int | None = None) 
         return [_row(document, 1, 0, error)]
     if count is None:
         return None
-    return [_row(document, number, count, None) for number in range(1, max(1, count) + 1)]
+    return [_row(document, number, count, None) for number in limits.selected(max(1, count))]
 
 
 def _count_unopened(document: Document, limits: Limits) -> int | None:
@@ -85,13 +85,13 @@ def _count(document: Document, cache: DocumentCache, limits: Limits) -> int:
     if document.row >= 0:
         content = cache.read(document.uri, document.row, document.image_column)
         limits.check_document(len(content), document.uri)
-        return count_pages(BytesIO(content), document.uri)
+        return count_pages(BytesIO(content), document.uri, limits.passwords)
     image_format = SUFFIXES.get(document.suffix)
     if local_path(uri) is None and image_format == "PDF":
-        return count_pages(BytesIO(read_bytes(uri)), uri)  # PDFium jumps about: one request beats many small ones
+        return count_pages(BytesIO(read_bytes(uri)), uri, limits.passwords)  # PDFium jumps about: better one request
     try:
         with open_file(uri) as file:
-            return count_pages(file, uri)
+            return count_pages(file, uri, limits.passwords)
     except (DocumentError, StorageUnavailable):
         raise
     except Exception as error:  # storage back ends raise anything

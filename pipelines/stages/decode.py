@@ -34,8 +34,14 @@ class DecodeStage:
     def _read(self, page: Page[Any]) -> PageContent:
         record, content = page.record, page.content
         if content is None:
-            place = {"row": page.row, "image_column": page.image_column}
-            content = load_document(self.documents, record.document_uri, record.page_count, **place)
+            content = load_document(
+                self.documents,
+                record.document_uri,
+                record.page_count,
+                row=page.row,
+                image_column=page.image_column,
+                limits=self.limits,
+            )
         uri, number = record.document_uri, record.page_number
         return read_page(content, uri, number, self.limits, self.text_layer, page.upright is not None)
 

@@ -54,8 +54,7 @@ def run(args: argparse.Namespace) -> int:
             write_report(args.output, load_page=pages.page)
             print(f"report {args.output}/report.html")
         if formats:
-            options = export_options(args)
-            written = export(args.output, formats, load_page=pages.page, load_original=pages.original, options=options)
+            written = export(args.output, formats, options=export_options(args), **pages.for_export())
             print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
         write_sinks(sinks, args.output)
     except FileNotFoundError as error:

@@ -100,10 +100,7 @@ def run(args: argparse.Namespace) -> int:
     labels = dict(args.node_label)
     write_report(args.output, load_page=pages.page, labels=labels)
     if formats:
-        options = export_options(args)
-        written = export(
-            args.output, formats, load_page=pages.page, load_original=pages.original, options=options, labels=labels
-        )
+        written = export(args.output, formats, options=export_options(args), labels=labels, **pages.for_export())
         print("exported " + ", ".join(f"{count} {name}" for name, count in written.items()))
     write_sinks(sinks, args.output)
     for line in (*result.notes, *result.findings):

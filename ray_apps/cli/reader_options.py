@@ -41,6 +41,8 @@ def add_reader_options(parser: argparse.ArgumentParser) -> None:
         help="text of PDFs: used where it is sound (auto, the default), always, or never: all is read from pixels",
     )
     parser.add_argument("--image-column", metavar="NAME", help="the column of encoded images in Parquet inputs")
+    parser.add_argument("--pages", metavar="N-M,N", help="pages of each document: 1-3,7 or 5- (default: all)")
+    parser.add_argument("--password-file", metavar="FILE", help="passwords of encrypted PDFs, one a line")
     parser.add_argument(
         "--max-megapixels", type=positive, metavar="N", help="larger pages become error rows (default 300)"
     )
@@ -60,6 +62,8 @@ def chosen_reader(args: argparse.Namespace) -> Reader[Any, Any]:
         reader = reader.with_turn_below(args.turn_below)
     if args.text_layer is not None:
         reader = reader.with_text_layer(args.text_layer)
-    if args.max_megapixels:
-        reader = reader.with_max_megapixels(args.max_megapixels)
+    given = {name: getattr(args, name) for name in ("max_megapixels", "pages", "password_file")}
+    if limits := {name: value for name, value in given.items() if value is not None}:
+        reader = reader.with_limits(**limits)
+        reader.settings.limits.build()  # now, not when the job has begun
     return reader

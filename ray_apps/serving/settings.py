@@ -151,7 +151,7 @@ def served_reader(reader: Reader[Any, Any], kind: type[_Reader], settings: AppSe
     """
     if not isinstance(reader, kind):
         raise ConfigError(f"args.reader: {settings.reader} is of the {reader.name} reader; this app reads {kind.name}")
-    reader = reader.with_max_megapixels(settings.limits.megapixels)
+    reader = reader.with_limits(max_megapixels=settings.limits.megapixels)
     check_groups(settings.stages, [spec.stage.name for spec in reader.stages(settings.device, settings.threads)])
     return reader
 

@@ -212,7 +212,9 @@ class StageReplica:
     async def count_pages(self, name: str, content: bytes) -> int:
         """Count the pages of an encoded document. Raises DocumentError. Not in the ingress: a parser may crash."""
         self.loop = asyncio.get_running_loop()
-        return await self._in_decoder(self.decoders.count_pages, content, name)
+        decode = self.stages.get("decode")
+        passwords = decode.limits.passwords if isinstance(decode, DecodeStage) else ()
+        return await self._in_decoder(self.decoders.count_pages, content, name, passwords)
 
     async def _in_decoder(self, function: Callable[..., _Result], *args: Any) -> _Result:
         cancelled = threading.Event()

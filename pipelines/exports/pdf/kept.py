@@ -3,7 +3,8 @@
 Pages, pictures, vectors, links, outline, forms, attachments, metadata and boxes stay as they are.
 """
 
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from io import BytesIO
 
@@ -25,17 +26,18 @@ class KeptPdf:
 
     Args:
         content: the document.
+        passwords: tried on an encrypted document.
         upright: whether pages that are turned are turned back: quarter turns by the page's /Rotate, what is left by a
             matrix before its content. Links and form fields are not turned by the latter.
 
     Raises:
-        pikepdf.PdfError: it cannot be opened.
+        pikepdf.PdfError, pikepdf.PasswordError: it cannot be opened.
     """
 
     missing = 0
 
-    def __init__(self, content: bytes, resources: ExitStack, upright: bool = False):
-        self.pdf = resources.enter_context(pikepdf.open(BytesIO(content)))
+    def __init__(self, content: bytes, resources: ExitStack, upright: bool = False, passwords: Sequence[str] = ()):
+        self.pdf = resources.enter_context(_opened(content, passwords))
         self.upright = upright
         self._font: pikepdf.Object | None = None
 
@@ -95,6 +97,13 @@ class KeptPdf:
         cos, sin = np.cos(np.radians(skew)), np.sin(np.radians(skew))
         linear = np.array([[cos, -sin], [sin, cos]])
         return [(pdf_matrix(np.column_stack([linear, centre - linear @ centre])), Operator("cm"))]
+
+
+def _opened(content: bytes, passwords: Sequence[str]) -> pikepdf.Pdf:
+    for password in passwords:
+        with suppress(pikepdf.PasswordError):
+            return pikepdf.open(BytesIO(content), password=password)
+    return pikepdf.open(BytesIO(content))
 
 
 def _read_from_pixels(page: Page) -> Page:

@@ -70,7 +70,7 @@ class PdfWriter(DocumentWriter[Page]):
             try:
                 content = self.pixels.load_original(record)
                 if content is not None and sniff(content[:HEAD_BYTES], record.document_uri) == "PDF":
-                    return KeptPdf(content, self.resources, upright=pages == "upright")
+                    return KeptPdf(content, self.resources, pages == "upright", self.pixels.passwords)
             except (DocumentError, OSError) as error:
                 # Said again, and counted, page by page.
                 log.debug("%s: %s", record.document_uri, error)

@@ -43,7 +43,7 @@ class MetersReader(Reader[MetersReaderSettings, MeterRecord]):
 
     def identity(self) -> dict[str, Any]:
         # Readings are judged anew at every run, so how they are judged may change.
-        return self.settings.model_dump(exclude={"max_rate"})
+        return {name: value for name, value in super().identity().items() if name != "max_rate"}
 
     def manifest_columns(self) -> MeterColumns:
         return self.settings.columns
