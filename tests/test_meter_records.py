@@ -250,7 +250,7 @@ def test_what_only_judges_is_no_other_job(reader):
     for kind in (DocumentsReader, MetersReader):
         assert isinstance(kind.reading_version, int), "each reader's version is its own"
     assert before["reading_version"] == MetersReader.reading_version
-    assert fingerprint(documents)["config"] == documents.settings.model_dump()
+    assert fingerprint(documents)["config"] == documents.identity()
 
 
 def test_bundles_of_another_task_are_refused(reader):
