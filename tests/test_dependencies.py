@@ -45,6 +45,7 @@ TRAIN_ONLY = {"torch", "timm", "onnx"}
 OPTIONAL = {
     "onnxruntime": "reads on GPUs (the extra gpu brings another build of it), and checks exported networks",
     "pyiceberg": "the extra lake brings it, for --sink",
+    "pillow-heif": "the extra heif brings it, for photos of phones",
 }
 
 
