@@ -138,6 +138,11 @@ def same(bulk: PageRecord, served: PageRecord) -> None:
     for line, other in zip(ours["lines"], theirs["lines"], strict=True):
         assert line.pop("confidence") == pytest.approx(other.pop("confidence"), abs=2e-4)
         assert np.allclose(line.pop("polygon"), other.pop("polygon"), atol=0.02)
+        assert np.allclose(line.pop("words"), other.pop("words"), atol=1e-4)
+    for table, other in zip(ours["tables"], theirs["tables"], strict=True):
+        for cell, served_cell in zip(table["cells"], other["cells"], strict=True):
+            assert np.allclose(cell.pop("polygon"), served_cell.pop("polygon"), atol=0.02)
+    assert ours.pop("dpi") == pytest.approx(theirs.pop("dpi"), abs=0.01)
     assert ours == theirs
 
 
