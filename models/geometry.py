@@ -5,6 +5,7 @@ they have colour. Matrices map source pixels to target pixels, as OpenCV takes t
 homographies 3 x 3.
 """
 
+from collections.abc import Sequence
 from math import ceil, log2
 
 import cv2
@@ -100,6 +101,36 @@ def quad_size(quad: np.ndarray) -> tuple[float, float]:
     sides."""
     top, right, bottom, left = (np.linalg.norm(quad[(i + 1) % 4] - quad[i]) for i in range(4))
     return float(max(top, bottom)), float(max(left, right))
+
+
+def box_corners(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """Return the (4, 2) float32 corners TL, TR, BR, BL of an upright box."""
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+
+def bounding_box(points: np.ndarray) -> np.ndarray:
+    """Return left, top, right, bottom of points (N, 2)."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def covered_share(box: Sequence[float] | np.ndarray, others: Sequence[Sequence[float] | np.ndarray]) -> float:
+    """Return the share, 0..1, of a box that lies under others, which overlap each other little; all as left, top,
+    right, bottom. An empty box counts as covered."""
+    left, top, right, bottom = np.asarray(box, np.float64)
+    area = max(0.0, right - left) * max(0.0, bottom - top)
+    if not area:
+        return 1.0
+    if not len(others):
+        return 0.0
+    rest = np.asarray(others, np.float64)
+    across = np.minimum(right, rest[:, 2]) - np.maximum(left, rest[:, 0])
+    down = np.minimum(bottom, rest[:, 3]) - np.maximum(top, rest[:, 1])
+    return float((np.maximum(across, 0) * np.maximum(down, 0)).sum() / area)
+
+
+def rounded(points: np.ndarray) -> list[list[float]]:
+    """Return points (N, 2) as records keep them: [x, y] to a hundredth of a pixel."""
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in points]
 
 
 def fit_within(image: np.ndarray, long_side: int) -> np.ndarray:

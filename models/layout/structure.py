@@ -97,18 +97,19 @@ def page_structure(
 
 def _with_tables(blocks: list[list[list[int]]], boxes: np.ndarray) -> list[Block]:
     """Take tables out of blocks; the rows of one table may be blocks of their own."""
-    rows = [(number, row) for number, block in enumerate(blocks) for row in block]
+    numbers = [number for number, block in enumerate(blocks) for _ in block]
+    rows = [row for block in blocks for row in block]
     result: list[Block] = []
     last = -1  # the block that the last row of text was of
     position = 0
     while position < len(rows):
-        end = _table_end([row for _, row in rows], position, boxes)
-        table = _table([row for _, row in rows[position:end]], boxes) if end - position > 1 else None
+        end = _table_end(rows, position, boxes)
+        table = _table(rows[position:end], boxes) if end - position > 1 else None
         if table is not None:
             result.append(table)
             last, position = -1, end
             continue
-        number, row = rows[position]
+        number, row = numbers[position], rows[position]
         if number == last:
             result[-1].rows.append(row)
         else:

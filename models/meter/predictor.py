@@ -8,7 +8,7 @@ import numpy as np
 
 from models.blob import rgb
 from models.bundle import Bundle
-from models.geometry import map_points, quad_size
+from models.geometry import box_corners, map_points, quad_size
 from models.meter.reading import Reading, to_reading
 from models.meter_digits.predictor import DigitReader, StripDigit
 from models.meter_digits.preprocess import cut_strip
@@ -148,7 +148,9 @@ class MeterPredictor:
         to_photo = np.linalg.inv(found.matrix)
         before = len(reading.digits) - reading.fraction_digits
         digits = (
-            ReadDigit(place.character, map_points(to_photo, _quad(place.box)), place.confidence, number >= before)
+            ReadDigit(
+                place.character, map_points(to_photo, box_corners(*place.box)), place.confidence, number >= before
+            )
             for number, place in enumerate(reading.digits)
         )
         return MeterReading(
@@ -195,8 +197,3 @@ def _scaled(corners: np.ndarray, along: float, across: float) -> np.ndarray:
     """Return a display's corners [4, 2] with its length and height scaled about the centre."""
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
     return map_points(cv2.getPerspectiveTransform(square, corners), square * np.array([along, across], np.float32))
-
-
-def _quad(box: tuple[float, float, float, float]) -> np.ndarray:
-    left, top, right, bottom = box
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)

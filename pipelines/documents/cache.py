@@ -18,12 +18,14 @@ class DocumentCache:
     """The bytes of the TIFF and PDF documents read last, so that page 2 does not fetch the document again.
 
     Holds at most `max_bytes`, or one document when that is larger. Also keeps the Parquet file open that was read last.
-    Formats of one page are not kept. A document that changes while it is held is not noticed. Not for several threads.
+    Of documents in formats of one page the last one is kept: an export asks for it in several ways. A document that
+    changes while it is held is not noticed. Not for several threads.
     """
 
     def __init__(self, max_bytes: int = 256 * 2**20):
         self.max_bytes = max_bytes
         self.bytes_held = 0
+        self._last: tuple[str, bytes] = ("", b"")
         self._documents: OrderedDict[str, bytes] = OrderedDict()
         self._parquet: ParquetImages | None = None
 
@@ -37,10 +39,14 @@ class DocumentCache:
         if content is not None:
             self._documents.move_to_end(document_uri)
             return content
+        if self._last[0] == document_uri:
+            return self._last[1]
         file_uri = base_uri(document_uri, row)
         content = self._read_row(file_uri, row, image_column) if row >= 0 else read_bytes(file_uri)
         if sniff(content[:HEAD_BYTES], document_uri) in MULTI_PAGE:
             self._keep(document_uri, content)
+        else:
+            self._last = document_uri, content
         return content
 
     def _keep(self, document_uri: str, content: bytes) -> None:

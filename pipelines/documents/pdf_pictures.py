@@ -9,6 +9,7 @@ from typing import Any
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
+from models.geometry import covered_share
 from pipelines.documents.pdf_space import PageSpace
 
 Box = tuple[float, float, float, float]
@@ -129,7 +130,4 @@ def _area(box: Box) -> float:
 
 
 def _is_covered(box: Box, text: list[Box]) -> bool:
-    covered = sum(
-        _area((max(box[0], line[0]), max(box[1], line[1]), min(box[2], line[2]), min(box[3], line[3]))) for line in text
-    )
-    return covered >= _COVERED * _area(box)
+    return covered_share(box, text) >= _COVERED

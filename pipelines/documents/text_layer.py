@@ -13,6 +13,7 @@ import numpy as np
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
+from models.geometry import rounded
 from pipelines.documents.limits import Limits
 from pipelines.documents.pdf import opened_page, page_scale
 from pipelines.documents.pdf_pictures import unread_places
@@ -207,8 +208,7 @@ class _Segment:
             [round(max(0.0, (first - start) / (end - start)), 4), round(min(1.0, (last - start) / (end - start)), 4)]
             for _, first, last in self.words
         ]
-        polygon = [[round(float(x), 2), round(float(y), 2)] for x, y in corners]
-        return LayerLine(" ".join(text for text, _, _ in self.words), polygon, spans)
+        return LayerLine(" ".join(text for text, _, _ in self.words), rounded(np.array(corners)), spans)
 
 
 class _Characters:
@@ -220,10 +220,11 @@ class _Characters:
         self._invisible = 0
         text_page = page.get_textpage()
         try:
-            self.count = text_page.count_chars()
-            if self.count <= _MOST_CHARACTERS:
-                self.count = 0
-                self._read(text_page.raw, text_page.count_chars(), space)
+            count = text_page.count_chars()
+            if count > _MOST_CHARACTERS:
+                self.count = count
+            else:
+                self._read(text_page.raw, count, space)
         finally:
             text_page.close()
 

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from models.geometry import invert_affine, transform_points, turn_matrix
+from models.geometry import bounding_box, box_corners, covered_share, invert_affine, transform_points
 from models.layout.reading_order import reading_order
 from models.text_recognition.languages import script_weights, scripts
 from models.text_recognition.preprocess import crop_line
@@ -16,12 +16,6 @@ from pipelines.readers.documents.record import PageRecord
 _ROOM = 12  # px around a place that is looked at
 _IN_LAYER = 0.4  # share of a detected line under lines of the layer
 _SAMPLES, _LEAST_SAMPLE = 6, 4  # lines that are compared, and their characters at least
-
-
-def upright_matrix(page: Page[PageRecord]) -> np.ndarray:
-    """Return the 2 x 3 map from a page's pixels to those of the page upright."""
-    record = page.record
-    return turn_matrix(record.width, record.height, -record.turned_degrees)[0]
 
 
 def arrange(page: Page[PageRecord], matrix: np.ndarray, polygons: Sequence[np.ndarray], with_layer: bool) -> None:
@@ -51,7 +45,7 @@ def unread_view(layer: TextLayer, image: np.ndarray, matrix: np.ndarray) -> tupl
     corner = np.zeros(2, np.float32)
     if layer.look == "page":
         return image, corner
-    points = np.concatenate([transform_points(matrix, _corners(place)) for place in layer.unread])
+    points = np.concatenate([transform_points(matrix, box_corners(*place)) for place in layer.unread])
     low = np.floor(np.maximum(points.min(axis=0) - _ROOM, 0)).astype(int)
     high = np.ceil(points.max(axis=0) + _ROOM).astype(int)
     return np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]]), low.astype(np.float32)
@@ -64,12 +58,13 @@ def outside_layer(polygons: Sequence[np.ndarray], layer: TextLayer, matrix: np.n
     """
     if layer.doubt:
         return list(polygons)
-    lines = [_box(transform_points(matrix, _points(line))) for line in layer.lines]
-    places = [_box(transform_points(matrix, _corners(place))) for place in layer.unread]
+    lines = [bounding_box(transform_points(matrix, _points(line))) for line in layer.lines]
+    places = [bounding_box(transform_points(matrix, box_corners(*place))) for place in layer.unread]
     return [
         polygon
         for polygon in polygons
-        if _covered(_box(polygon), lines) < _IN_LAYER and _covered(_box(polygon), places) >= 0.5
+        if covered_share(bounding_box(polygon), lines) < _IN_LAYER
+        and covered_share(bounding_box(polygon), places) >= 0.5
     ]
 
 
@@ -106,22 +101,3 @@ def can_be_read(layer: TextLayer, languages: Sequence[str]) -> bool:
 
 def _points(line: LayerLine) -> np.ndarray:
     return np.array(line.polygon, np.float32)
-
-
-def _corners(box: Sequence[float]) -> np.ndarray:
-    left, top, right, bottom = box
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-
-
-def _box(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
-
-
-def _covered(box: np.ndarray, others: Sequence[np.ndarray]) -> float:
-    """Share of a box under others, which overlap little."""
-    if not len(others):
-        return 0.0
-    rest = np.stack(others)
-    sides = np.minimum(box[2:], rest[:, 2:]) - np.maximum(box[:2], rest[:, :2])
-    area = np.prod(np.maximum(sides, 0), axis=1).sum()
-    return float(area / max(1e-6, np.prod(box[2:] - box[:2])))

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.geometry import transform_points, turn_matrix
+from models.geometry import bounding_box, box_corners, invert_affine, rounded, transform_points, turn_matrix
 from models.layout.structure import Block, page_structure
 from pipelines.readers.documents.record import Block as BlockRecord
 from pipelines.readers.documents.record import Cell, Line, PageRecord, Table
+
+
+def upright_map(record: PageRecord) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the 2 x 3 map from pixels of a page to those of the whole page upright, and its width and height."""
+    return turn_matrix(record.width, record.height, -record.turned_degrees)
 
 
 def lay_out(record: PageRecord, lines: Sequence[Line], blocks: Sequence[Sequence[Sequence[int]]]) -> None:
@@ -17,7 +22,7 @@ def lay_out(record: PageRecord, lines: Sequence[Line], blocks: Sequence[Sequence
         lines: of the page; those without text are left out.
         blocks: `reading_order` of the lines, as rows of indices.
     """
-    matrix, (_, height) = turn_matrix(max(1, record.width), max(1, record.height), -record.turned_degrees)
+    matrix, (_, height) = upright_map(record)
     kept = [[[line for line in row if lines[line].text.strip()] for row in block] for block in blocks]
     upright = [transform_points(matrix, np.array(line.polygon, np.float32)) for line in lines]
     found = page_structure(upright, [line.text for line in lines], kept, height)
@@ -47,12 +52,10 @@ def _places(block: Block) -> list[tuple[int, int, int]]:
 def _table(
     block: Block, number: int, lines: Sequence[Line], upright: Sequence[np.ndarray], matrix: np.ndarray
 ) -> Table:
-    back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    back = invert_affine(matrix)
     cells = []
     for cell in block.cells:
-        points = np.concatenate([upright[line] for line in cell.lines])
-        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+        corners = box_corners(*bounding_box(np.concatenate([upright[line] for line in cell.lines])))
         cells.append(
             Cell(
                 row=cell.row,
@@ -60,7 +63,7 @@ def _table(
                 row_span=1,
                 column_span=cell.column_span,
                 text="\n".join(lines[line].text for line in cell.lines),
-                polygon=[[round(float(x), 2), round(float(y), 2)] for x, y in transform_points(back, corners)],
+                polygon=rounded(transform_points(back, corners)),
             )
         )
     return Table(block=number, rows=1 + max(cell.row for cell in cells), columns=block.columns, cells=cells)

@@ -1,7 +1,6 @@
 """Meters: from a photo to what its display says."""
 
-import numpy as np
-
+from models.geometry import rounded
 from models.meter.predictor import MeterPredictor
 from pipelines.page import Page
 from pipelines.readers.meters.record import Digit, MeterRecord
@@ -27,9 +26,9 @@ class MeterStage:
             record.success, record.reason, record.reading = found.success, found.reason, found.reading
             record.confidence = round(found.confidence, 4)
             record.meter_class, record.class_confidence = found.meter_class, round(found.class_confidence, 4)
-            record.screen_corners = None if found.corners is None else _points(found.corners)
+            record.screen_corners = None if found.corners is None else rounded(found.corners)
             record.digits = [
-                Digit(character=digit.character, box=_points(digit.box), confidence=round(digit.confidence, 4))
+                Digit(character=digit.character, box=rounded(digit.box), confidence=round(digit.confidence, 4))
                 for digit in found.digits
             ]
             record.fraction_digits = found.fraction_digits
@@ -37,7 +36,3 @@ class MeterStage:
             record.device = self.device
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             page.release()
-
-
-def _points(corners: np.ndarray) -> list[list[float]]:
-    return [[round(float(x), 2), round(float(y), 2)] for x, y in corners]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from models.bundle import load_bundle
-from models.geometry import quad_size, turn_within
+from models.geometry import quad_size, rounded, turn_within
 from models.text_detection.db import DBDecoding
 from models.text_detection.predictor import TextDetector
 from models.text_recognition.cascade import RecognizerCascade
@@ -23,9 +23,8 @@ from pipelines.stages.layer import (
     outside_layer,
     sample_crops,
     unread_view,
-    upright_matrix,
 )
-from pipelines.stages.layout import lay_out
+from pipelines.stages.layout import lay_out, upright_map
 
 # A turned page larger than both (a large scan that is skewed) is reduced before it is turned. The detector looks at
 # pages whose shorter side has at most half of this.
@@ -85,7 +84,7 @@ class TextDetectionStage:
             page.record.models[self.name] = self.predictor.network.name
         for page in pages:  # after the loop: a failing page sends all of them through again, one by one
             if not looks_at_pixels(page):
-                arrange(page, upright_matrix(page), [], with_layer=True)
+                arrange(page, upright_map(page.record)[0], [], with_layer=True)
             page.image = None
 
 
@@ -143,11 +142,8 @@ class TextRecognitionStage:
 
     def __call__(self, pages: list[Page[PageRecord]]) -> None:
         self._settle_doubts([page for page in pages if page.layer is not None and page.layer.doubt])
-        results = zip(
-            self.predictor([crop for page in pages for crop in page.crops]),
-            [crop for page in pages for crop in page.crops],
-            strict=True,
-        )
+        crops = [crop for page in pages for crop in page.crops]
+        results = zip(self.predictor(crops), crops, strict=True)
         for page in pages:
             lines = [self._line(page, place, results) for place in range(len(page.polygons))]
             languages = line_languages([line.text for line in lines], [line.language for line in lines], self.languages)
@@ -176,7 +172,7 @@ class TextRecognitionStage:
             read = {line: next(results).text for line in page.samples}
             alike = likeness([layer.lines[line].text for line in read], list(read.values()))
             if (read and alike >= _ALIKE) or not can_be_read(layer, self.languages):
-                arrange(page, upright_matrix(page), [], with_layer=True)
+                arrange(page, upright_map(page.record)[0], [], with_layer=True)
                 page.crops = []
             else:
                 page.layer = None
@@ -185,7 +181,7 @@ class TextRecognitionStage:
 
     @staticmethod
     def _line(page: Page[PageRecord], place: int, results: Iterator[tuple[RecognizedText, np.ndarray]]) -> Line:
-        polygon = [[round(float(x), 2), round(float(y), 2)] for x, y in page.polygons[place]]
+        polygon = rounded(page.polygons[place])
         known = page.layer_line(place)
         if known is not None:
             return Line(

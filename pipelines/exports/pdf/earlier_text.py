@@ -6,9 +6,10 @@ from collections.abc import Iterable
 import pikepdf
 from pikepdf import Dictionary, Name
 
+from pipelines.exports.pdf.text import INVISIBLE
+
 _SHOWS_TEXT = frozenset({"Tj", "TJ", "'", '"'})
 _PLACES_TEXT = frozenset({"BT", "ET", "Td", "TD", "Tm", "T*"})
-_INVISIBLE = 3
 _INVISIBLE_TEXT = re.compile(rb"\b3\s+Tr\b")
 _MOST_NESTED = 8  # forms within forms
 
@@ -77,7 +78,7 @@ def _kept(owner: pikepdf.Page | pikepdf.Object, streams: Iterable[pikepdf.Stream
         elif operator == "BT":
             start, seen, unseen = len(kept), False, False
         elif operator in _SHOWS_TEXT:
-            seen, unseen = seen or mode != _INVISIBLE, unseen or mode == _INVISIBLE
+            seen, unseen = seen or mode != INVISIBLE, unseen or mode == INVISIBLE
         kept.append(instruction)
         if operator == "ET" and unseen and not seen:
             # What sets the state of later text objects stays.

@@ -12,6 +12,7 @@ from models.geometry import median_colour
 from pipelines.documents import encode_jpeg, stored_page
 
 JPEG_QUALITY = 85
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _STRIP_OFFSET, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 278, 279
 _GLANCE_PX = 64
 
@@ -22,7 +23,7 @@ class Picture:
 
     Attributes:
         stream: the image object.
-        matrix: 2 x 3, from PDF's unit square, in which an image is drawn, to shares of the upright page's width and
+        matrix: 3 x 3, from PDF's unit square, in which an image is drawn, to shares of the upright page's width and
             height from its top left corner.
         paper: the page's colour, RGB.
     """
@@ -88,7 +89,7 @@ def _fax_object(pdf: pikepdf.Pdf, image: Image.Image) -> pikepdf.Stream:
     image.save(buffer, "TIFF", compression="group4", tiffinfo={_ROWS_PER_STRIP: image.height})
     with Image.open(io.BytesIO(buffer.getvalue())) as written:
         ((start,), (size,)) = written.tag_v2[_STRIP_OFFSET], written.tag_v2[_STRIP_BYTES]
-        white_is_zero = written.tag_v2[262] == 0
+        white_is_zero = written.tag_v2[_PHOTOMETRIC] == _WHITE_IS_ZERO
     return pdf.make_stream(
         buffer.getvalue()[start : start + size], Type=Name.XObject, Subtype=Name.Image, Width=image.width,
         Height=image.height, ColorSpace=Name.DeviceGray, BitsPerComponent=1, Filter=Name.CCITTFaxDecode,

@@ -16,7 +16,7 @@ from models.geometry import transform_points
 from pipelines.exports.tree import Page, Word, baseline
 
 _ADVANCE = 0.5  # em, of every glyph
-_INVISIBLE = 3  # a text rendering mode
+INVISIBLE = 3  # a text rendering mode
 
 Instructions = list[tuple[list, Operator]]
 
@@ -53,7 +53,7 @@ def text_layer(page: Page, matrix: np.ndarray, font: Name) -> Instructions:
         matrix: 2 x 3, from the page's original pixels to the space that is drawn in, whose y points up.
         font: the name of `glyphless_font` in the resources.
     """
-    content: Instructions = [([], Operator("BT")), ([_INVISIBLE], Operator("Tr"))]
+    content: Instructions = [([], Operator("BT")), ([INVISIBLE], Operator("Tr"))]
     for block in page.blocks:
         for line in block.lines:
             for number, word in enumerate(line.words):

@@ -28,6 +28,7 @@ class Line(Record):
 class Block(Record):
     """What some of a page's lines are together."""
 
+    # As `models.layout.structure.Kind`, which clients, who need this record alone, do not import.
     kind: Literal["text", "title", "table", "list", "header", "footer", "page_number", "figure"] = "text"
     level: int | None = Field(default=None, description="of a title, from 1")
 
